@@ -1,0 +1,1 @@
+"""The adapter role: a registry beside an existing HBase cluster."""

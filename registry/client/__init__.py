@@ -1,0 +1,1 @@
+"""The Python client: where the cluster is, asked of registry servers or of ZooKeeper."""

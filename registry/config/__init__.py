@@ -1,0 +1,1 @@
+"""Settings from hbase-site.xml, environment and flags, each with its origin."""

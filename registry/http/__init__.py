@@ -1,0 +1,1 @@
+"""The HTTP face: health, metrics, status page and the registry as JSON."""

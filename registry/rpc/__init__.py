@@ -1,0 +1,1 @@
+"""Sockets of the HBase RPC protocol on asyncio: server, scheduler, client."""

@@ -1,0 +1,1 @@
+"""What the tests share: managed servers, fault proxies, manual clocks."""
