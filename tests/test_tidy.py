@@ -1,0 +1,170 @@
+"""The habits of the code base, executed: what a reviewer would otherwise have to remember."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("registry", "regionserver")
+FILE_LINES_MAX = 500
+FUNCTION_LINES_MAX = 70
+UNITS = (
+    "_ms",
+    "_s",
+    "_seconds",
+    "_bytes",
+    "_max",
+    "_min",
+    "_count",
+    "_port",
+    "_id",
+    "_zxid",
+    "_code",
+    "_percent",
+    "_per_second",
+    "_mib",
+)
+PLAIN_NUMBERS = {
+    "port",
+    "count",
+    "index",
+    "offset",
+    "start",
+    "stop",
+    "limit",
+    "number",
+    "value",
+    "status",
+    "lines",
+    "replica_id",
+    "zxid",
+    "depth",
+    "version",
+}
+"""Names of numbers that carry no unit because they count, number or place something."""
+NUMBERS_OF = re.compile(
+    r"(count|index|offset|number|seed|priority|signum|pid|fd|code|fanout|generation|tries|attempt|bits|workers|rows|status|epoch|level|size|length|width|position|field|kind|type|id|n|ratio|fraction|share|quantile)s?$"
+)
+
+
+def own_files() -> list[Path]:
+    files = [path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py"))]
+    return [*files, *sorted(ROOT.glob("hbeacon.py"))]
+
+
+def trees() -> Iterator[tuple[Path, ast.Module]]:
+    for path in own_files():
+        yield path.relative_to(ROOT), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_files_hold_one_idea() -> None:
+    long = [
+        f"{path}: {lines}" for path in own_files() if (lines := len(path.read_text().splitlines())) > FILE_LINES_MAX
+    ]
+    assert not long, f"over {FILE_LINES_MAX} lines: {long}"
+    bad = [str(path) for path in own_files() if path.stem in {"utils", "util", "helpers", "common", "misc"}]
+    assert not bad, f"a file is named after its idea: {bad}"
+
+
+def test_functions_fit_a_screen() -> None:
+    long = [
+        f"{path}:{node.lineno} {node.name} {node.end_lineno - node.lineno + 1}"
+        for path, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno
+        and node.end_lineno - node.lineno >= FUNCTION_LINES_MAX
+    ]
+    assert not long, f"over {FUNCTION_LINES_MAX} lines: {long}"
+
+
+def test_time_and_chance_are_passed_in() -> None:
+    """Only the clock reads the time; whatever else waits or ages takes a Clock."""
+    bad: list[str] = []
+    for path, tree in trees():
+        if str(path) in {"registry/clock.py", "registry/guard.py"}:  # the guard imports next to nothing, by design
+            continue
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and (node.value.id, node.attr) == ("time", "time")
+            ):
+                bad.append(f"{path}:{node.lineno}")
+    assert not bad, f"time.time() outside registry/clock.py: {bad}"
+
+
+def test_numbers_say_their_unit() -> None:
+    """A parameter that is an int or float and no index or count ends in its unit."""
+    bad: list[str] = []
+    for path, tree in trees():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            for argument in (*node.args.args, *node.args.kwonlyargs):
+                annotation = ast.unparse(argument.annotation) if argument.annotation else ""
+                name = argument.arg
+                if annotation not in {"int", "float", "int | None", "float | None"} or name.startswith("_"):
+                    continue
+                if not (name.endswith(UNITS) or name in PLAIN_NUMBERS or NUMBERS_OF.search(name)):
+                    bad.append(f"{path}:{node.lineno} {node.name}({name})")
+    assert not bad, "\n".join(bad)
+
+
+def test_wire_names_its_sources() -> None:
+    missing = [
+        str(path)
+        for path, tree in trees()
+        if path.parts[:2] == ("registry", "wire")
+        and "Source:" not in (ast.get_docstring(tree) or "")
+        and path.name != "__init__.py"
+    ]
+    assert not missing, f"no `Source:` in the module docstring: {missing}"
+
+
+def test_text_stands_alone() -> None:
+    """Nothing in the tree speaks of one machine or of how it was made."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a git checkout")
+    words = re.compile(
+        "|".join(
+            [
+                "/wo" + "rk/",
+                "/ro" + "ot/",
+                r"\.\./sha" + "red",
+                r"pypi\." + "org",
+                r"repo1\." + "maven",
+                r"registry\." + "npmjs",
+                "TO" + "DO",
+                "FIX" + "ME",
+            ]
+        )
+    )
+    bad: list[str] = []
+    for name in listed.stdout.split():
+        path = ROOT / name
+        if not path.is_file() or path.suffix in {".bin", ".png", ".json"} or name.endswith(("_pb2.py", "_pb2.pyi")):
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+            if words.search(line):
+                bad.append(f"{name}:{number}: {line.strip()[:100]}")
+    assert not bad, "\n".join(bad)
+
+
+def test_imports_keep_their_direction() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
