@@ -35,11 +35,12 @@ class GenerateError(Exception):
     """The compiler failed, or its output is not of the shape this script knows."""
 
 
-def generate(out: Path = ROOT) -> list[Path]:
+def generate(out: Path | None = None) -> list[Path]:
     """Compile every ``.proto`` file below ``out`` and return the written modules; old ones without source are removed.
 
     ``out`` is the folder that gets ``protos/hbase/``, the repository itself unless told otherwise.
     """
+    out = out or ROOT
     sources = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / PACKAGE).glob("*.proto"))
     if not sources:
         raise GenerateError(f"no .proto files in {ROOT / PACKAGE}")
@@ -78,10 +79,13 @@ def check() -> list[str]:
 def embedded_descriptor(text: str) -> FileDescriptorProto:
     """Return the file descriptor a generated module carries, without importing the module."""
     for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "AddSerializedFile":
-            argument = node.args[0]
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, bytes):
-                return FileDescriptorProto.FromString(argument.value)
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="AddSerializedFile"), args=[ast.Constant(value=bytes() as serialized)]
+            ):
+                return FileDescriptorProto.FromString(serialized)
+            case _:
+                continue
     raise GenerateError("no serialized descriptor in the module")
 
 
