@@ -1,0 +1,181 @@
+"""Who bootstraps here: the clients of the last day by host, user, version and the way they came.
+
+It answers the half of "May I firewall ZooKeeper now?" that a registry can see: who has arrived on the registry path.
+Clients that still go to ZooKeeper are not seen here.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from registry.clock import Clock
+
+WINDOW_MS = 24 * 3600 * 1000.0
+"""A client that has not been seen for this long is forgotten."""
+VISITORS_MAX = 4096
+"""Rows kept, some 400 bytes each; the one seen longest ago makes room."""
+VISITORS_PER_HOST_MAX = 64
+"""Rows of one host: a peer that invents user names fills its own share and pushes nobody else out."""
+TEXT_CHARS_MAX = 96
+"""Of a name that a peer sends."""
+OTHERS = "(others)"
+"""User and version of the row that counts what is over the share of its host."""
+
+
+class VisitPath(enum.Enum):
+    """How a client came."""
+
+    PREAMBLE = "preamble"
+    """Six bytes that ask for the cluster id, before any header: neither user nor version is told."""
+    HEADER = "header"
+    """A connection header of HBase RPC: user, service and, from Java clients, version."""
+    HTTP = "http"
+    """/api/v1/registry; the version is the User-Agent."""
+
+
+class HeaderInfo(Protocol):
+    """What a connection header tells; empty where the client does not say."""
+
+    @property
+    def user(self) -> str:
+        """Effective user."""
+        ...
+
+    @property
+    def service(self) -> str:
+        """The service that the connection is for, such as ClientMetaService."""
+        ...
+
+    @property
+    def client_version(self) -> str:
+        """Version as the client writes it, such as 2.6.4; gohbase and asynchbase send none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """One client as far as the handshake tells it."""
+
+    path: VisitPath
+    host: str
+    user: str
+    client_version: str
+    service: str
+    first_seen_ms: float
+    """Wall clock, milliseconds since the epoch."""
+    last_seen_ms: float
+    count: int
+    """Connections (HTTP: requests) since it was first seen."""
+
+
+_Key = tuple[VisitPath, str, str, str, str]
+
+
+class _Row:
+    __slots__ = ("count", "first_ms", "last_ms")
+
+    def __init__(self, now_ms: float) -> None:
+        self.first_ms = now_ms
+        self.last_ms = now_ms
+        self.count = 0
+
+
+class Visitors:
+    """A bounded record, O(1) for each connection; belongs to one loop.
+
+    Implements the RPC server's ConnectionObserver.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        visitors_max: int = VISITORS_MAX,
+        per_host_max: int = VISITORS_PER_HOST_MAX,
+        window_ms: float = WINDOW_MS,
+    ) -> None:
+        self._clock = clock
+        self._visitors_max = visitors_max
+        self._per_host_max = per_host_max
+        self._window_ms = window_ms
+        self._rows: OrderedDict[_Key, _Row] = OrderedDict()
+        """Longest unseen first."""
+        self._rows_by_host: Counter[str] = Counter()
+        self.forgotten = 0
+        """Rows that had to make room before their day was over."""
+        self.sightings: dict[VisitPath, int] = dict.fromkeys(VisitPath, 0)
+        """Connections (HTTP: requests) since the start, by path."""
+
+    def header_seen(self, peer_host: str, info: HeaderInfo) -> None:
+        """A connection header has been read."""
+        self._seen((VisitPath.HEADER, peer_host, _text(info.user), _text(info.client_version), _text(info.service)))
+
+    def registry_preamble_seen(self, peer_host: str) -> None:
+        """A client has asked for the cluster id by preamble."""
+        self._seen((VisitPath.PREAMBLE, peer_host, "", "", ""))
+
+    def http_seen(self, peer_host: str, user_agent: str) -> None:
+        """The registry has been read over HTTP."""
+        self._seen((VisitPath.HTTP, peer_host, "", _text(user_agent), ""))
+
+    def rows(self) -> tuple[Visitor, ...]:
+        """The clients of the last day, latest first."""
+        self._forget_old(self._clock.monotonic_ms())
+        to_wall_ms = self._clock.wall_ms() - self._clock.monotonic_ms()
+        return tuple(
+            Visitor(path, host, user, version, service, row.first_ms + to_wall_ms, row.last_ms + to_wall_ms, row.count)
+            for (path, host, user, version, service), row in reversed(self._rows.items())
+        )
+
+    def count_by(self, label: Callable[[Visitor], tuple[str, ...]]) -> Counter[tuple[str, ...]]:
+        """How many rows of the last day carry each label."""
+        return Counter(label(visitor) for visitor in self.rows())
+
+    def __len__(self) -> int:
+        """Rows kept now."""
+        return len(self._rows)
+
+    def _seen(self, key: _Key) -> None:
+        now_ms = self._clock.monotonic_ms()
+        self.sightings[key[0]] += 1
+        row = self._rows.get(key)
+        if row is None:
+            if self._rows_by_host[key[1]] >= self._per_host_max:
+                key = (key[0], key[1], OTHERS, OTHERS, OTHERS)
+                row = self._rows.get(key)
+            if row is None:
+                row = self._add(key, now_ms)
+        row.last_ms = now_ms
+        row.count += 1
+        self._rows.move_to_end(key)
+
+    def _add(self, key: _Key, now_ms: float) -> _Row:
+        self._forget_old(now_ms)
+        while len(self._rows) >= self._visitors_max:
+            self._drop_oldest()
+            self.forgotten += 1
+        row = self._rows[key] = _Row(now_ms)
+        self._rows_by_host[key[1]] += 1
+        return row
+
+    def _forget_old(self, now_ms: float) -> None:
+        oldest_ms = now_ms - self._window_ms
+        while self._rows and next(iter(self._rows.values())).last_ms < oldest_ms:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        (_, host, *_rest), _row = self._rows.popitem(last=False)
+        self._rows_by_host[host] -= 1
+        if not self._rows_by_host[host]:
+            del self._rows_by_host[host]
+
+
+def _text(value: str) -> str:
+    """A peer's string made fit to keep: short, and without control characters that would break a line of a log."""
+    if len(value) > TEXT_CHARS_MAX:
+        value = value[: TEXT_CHARS_MAX - 1] + "…"
+    return value if value.isprintable() else "".join(char if char.isprintable() else "�" for char in value)
