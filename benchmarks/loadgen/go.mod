@@ -1,0 +1,3 @@
+module hbeacon.dev/benchmarks/hbload
+
+go 1.21

@@ -1,0 +1,161 @@
+// hbload: load for the registry side of the HBase RPC protocol (SIMPLE authentication, no codec, no compression).
+//
+//	hbload OP -addr HOST:PORT[,HOST:PORT] [-c 16] [-p 16] [-d 5s] [-w 1s] [-rate 0]
+//
+// OP is
+//
+//	clusterid activemaster metalocations masters bootstrapnodes   one method, -c connections, -p outstanding on each
+//	storm     connect, preamble, header, GetClusterId, close; -c workers
+//	regist    connect, "Regist" preamble, answer; -c workers
+//	idle      -c connections, one call on each, held until standard input ends
+//	once      one call of each method; prints what the answers say
+//
+// One line of JSON on standard output. A run with errors still reports; exit 1 when nothing was answered.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"time"
+)
+
+const registryService = "ClientMetaService"
+
+var methods = map[string]string{
+	"clusterid": "GetClusterId", "activemaster": "GetActiveMaster", "metalocations": "GetMetaRegionLocations",
+	"masters": "GetMasters", "bootstrapnodes": "GetBootstrapNodes",
+}
+
+type options struct {
+	op          string
+	targets     []string
+	connections int
+	outstanding int
+	measured    time.Duration
+	warmUp      time.Duration
+	rate        float64
+}
+
+func main() {
+	if len(os.Args) < 2 || strings.HasPrefix(os.Args[1], "-") {
+		fmt.Fprintln(os.Stderr, "usage: hbload clusterid|activemaster|metalocations|masters|bootstrapnodes|storm|regist|idle|once -addr HOST:PORT")
+		os.Exit(2)
+	}
+	o := options{op: os.Args[1]}
+	set := flag.NewFlagSet(o.op, flag.ExitOnError)
+	addr := set.String("addr", "127.0.0.1:16000", "servers; connections are spread over them")
+	set.IntVar(&o.connections, "c", 16, "connections, or workers of storm and regist")
+	set.IntVar(&o.outstanding, "p", 1, "calls outstanding on each connection")
+	set.DurationVar(&o.measured, "d", 5*time.Second, "measured time")
+	set.DurationVar(&o.warmUp, "w", time.Second, "warm-up, not counted")
+	set.Float64Var(&o.rate, "rate", 0, "calls per second over all connections, counted from when they were due; 0: as fast as answered")
+	procs := set.Int("procs", 0, "processors for this program; 0: all")
+	set.Parse(os.Args[2:])
+	o.targets = strings.Split(*addr, ",")
+	if *procs > 0 {
+		runtime.GOMAXPROCS(*procs)
+	}
+
+	switch _, isMethod := methods[o.op]; {
+	case o.op == "once":
+		printLine(once(o.targets[0]))
+	case o.op == "idle":
+		out, err := holdIdle(o)
+		if err != nil {
+			printLine(map[string]any{"op": o.op, "error": err.Error()})
+			os.Exit(1)
+		}
+		printLine(out)
+		waitForEndOfInput()
+	case o.op == "storm" || o.op == "regist":
+		measure(o, stormWorker)
+	case isMethod:
+		measure(o, callWorker)
+	default:
+		fmt.Fprintf(os.Stderr, "hbload: there is no op %q\n", o.op)
+		os.Exit(2)
+	}
+}
+
+func measure(o options, worker func(options, int, *record)) {
+	r := &record{}
+	var workers sync.WaitGroup
+	for i := 0; i < o.connections; i++ {
+		workers.Add(1)
+		go func(index int) {
+			defer workers.Done()
+			worker(o, index, r)
+		}(i)
+	}
+	time.Sleep(o.warmUp)
+	began := time.Now()
+	r.measuring.Store(true)
+	time.Sleep(o.measured)
+	r.measuring.Store(false)
+	elapsed := time.Since(began)
+	r.stopped.Store(true)
+	workers.Wait()
+	out := r.report(o, elapsed)
+	printLine(out)
+	if out["n"] == 0 {
+		os.Exit(1)
+	}
+}
+
+// once asks each method and writes the answers as people read them; an error stands where the answer would.
+func once(target string) map[string]any {
+	out := map[string]any{"addr": target}
+	for _, method := range methods {
+		body, err := askOnce(target, method)
+		if err != nil {
+			out[method] = "error: " + err.Error()
+			continue
+		}
+		var entries []string
+		for _, f := range fields(body) {
+			switch method {
+			case "GetClusterId":
+				entries = append(entries, string(f.bytes))
+			case "GetMasters":
+				entries = append(entries, fmt.Sprintf("%s active=%t", serverName(inner(f.bytes, 1)), number(f.bytes, 2) == 1))
+			case "GetMetaRegionLocations":
+				entries = append(entries, serverName(inner(f.bytes, 2)))
+			default:
+				entries = append(entries, serverName(f.bytes))
+			}
+		}
+		out[method] = entries
+	}
+	return out
+}
+
+func askOnce(target, method string) ([]byte, error) {
+	c, reader, err := dial(target, registryService)
+	if err != nil {
+		return nil, err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(answerTimeout))
+	if _, err := c.Write(call(1, method)); err != nil {
+		return nil, err
+	}
+	got, _, err := readAnswer(reader, nil)
+	if err == nil && got.exception != "" {
+		err = fmt.Errorf("%s", got.exception)
+	}
+	return got.body, err
+}
+
+func printLine(value map[string]any) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hbload:", err)
+		os.Exit(1)
+	}
+	fmt.Println(string(text))
+}
