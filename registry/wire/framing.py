@@ -28,7 +28,7 @@ class FrameTooLarge(ProtocolError):
     """
 
     def __init__(self, frame_bytes: int, frame_bytes_max: int) -> None:
-        super().__init__(f"frame of {frame_bytes} bytes announced, at most {frame_bytes_max} are taken")
+        super().__init__(f"frame of {frame_bytes} bytes announced, at most {frame_bytes_max} are taken", kind="frame")
         self.frame_bytes = frame_bytes
         self.frame_bytes_max = frame_bytes_max
 
@@ -58,12 +58,13 @@ def decode_varint(buffer: bytes, offset: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value >= 1 << 64:
-                raise ProtocolError(f"varint at byte {offset} needs more than 64 bits")
+                raise ProtocolError(f"varint at byte {offset} needs more than 64 bits", kind="varint")
             return value, index + 1
         shift += 7
     if len(buffer) - offset >= VARINT_BYTES_MAX:
-        raise ProtocolError(f"varint at byte {offset} is longer than {VARINT_BYTES_MAX} bytes")
-    raise ProtocolError(f"varint at byte {offset} is cut off after {max(len(buffer) - offset, 0)} bytes")
+        raise ProtocolError(f"varint at byte {offset} is longer than {VARINT_BYTES_MAX} bytes", kind="varint")
+    there = max(len(buffer) - offset, 0)
+    raise ProtocolError(f"varint at byte {offset} is cut off after {there} bytes", kind="varint")
 
 
 def decode_delimited(buffer: bytes, offset: int) -> tuple[int, int]:
@@ -73,9 +74,10 @@ def decode_delimited(buffer: bytes, offset: int) -> tuple[int, int]:
     """
     length, start = decode_varint(buffer, offset)
     if length > INT32_MAX:
-        raise ProtocolError(f"message at byte {offset} has the negative length {length - (1 << 64)}")
+        raise ProtocolError(f"message at byte {offset} announces the length {length}, over an int's", kind="length")
     if length > len(buffer) - start:
-        raise ProtocolError(f"message at byte {offset} announces {length} bytes, {len(buffer) - start} are there")
+        there = len(buffer) - start
+        raise ProtocolError(f"message at byte {offset} announces {length} bytes, {there} are there", kind="length")
     return start, start + length
 
 
@@ -141,9 +143,9 @@ class FrameReader:
             return None
         if len(self._head) - self._offset < count_bytes:
             self._join(count_bytes)
-        start = self._offset
+        taken = self._head[self._offset : self._offset + count_bytes]
         self._skip(count_bytes)
-        return self._head[start : start + count_bytes]
+        return taken
 
     def skip(self, count_bytes: int) -> int:
         """Drop at most `count_bytes` unread bytes; how many were dropped."""
