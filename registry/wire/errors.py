@@ -15,6 +15,7 @@ import re
 from protos.hbase import RPC_pb2
 from registry.names import START_CODE_UNKNOWN, Address, ServerName
 from registry.wire.error_base import BY_JAVA_CLASS, ErrorAction, HBaseError, ProtocolError, RemoteError
+from registry.wire.text import lenient_text
 
 RETRY_NOW = ErrorAction.RETRY_NOW
 RETRY_HERE = ErrorAction.RETRY_HERE
@@ -475,7 +476,7 @@ def encode_exception(error: BaseException) -> RPC_pb2.ExceptionResponse:
 
 def decode_exception(response: RPC_pb2.ExceptionResponse) -> HBaseError:
     """The error that ExceptionResponse tells; never raises, whatever the peer wrote there."""
-    java_class, trace = response.exception_class_name, response.stack_trace
+    java_class, trace = lenient_text(response.exception_class_name), lenient_text(response.stack_trace)
     head = trace.partition("\n\tat ")[0].rstrip("\n")
     message = head.removeprefix(java_class).removeprefix(": ") if java_class else head
     known = BY_JAVA_CLASS.get(java_class)
@@ -483,7 +484,7 @@ def decode_exception(response: RPC_pb2.ExceptionResponse) -> HBaseError:
         do_not_retry = response.do_not_retry or not response.HasField("do_not_retry")
         error: HBaseError = RemoteError(java_class, message, do_not_retry=do_not_retry)
     else:
-        error = known.from_wire(message, response.hostname, response.port)
+        error = known.from_wire(message, lenient_text(response.hostname), response.port)
     if response.do_not_retry and not error.do_not_retry:
         error.do_not_retry, error.action = True, GIVE_UP
     error.server_overloaded = error.server_overloaded or response.server_overloaded
