@@ -1,0 +1,349 @@
+"""Every setting this project reads: one table, from which parsing, `hbeacon config` and the documentation follow.
+
+HBase's keys keep HBase's names, meanings and defaults; keys of our own begin with `hbeacon.`.
+Source: hbase-default.xml and HConstants of HBase 2.6; RpcConnectionRegistry, RegistryEndpointsRefresher (HBASE-26150,
+HBASE-26173).
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+OWN_PREFIX = "hbeacon."
+INT_MAX = 2**31 - 1
+
+
+class Kind(enum.Enum):
+    """How the text of a value is read."""
+
+    TEXT = "text"
+    INT = "number"
+    BOOL = "on or off"
+    MS = "milliseconds"
+    """Our own durations: plain milliseconds, or a number with ms, s, m, h or d."""
+    MS_PLAIN = "plain milliseconds"
+    """HBase's durations: Java reads them as an int, so a suffix would break every Java process that shares the file."""
+    BYTES = "bytes"
+    CHOICE = "one of"
+    ADDRESS = "HOST:PORT"
+    ADDRESS_OR_OFF = "HOST:PORT or off"
+    ADVERTISED = "HOST[:PORT]"
+    ADDRESSES = "HOST[:PORT],..."
+    ZNODE = "znode path"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting: its name, how its text is read, and the sentence that the documentation shows."""
+
+    name: str
+    kind: Kind
+    default: str
+    sentence: str
+    minimum: int = 0
+    maximum: int = INT_MAX
+    choices: tuple[str, ...] = ()
+    live: bool = False
+    """A change in the watched files takes effect without a restart."""
+    secret: bool = False
+    """Shown nowhere: pages, logs and errors print stars."""
+
+    @property
+    def environment_name(self) -> str:
+        """Name of the environment variable that sets this key."""
+        return environment_name(self.name)
+
+
+def environment_name(key: str) -> str:
+    """Upper case, and `_` for whatever is neither letter nor digit: hbase.rpc.timeout -> HBASE_RPC_TIMEOUT."""
+    return re.sub(r"[^A-Z0-9]", "_", key.upper())
+
+
+_SERVERS = (
+    Key(
+        "hbeacon.rpc.address",
+        Kind.ADDRESS,
+        "127.0.0.1:16000",
+        "Where HBase RPC is listened for; port 0 takes a free one. Clients on other hosts need an address that they"
+        " can reach.",
+    ),
+    Key(
+        "hbeacon.http.address",
+        Kind.ADDRESS_OR_OFF,
+        "127.0.0.1:16010",
+        "Where the pages, /health, /readyz and /metrics are listened for.",
+    ),
+    Key("hbeacon.grpc.address", Kind.ADDRESS_OR_OFF, "off", "The gRPC face is not part of this release: only off."),
+    Key(
+        "hbeacon.advertise.address",
+        Kind.ADVERTISED,
+        "",
+        "The name under which clients and other servers reach this one, where it is not the address it listens on.",
+    ),
+    Key(
+        "hbeacon.registry.handout",
+        Kind.CHOICE,
+        "auto",
+        "Which servers GetMasters and GetBootstrapNodes hand out: tier (hbeacon.registry.servers), cluster (the real"
+        " masters and region servers) or auto (the tier where it is set, else real servers seen to answer look-ups,"
+        " else none).",
+        choices=("auto", "tier", "cluster"),
+        live=True,
+    ),
+    Key(
+        "hbeacon.registry.servers",
+        Kind.ADDRESSES,
+        "",
+        "All hbeacon servers of this cluster as clients reach them, this one included; the port defaults to 16000.",
+        live=True,
+    ),
+    Key(
+        "hbeacon.registry.ready.max_age_ms",
+        Kind.MS,
+        "30000",
+        "A server whose snapshot is older than this is not ready.",
+        minimum=100,
+        live=True,
+    ),
+    Key(
+        "hbeacon.registry.stale",
+        Kind.CHOICE,
+        "serve",
+        "What happens to look-ups while the snapshot is older than hbeacon.registry.ready.max_age_ms: serve the old"
+        " answer, or refuse with an exception that makes clients try the next server.",
+        choices=("serve", "refuse"),
+        live=True,
+    ),
+    Key(
+        "hbeacon.selfcheck.interval_ms",
+        Kind.MS,
+        "1000",
+        "How often answers are compared with those of the other servers and of real masters; 0 switches it off.",
+        maximum=3_600_000,
+    ),
+    Key(
+        "hbeacon.guard",
+        Kind.BOOL,
+        "on",
+        "Whether a small parent process watches the server and replaces it when it hangs or dies.",
+    ),
+    Key(
+        "hbeacon.guard.timeout_ms",
+        Kind.MS,
+        "1000",
+        "How long the server's loop may be silent before the guard kills it.",
+        minimum=100,
+        maximum=600_000,
+    ),
+    Key(
+        "hbeacon.guard.start_timeout_ms",
+        Kind.MS,
+        "15000",
+        "How long a new server process may take until its loop runs.",
+        minimum=1000,
+        maximum=600_000,
+    ),
+    Key(
+        "hbeacon.drain.timeout_ms",
+        Kind.MS,
+        "5000",
+        "How long calls in progress may take to end after SIGTERM.",
+        maximum=600_000,
+    ),
+    Key(
+        "hbeacon.rpc.connections_max",
+        Kind.INT,
+        "20000",
+        "Connections open at once; what comes beyond is closed at once.",
+        minimum=1,
+    ),
+    Key(
+        "hbeacon.rpc.connections_per_peer_max",
+        Kind.INT,
+        "12000",
+        "Connections open at once from one IP address.",
+        minimum=1,
+    ),
+    Key(
+        "hbeacon.rpc.idle_timeout_ms",
+        Kind.MS,
+        "600000",
+        "A connection without a call for this long is closed.",
+        minimum=1000,
+    ),
+    Key(
+        "hbeacon.rpc.write_buffer_bytes_max",
+        Kind.BYTES,
+        "1048576",
+        "Answers that may wait for one slow reader before its connection is closed.",
+        minimum=65536,
+    ),
+    Key(
+        "hbeacon.zookeeper.auth",
+        Kind.TEXT,
+        "",
+        "Credentials for ZooKeeper as SCHEME:CREDENTIAL, for example digest:user:password.",
+        secret=True,
+    ),
+    Key("hbeacon.log.format", Kind.CHOICE, "text", "How log lines look.", choices=("text", "json")),
+    Key(
+        "hbeacon.log.level",
+        Kind.TEXT,
+        "info",
+        "Level of the log, and of single loggers: info,registry.zk=debug.",
+        live=True,
+    ),
+)
+
+_ZOOKEEPER = (
+    Key(
+        "hbase.zookeeper.quorum",
+        Kind.TEXT,
+        "127.0.0.1",
+        "ZooKeeper's servers, HOST or HOST:PORT, separated by commas.",
+    ),
+    Key(
+        "hbase.zookeeper.property.clientPort",
+        Kind.INT,
+        "2181",
+        "Port of the ZooKeeper servers that are named without one.",
+        minimum=1,
+        maximum=65535,
+    ),
+    Key("zookeeper.znode.parent", Kind.ZNODE, "/hbase", "The znode under which HBase keeps its own."),
+    Key(
+        "zookeeper.session.timeout",
+        Kind.MS_PLAIN,
+        "90000",
+        "The session time-out asked of ZooKeeper, which may grant less.",
+        minimum=1000,
+    ),
+)
+
+_REGISTRY = (
+    Key(
+        "hbase.masters",
+        Kind.ADDRESSES,
+        "",
+        "Registry servers for clients with MasterRegistry; the port defaults to hbase.master.port.",
+        live=True,
+    ),
+    Key(
+        "hbase.client.bootstrap.servers",
+        Kind.ADDRESSES,
+        "",
+        "Registry servers for clients with RpcConnectionRegistry; hbase.masters where it is not set.",
+        live=True,
+    ),
+    Key(
+        "hbase.client.registry.impl",
+        Kind.TEXT,
+        "",
+        "Class of the client's registry: ...RpcConnectionRegistry, ...MasterRegistry or ...ZKConnectionRegistry."
+        " Empty: by RPC, as HBase 3 does.",
+    ),
+    Key("hbase.master.port", Kind.INT, "16000", "RPC port of masters named without one.", minimum=1, maximum=65535),
+    Key("hbase.master.info.port", Kind.INT, "16010", "Port of a master's pages; -1 is off.", minimum=-1, maximum=65535),
+    Key(
+        "hbase.client.bootstrap.node.limit",
+        Kind.INT,
+        "10",
+        "Region servers that GetBootstrapNodes hands out at most.",
+        minimum=1,
+        live=True,
+    ),
+    Key(
+        "hbase.client.bootstrap.hedged.fanout",
+        Kind.INT,
+        "2",
+        "Servers that RpcConnectionRegistry asks at once.",
+        minimum=1,
+    ),
+    Key(
+        "hbase.client.master_registry.hedged.fanout",
+        Kind.INT,
+        "2",
+        "Servers that MasterRegistry asks at once.",
+        minimum=1,
+    ),
+    Key(
+        "hbase.client.bootstrap.refresh_interval_secs",
+        Kind.INT,
+        "300",
+        "Seconds between a client's refreshes of its server list; -1 switches them off.",
+        minimum=-1,
+    ),
+    Key(
+        "hbase.client.bootstrap.min_secs_between_refreshes",
+        Kind.INT,
+        "60",
+        "Seconds that pass at least between two refreshes.",
+    ),
+)
+
+_CALLS = (
+    Key("hbase.rpc.timeout", Kind.MS_PLAIN, "60000", "How long one call may take.", minimum=1),
+    Key(
+        "hbase.client.operation.timeout",
+        Kind.MS_PLAIN,
+        "1200000",
+        "How long one operation with all its retries may take.",
+        minimum=1,
+    ),
+    Key(
+        "hbase.client.meta.operation.timeout",
+        Kind.MS_PLAIN,
+        "1200000",
+        "How long a look-up in hbase:meta with all its retries may take.",
+        minimum=1,
+    ),
+    Key("hbase.client.retries.number", Kind.INT, "15", "Retries after the first attempt."),
+    Key("hbase.client.pause", Kind.MS_PLAIN, "100", "The unit of the growing pause between retries.", minimum=1),
+    Key(
+        "hbase.ipc.client.socket.timeout.connect",
+        Kind.MS_PLAIN,
+        "10000",
+        "How long connecting may take.",
+        minimum=1,
+    ),
+    Key(
+        "hbase.ipc.client.socket.timeout.read",
+        Kind.MS_PLAIN,
+        "20000",
+        "How long a client waits for the next bytes of an answer.",
+        minimum=1,
+    ),
+    Key(
+        "hbase.ipc.max.request.size",
+        Kind.BYTES,
+        "268435456",
+        "Size of a request; a larger one is answered with RequestTooBigException.",
+        minimum=1024,
+    ),
+    Key(
+        "hbase.ipc.server.max.callqueue.size",
+        Kind.BYTES,
+        "1073741824",
+        "Bytes of all calls that wait; beyond them CallQueueTooBigException is answered.",
+        minimum=1024,
+    ),
+)
+
+SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
+    ("Servers", _SERVERS),
+    ("ZooKeeper", _ZOOKEEPER),
+    ("Registry, as clients know it", _REGISTRY),
+    ("Calls", _CALLS),
+)
+
+KEYS: Mapping[str, Key] = {key.name: key for _, keys in SECTIONS for key in keys}
+"""All settings by name, in the order in which documentation and `hbeacon config` show them."""
+
+DEPRECATED: Mapping[str, str] = {
+    "hbase.client.registry.hedged.fanout": "hbase.client.bootstrap.hedged.fanout",
+    "hbase.rpc.hedged.fanout": "hbase.client.master_registry.hedged.fanout",
+}
+"""Old name to new name. The old one is read, with a warning, where the new one is not set."""
