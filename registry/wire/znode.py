@@ -213,9 +213,12 @@ def _parse(kind: type[M], payload: bytes) -> M:
             f"{kind.DESCRIPTOR.name} is expected, {len(payload)} bytes without PBUF are there", kind="znode"
         )
     try:
-        return kind.FromString(payload[len(PBUF) :])
+        message = kind.FromString(payload[len(PBUF) :])
     except DecodeError as error:
         raise ProtocolError(f"{kind.DESCRIPTOR.name} in a znode: {error}", kind="znode") from None
+    if not message.IsInitialized():  # Java refuses it when it parses, the C implementation of Python's does not
+        raise ProtocolError(f"{kind.DESCRIPTOR.name} in a znode lacks a required field", kind="znode")
+    return message
 
 
 def _text(value: str, what: str) -> str:
