@@ -129,7 +129,8 @@ def decode_cell(block: memoryview[int], offset: int, *, with_tags: bool = False)
     body = offset + 4
     if len(block) - offset < _LENGTHS.size:
         raise _bad(offset, f"{len(block) - offset} bytes are left, a cell has at least {4 + 8 + _KEY_FIXED_BYTES}")
-    cell_bytes, key_bytes, value_bytes, row_bytes = _LENGTHS.unpack_from(block, offset)
+    lengths: tuple[int, int, int, int] = _LENGTHS.unpack_from(block, offset)
+    cell_bytes, key_bytes, value_bytes, row_bytes = lengths
     if not 0 <= cell_bytes <= len(block) - body:
         raise _bad(offset, f"{cell_bytes} bytes announced, {len(block) - body} are there")
     tags_bytes = cell_bytes - 8 - key_bytes - value_bytes
@@ -138,7 +139,7 @@ def decode_cell(block: memoryview[int], offset: int, *, with_tags: bool = False)
     if row_bytes > ROW_BYTES_MAX or row_bytes > key_bytes - _KEY_FIXED_BYTES:
         raise _bad(offset, f"a row of {row_bytes} bytes in a key of {key_bytes}")
     family_at = body + 8 + 2 + row_bytes
-    family_bytes: int = block[family_at]
+    family_bytes = block[family_at]
     qualifier_at = family_at + 1 + family_bytes
     key_stop = body + 8 + key_bytes
     if family_bytes > FAMILY_BYTES_MAX or qualifier_at > key_stop - _TIMESTAMP_TYPE.size:
