@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from registry.lookup.readiness import DisagreementView, Readiness, SessionView
+from registry.lookup.agreement import Disagreement
+from registry.lookup.readiness import Readiness, SessionView
 from registry.lookup.snapshot import Snapshot
 from registry.lookup.visitors import Visitors
 
@@ -217,7 +218,7 @@ class StatusSource(Protocol):
         """The verdict of `registry.lookup.readiness`."""
         ...
 
-    def disagreements(self) -> Sequence[DisagreementView]:
+    def disagreements(self) -> Sequence[Disagreement]:
         """Answers that differ from a peer's now, young ones too."""
         ...
 

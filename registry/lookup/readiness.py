@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from registry.lookup.agreement import Disagreement
 from registry.lookup.snapshot import Fact, FactState, Snapshot
 
 DISAGREEMENT_MS_MAX = 1000.0
@@ -29,25 +30,6 @@ class SessionView(Protocol):
     @property
     def fatal(self) -> str:
         """Why ZooKeeper refuses us for good (authentication, missing chroot), empty when it does not."""
-        ...
-
-
-class DisagreementView(Protocol):
-    """A lasting difference between one of our answers and a peer's."""
-
-    @property
-    def peer(self) -> str:
-        """Address of the other server, `host:port`."""
-        ...
-
-    @property
-    def method(self) -> str:
-        """Method of ClientMetaService whose answers differ."""
-        ...
-
-    @property
-    def seconds(self) -> float:
-        """How long the answers have differed."""
         ...
 
 
@@ -87,7 +69,7 @@ def readiness(
     snapshot: Snapshot,
     age_ms: float,
     session: SessionView,
-    disagreements: Iterable[DisagreementView],
+    disagreements: Iterable[Disagreement],
     max_age_ms: float,
     *,
     disagreement_ms_max: float = DISAGREEMENT_MS_MAX,
@@ -149,10 +131,14 @@ def _session(session: SessionView) -> Check:
     return Check("zookeeper-session", True, f"{session.state}: answers come from the last snapshot")
 
 
-def _agreement(disagreements: Iterable[DisagreementView], limit_ms: float) -> Check:
-    lasting = [row for row in disagreements if row.seconds * 1000.0 > limit_ms]
+def _agreement(disagreements: Iterable[Disagreement], limit_ms: float) -> Check:
+    rows = [row for row in disagreements if row.seconds * 1000.0 > limit_ms]
+    # A peer that says itself that its answers are older is the one to take out: one stale server must not turn all red.
+    lasting = [row for row in rows if not row.peer_behind]
     if not lasting:
-        return Check("agreement", True, "no lasting difference with any server that was asked")
+        behind = ", ".join(sorted({row.peer for row in rows}))
+        sentence = f"answers differ from {behind}, whose are older than ours" if behind else "no lasting difference"
+        return Check("agreement", True, sentence)
     worst = max(lasting, key=lambda row: row.seconds)
     others = f" ({len(lasting) - 1} more)" if len(lasting) > 1 else ""
     sentence = f"{worst.peer} has answered {worst.method} differently for {worst.seconds:.1f} s{others}"

@@ -51,7 +51,7 @@ class HeaderInfo(Protocol):
         ...
 
     @property
-    def client_version(self) -> str:
+    def version(self) -> str:
         """Version as the client writes it, such as 2.6.4; gohbase and asynchbase send none."""
         ...
 
@@ -112,7 +112,7 @@ class Visitors:
 
     def header_seen(self, peer_host: str, info: HeaderInfo) -> None:
         """A connection header has been read."""
-        self._seen((VisitPath.HEADER, peer_host, _text(info.user), _text(info.client_version), _text(info.service)))
+        self._seen((VisitPath.HEADER, peer_host, _text(info.user), _text(info.version), _text(info.service)))
 
     def registry_preamble_seen(self, peer_host: str) -> None:
         """A client has asked for the cluster id by preamble."""

@@ -1,0 +1,145 @@
+"""From what the server knows to the JSON models."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import TypedDict
+
+from registry.http import models
+from registry.http.health import Health
+from registry.http.status import HandOutView, SettingRow, StatusSource
+from registry.lookup.readiness import Readiness
+from registry.lookup.snapshot import Fact, Snapshot
+
+
+def iso_time(wall_ms: float) -> str:
+    """Milliseconds since the epoch as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(wall_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def snapshot_model(snapshot: Snapshot, age_ms: float) -> models.SnapshotModel:
+    """Version and age; JSON has no infinity, so an unknown age is null."""
+    return models.SnapshotModel(
+        generation=snapshot.version.generation,
+        zxid=snapshot.version.zxid,
+        complete=snapshot.complete,
+        age_seconds=round(age_ms / 1000, 3) if math.isfinite(age_ms) else None,
+    )
+
+
+def health_model(source: StatusSource, verdict: Health, readiness: Readiness) -> models.HealthModel:
+    """/health."""
+    identity, snapshot = source.identity, source.snapshot
+    connections = dict(verdict.connections)
+    master = snapshot.active_master.value
+    return models.HealthModel(
+        status=verdict.state.value,
+        uptime_seconds=round(source.uptime_ms() / 1000, 3),
+        zookeeper_connection=connections["zookeeper"],
+        timestamp=iso_time(source.wall_ms()),
+        ready=readiness.ready,
+        reasons=list(verdict.reasons),
+        not_ready=list(readiness.reasons),
+        connections=connections,
+        role=identity.role,
+        version=identity.version,
+        host=identity.host,
+        advertised=identity.advertised,
+        cluster_id=snapshot.cluster_id.value,
+        active_master=str(master.server_name) if master else None,
+        snapshot=snapshot_model(snapshot, source.age_ms()),
+    )
+
+
+def registry_model(snapshot: Snapshot, age_ms: float, hand_out: HandOutView) -> models.RegistryModel:
+    """/api/v1/registry."""
+    master = snapshot.active_master.value
+    metas = snapshot.meta_locations.value
+    servers = snapshot.region_servers.value
+    backups = snapshot.backup_masters.value
+    tables = snapshot.table_states.value
+    return models.RegistryModel(
+        snapshot=snapshot_model(snapshot, age_ms),
+        cluster_id=models.ClusterIdFact(value=snapshot.cluster_id.value, **_fact(snapshot.cluster_id)),
+        active_master=models.ActiveMasterFact(
+            value=models.ActiveMaster(
+                server_name=str(master.server_name),
+                host=master.server_name.host,
+                port=master.server_name.port,
+                start_code=master.server_name.start_code,
+                info_port=master.info_port,
+            )
+            if master
+            else None,
+            **_fact(snapshot.active_master),
+        ),
+        backup_masters=models.ServerNamesFact(
+            value=[str(name) for name in backups] if backups is not None else None, **_fact(snapshot.backup_masters)
+        ),
+        meta_locations=models.MetaLocationsFact(
+            value=[
+                models.MetaReplica(replica_id=meta.replica_id, server_name=str(meta.server_name), state=meta.state)
+                for meta in metas
+            ]
+            if metas is not None
+            else None,
+            **_fact(snapshot.meta_locations),
+        ),
+        region_servers=models.RegionServersFact(
+            value=[
+                models.RegionServerModel(
+                    server_name=str(server.server_name), info_port=server.info_port, version=server.version
+                )
+                for server in servers
+            ]
+            if servers is not None
+            else None,
+            **_fact(snapshot.region_servers),
+        ),
+        table_states=models.TableStatesFact(
+            value=dict(tables) if tables is not None else None, **_fact(snapshot.table_states)
+        ),
+        hand_out=models.HandOutModel(
+            masters=[str(name) for name in hand_out.masters],
+            bootstrap_nodes=[str(name) for name in hand_out.bootstrap_nodes],
+            source=hand_out.source,
+        ),
+    )
+
+
+class _FactFields(TypedDict):
+    state: str
+    znode: str
+    changed_zxid: int
+    problem: str
+
+
+def _fact(fact: Fact[object]) -> _FactFields:
+    return {
+        "state": fact.state.value,
+        "znode": fact.path,
+        "changed_zxid": fact.changed_zxid,
+        "problem": fact.problem,
+    }
+
+
+def registry_etag(model: models.RegistryModel) -> str:
+    """Weak, because the age moves on while the answer stays: the version, and a checksum of all but the age.
+
+    The checksum is needed: the hand-out changes with the configuration, without any transaction of ZooKeeper.
+    """
+    content = model.model_dump_json(exclude={"snapshot": {"age_seconds"}})
+    return f'W/"{model.snapshot.generation}-{model.snapshot.zxid:x}-{zlib.crc32(content.encode()):08x}"'
+
+
+def conf_model(settings: Iterable[SettingRow]) -> models.ConfModel:
+    """/conf?format=json."""
+    return models.ConfModel(
+        properties=[
+            models.PropertyModel(key=row.key, value=row.value, isFinal=row.final, resource=row.origin)
+            for row in settings
+        ]
+    )

@@ -1,0 +1,152 @@
+"""The JSON answers, as types: what /openapi.json describes.
+
+Names end in their unit. Integers stay below 2**53, a zxid included, so JavaScript reads them exactly.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class SnapshotModel(BaseModel):
+    """How new the answers are."""
+
+    generation: int = Field(description="Rises when ZooKeeper turns out to have lost its history.")
+    zxid: int = Field(description="Every change up to this ZooKeeper transaction is in the snapshot.")
+    complete: bool = Field(description="False while something has not been read yet.")
+    age_seconds: float | None = Field(description="Since it was last known to be all there is; null before that.")
+
+
+class HealthModel(BaseModel):
+    """/health."""
+
+    status: str = Field(description="healthy, degraded or unhealthy.")
+    uptime_seconds: float
+    zookeeper_connection: str = Field(description="connected, suspended or disconnected.")
+    timestamp: str = Field(description="Now, ISO 8601 in UTC.")
+    ready: bool = Field(description="The verdict of /ready.")
+    reasons: list[str] = Field(description="Why it is not healthy; empty when it is.")
+    not_ready: list[str] = Field(description="Why it is not ready; empty when it is.")
+    connections: dict[str, str] = Field(description="Each connection: connected, suspended or disconnected.")
+    role: str
+    version: str
+    host: str
+    advertised: str = Field(description="HOST:PORT that clients are told.")
+    cluster_id: str | None
+    active_master: str | None = Field(description="host,port,startcode")
+    snapshot: SnapshotModel
+
+
+class FactModel(BaseModel):
+    """How well one thing is known."""
+
+    state: str = Field(description="unread, absent, forbidden, undecodable or known.")
+    znode: str
+    changed_zxid: int = Field(description="ZooKeeper transaction of the last change; 0 while unread.")
+    problem: str = Field(description="Why it is missing, or partly missing; empty otherwise.")
+
+
+class ClusterIdFact(FactModel):
+    """Answer of GetClusterId."""
+
+    value: str | None
+
+
+class ActiveMaster(BaseModel):
+    """The master that acts."""
+
+    server_name: str = Field(description="host,port,startcode")
+    host: str
+    port: int
+    start_code: int
+    info_port: int = Field(description="Port of its pages; -1 where they are off.")
+
+
+class ActiveMasterFact(FactModel):
+    """Answer of GetActiveMaster."""
+
+    value: ActiveMaster | None
+
+
+class ServerNamesFact(FactModel):
+    """Servers by name: host,port,startcode."""
+
+    value: list[str] | None
+
+
+class MetaReplica(BaseModel):
+    """Where one replica of hbase:meta is."""
+
+    replica_id: int
+    server_name: str
+    state: str = Field(description="HBase's RegionState, such as OPEN.")
+
+
+class MetaLocationsFact(FactModel):
+    """Answer of GetMetaRegionLocations."""
+
+    value: list[MetaReplica] | None
+
+
+class RegionServerModel(BaseModel):
+    """A live region server."""
+
+    server_name: str
+    info_port: int = Field(description="-1 where it may not be read.")
+    version: str = Field(description="Empty where it may not be read.")
+
+
+class RegionServersFact(FactModel):
+    """The region servers that are alive."""
+
+    value: list[RegionServerModel] | None
+
+
+class TableStatesFact(FactModel):
+    """Table states as ZooKeeper mirrors them; absent on clusters that keep them in hbase:meta alone."""
+
+    value: dict[str, str] | None
+
+
+class HandOutModel(BaseModel):
+    """The server lists that clients are given."""
+
+    masters: list[str] = Field(description="Answer of GetMasters.")
+    bootstrap_nodes: list[str] = Field(description="Answer of GetBootstrapNodes.")
+    source: str = Field(description="tier, cluster, or what auto chose.")
+
+
+class RegistryModel(BaseModel):
+    """/api/v1/registry: everything that look-ups answer, at one version."""
+
+    snapshot: SnapshotModel
+    cluster_id: ClusterIdFact
+    active_master: ActiveMasterFact
+    backup_masters: ServerNamesFact
+    meta_locations: MetaLocationsFact
+    region_servers: RegionServersFact
+    table_states: TableStatesFact
+    hand_out: HandOutModel
+
+
+class PropertyModel(BaseModel):
+    """One setting, under the names that Hadoop's /conf uses."""
+
+    key: str
+    value: str
+    isFinal: bool  # noqa: N815 - Hadoop's own spelling
+    resource: str = Field(description="Where the value came from.")
+
+
+class ConfModel(BaseModel):
+    """/conf?format=json. Source: org.apache.hadoop.conf.Configuration.dumpConfiguration."""
+
+    properties: list[PropertyModel]
+
+
+class ErrorModel(BaseModel):
+    """What every error looks like."""
+
+    error: str
+    path: str
+    paths: list[str] = Field(default_factory=list[str], description="What there is, when the path is unknown.")
