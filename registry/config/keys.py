@@ -139,14 +139,6 @@ _SERVERS = (
         maximum=600_000,
     ),
     Key(
-        "hbeacon.guard.start_timeout_ms",
-        Kind.MS,
-        "15000",
-        "How long a new server process may take until its loop runs.",
-        minimum=1000,
-        maximum=600_000,
-    ),
-    Key(
         "hbeacon.drain.timeout_ms",
         Kind.MS,
         "5000",

@@ -21,7 +21,7 @@ logger = logging.getLogger("registry.config")
 
 DEBOUNCE_MS = 200
 """Changes that come together are read once."""
-LOOK_AGAIN_MS = 5000
+LOOK_AGAIN_MS = 2000
 """Besides the kernel's events, the files' states are compared this often: network file systems send no events."""
 
 Change = Callable[[Settings, frozenset[str]], None]

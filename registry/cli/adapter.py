@@ -1,0 +1,64 @@
+"""`hbeacon adapter`: flags, guard, and then the server."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from registry.cli.flags import Flags, add_server_flags, flags_of, parser
+from registry.config.values import parse_bool
+
+EPILOG = """\
+The adapter reads HBase's znodes, never writes them, and answers ClientMetaService and the cluster-id preamble as
+masters and region servers of HBase 2.3 to 3.0 do. Clients then need no ZooKeeper:
+  hbase.client.registry.impl     org.apache.hadoop.hbase.client.RpcConnectionRegistry   (MasterRegistry before 2.5)
+  hbase.client.bootstrap.servers beacon1:16000,beacon2:16000,beacon3:16000              (hbase.masters before 2.5)
+
+examples:
+  hbeacon adapter --zookeeper zk1:2181,zk2:2181,zk3:2181/hbase --rpc 0.0.0.0:16000 --http 0.0.0.0:16010
+  hbeacon adapter --conf /etc/hbase/conf --advertise beacon1.example.com:16000
+  hbeacon adapter --rpc 127.0.0.1:0 --http 127.0.0.1:0 --guard off        (any free ports; they are printed)
+
+When it can answer, and only then, it prints one line on standard output:
+  hbeacon adapter ready rpc=HOST:PORT http=HOST:PORT grpc=off zookeeper=HOST:PORT
+Until ZooKeeper answers it waits: /livez is green, /readyz is red and says why. Logs go to standard error.
+
+signals: TERM stops after the calls in progress, a second one at once; HUP reads the files again; QUIT writes stacks.
+exit codes: 0 stopped as asked, 2 bad setting or command line, 3 cannot listen, 4 ZooKeeper refuses for good,
+  1 anything else.
+"""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Serve until stopped. With the guard on, this process becomes the guard and another one serves."""
+    arguments = _parser().parse_args(argv)
+    flags = flags_of(arguments)
+
+    from registry.guard import LINK_VARIABLE
+
+    if LINK_VARIABLE not in os.environ and _guard_wanted(flags):
+        from registry.guard import become_guard
+
+        become_guard([sys.executable, *sys.orig_argv[1:]])
+
+    from registry.adapter.process import run_adapter
+
+    return run_adapter(flags.load)
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = parser("adapter", "Serve the registry of an existing HBase cluster from its ZooKeeper.", EPILOG)
+    add_server_flags(made)
+    return made
+
+
+def _guard_wanted(flags: Flags) -> bool:
+    """As far as flags and environment say; the worker reads the files, and may find that there should be no guard."""
+    text = flags.values.get("hbeacon.guard", os.environ.get("HBEACON_GUARD", "on"))
+    try:
+        return parse_bool(text)
+    except ValueError:
+        flags.load()  # raises the sentence about the bad value
+        return False

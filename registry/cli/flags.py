@@ -1,0 +1,103 @@
+"""The flags that every command shares, and their way into the settings."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from registry.config.settings import BadSetting, Settings, load_settings
+
+SERVER_FLAGS: Mapping[str, tuple[str, str, str]] = {
+    "--rpc": ("hbeacon.rpc.address", "HOST:PORT", "listen here for HBase RPC (127.0.0.1:16000; port 0: any free one)"),
+    "--http": ("hbeacon.http.address", "HOST:PORT", "listen here for pages and probes, or off (127.0.0.1:16010)"),
+    "--grpc": ("hbeacon.grpc.address", "off", "the gRPC face is not part of this release; only off is accepted"),
+    "--advertise": ("hbeacon.advertise.address", "HOST[:PORT]", "the address by which clients reach this server"),
+    "--guard": ("hbeacon.guard", "on|off", "a small parent process replaces the server when it hangs (on)"),
+    "--log-format": ("hbeacon.log.format", "text|json", "HBase's log line or JSON, on standard error (text)"),
+    "--log-level": ("hbeacon.log.level", "LEVEL", "such as warn, or info,registry.zk=debug (info)"),
+}
+"""Flag to the key it sets, what it takes, and the sentence of the help."""
+
+QUORUM, ZNODE = "hbase.zookeeper.quorum", "zookeeper.znode.parent"
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line says about settings. Can be loaded again when files have changed."""
+
+    values: Mapping[str, str] = field(default_factory=dict[str, str])
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    conf_dir: str | None = None
+
+    def load(self) -> Settings:
+        """Flags, environment and files as they are now. Raises BadSetting."""
+        return load_settings(self.values, None, self.conf_dir, self.names)
+
+
+class Formatter(argparse.RawDescriptionHelpFormatter):
+    """Keeps the line breaks of examples and leaves room for the flags."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=118)
+
+
+def parser(command: str, sentence: str, epilog: str = "") -> argparse.ArgumentParser:
+    """A parser for one command; wrong command lines end with exit code 2."""
+    return argparse.ArgumentParser(
+        f"hbeacon {command}", description=sentence, epilog=epilog, formatter_class=Formatter, allow_abbrev=False
+    )
+
+
+def add_common_flags(to: argparse.ArgumentParser) -> None:
+    """The flags of every command that reads settings: --zookeeper, --conf, --set."""
+    group = to.add_argument_group("settings")
+    group.add_argument(
+        "--zookeeper",
+        metavar="HOST:PORT[,...][/znode]",
+        help="ZooKeeper's servers and HBase's znode (127.0.0.1:2181/hbase)",
+    )
+    group.add_argument("--conf", metavar="DIR", help="read core-site.xml and hbase-site.xml there (HBASE_CONF_DIR)")
+    group.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="any setting; `hbeacon config` lists them; may repeat",
+    )
+
+
+def add_server_flags(to: argparse.ArgumentParser) -> None:
+    """The flags of every server."""
+    add_common_flags(to)
+    group = to.add_argument_group("this server")
+    for flag, (_, metavar, sentence) in SERVER_FLAGS.items():
+        group.add_argument(flag, metavar=metavar, help=sentence)
+
+
+def flags_of(arguments: argparse.Namespace) -> Flags:
+    """Keys and values from a parsed command line. `--set` goes under the flags made for one key."""
+    values: dict[str, str] = {}
+    names: dict[str, str] = {}
+    for text in arguments.set:
+        key, sign, value = text.partition("=")
+        if not sign or not key.strip():
+            raise BadSetting("--set", text, "command line", "write KEY=VALUE, such as hbase.masters=beacon1:16000")
+        values[key.strip()], names[key.strip()] = value, "--set"
+    if arguments.zookeeper is not None:
+        for key, value in _zookeeper(arguments.zookeeper).items():
+            values[key], names[key] = value, "--zookeeper"
+    for flag, (key, _, _) in SERVER_FLAGS.items():
+        value = getattr(arguments, flag[2:].replace("-", "_"), None)
+        if value is not None:
+            values[key], names[key] = value, flag
+    return Flags(values, names, arguments.conf)
+
+
+def _zookeeper(text: str) -> dict[str, str]:
+    quorum, slash, path = text.strip().partition("/")
+    if not quorum:
+        raise BadSetting(
+            "--zookeeper", text, "command line", "write HOST:PORT[,HOST:PORT][/znode], such as zk1:2181/hbase"
+        )
+    return {QUORUM: quorum, ZNODE: "/" + path} if slash else {QUORUM: quorum}

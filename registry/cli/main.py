@@ -1,0 +1,89 @@
+"""The one command. Maps its first word to a function and imports that function's module only then."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from registry.cli.exits import BAD_SETTING, FAILED, INTERRUPTED
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "adapter": ("registry.cli.adapter:run", "serve the registry of an existing HBase cluster from its ZooKeeper"),
+    "lookup": ("registry.cli.lookup:run", "ask registry servers, or ZooKeeper, where a cluster is"),
+    "status": ("registry.cli.status:run", "what a running server knows, how old that is, and whether it is ready"),
+    "config": ("registry.cli.config:run", "every setting, its value and where it came from"),
+    "version": ("registry.cli.version:run", "version of this program and of what it runs on"),
+}
+"""Word to `module:function` and the sentence of the help. The function takes the other words, gives the exit code."""
+
+USAGE = """\
+hbeacon: the registry of an Apache HBase cluster, served by RPC instead of ZooKeeper
+
+usage: hbeacon COMMAND [OPTIONS]        hbeacon COMMAND --help tells more
+
+commands:
+{commands}
+
+examples:
+  hbeacon adapter --zookeeper zk1,zk2,zk3:2181/hbase --rpc 0.0.0.0:16000 --http 0.0.0.0:16010
+  hbeacon adapter --conf /etc/hbase/conf --set hbeacon.registry.servers=beacon1,beacon2,beacon3
+  hbeacon lookup hbase+rpc://beacon1:16000,beacon2:16000
+  hbeacon status http://beacon1:16010
+  hbeacon config --conf /etc/hbase/conf
+
+ports (those of an HBase master): 16000 HBase RPC, 16010 pages, /health, /readyz and /metrics; ZooKeeper is at 2181.
+settings: a flag wins over the environment (hbase.masters is HBASE_MASTERS), that over hbase-site.xml and core-site.xml
+  in --conf DIR or HBASE_CONF_DIR, those over the default.
+exit codes: 0 stopped as asked, 2 bad setting or command line, 3 cannot listen, 4 ZooKeeper refuses for good,
+  1 anything else.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code. Bad settings become one line on standard error."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(usage(), end="", file=sys.stdout if words else sys.stderr)
+        return 0 if words else BAD_SETTING
+    word = "version" if words[0] in ("-V", "--version") else words[0]
+    if word not in COMMANDS:
+        print(_unknown(word), file=sys.stderr)
+        return BAD_SETTING
+    try:
+        return _function(COMMANDS[word][0])(words[1:])
+    except BrokenPipeError:
+        # `hbeacon config | head`: the reader has what it wanted.
+        sys.stderr.close()
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        # Looked up by name: most commands end without ever loading the settings.
+        values = sys.modules.get("registry.config.values")
+        if values is None or not isinstance(error, values.BadSetting):
+            raise
+        print(f"hbeacon {word}: {error}", file=sys.stderr)
+        return BAD_SETTING
+
+
+def usage() -> str:
+    """The help text."""
+    return USAGE.format(commands="\n".join(f"  {word:<9} {sentence}" for word, (_, sentence) in COMMANDS.items()))
+
+
+def _function(reference: str) -> Callable[[Sequence[str]], int]:
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _unknown(word: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(word, COMMANDS, n=1)
+    hint = f"; did you mean {near[0]}?" if near else f": write one of {', '.join(COMMANDS)}"
+    return f"hbeacon: {word!r} is not a command{hint}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
