@@ -87,6 +87,10 @@ class RequestTooBigException(DoNotRetryIOException, java="exceptions.RequestTooB
     """The frame is longer than hbase.ipc.max.request.size; the server closes the connection after it."""
 
 
+class ConnectException(IOException, java="java.net.ConnectException", action=RECONNECT):
+    """The connection could not be made: refused, unreachable, no such host, or not within the time-out."""
+
+
 class CallTimeoutException(HBaseIOException, java="ipc.CallTimeoutException", action=RECONNECT):
     """No answer within the call's time-out."""
 
