@@ -17,6 +17,12 @@ writes as a negative length is a very large one, and over any limit."""
 VARINT_BYTES_MAX = 10
 """A 64-bit value in groups of seven bits: the longest that protobuf writes (negative numbers have it)."""
 
+SMALL_PIECE_BYTES = 4096
+"""Pieces below this are put together: a bytes object costs 33 bytes beside its content."""
+
+GATHERED_BYTES_MAX = 65_536
+"""Up to here small pieces are put together: growing further would copy more than is saved."""
+
 INT32_MAX = 0x7FFF_FFFF
 """Java keeps lengths in an int: what is above would be negative there."""
 
@@ -101,8 +107,8 @@ class FrameReader:
     """Collects a byte stream and gives it back frame by frame.
 
     Large frames are kept in the pieces they came in and joined once; memory grows with what has arrived,
-    never with what was announced. Bytes objects given to `feed` are kept, so their owner must not be a
-    buffer that is written again.
+    never with what was announced. Small pieces are put together as they come, for an object of its own for
+    each would cost a slow writer's victim many times the bytes.
     """
 
     __slots__ = ("_buffered_bytes", "_head", "_offset", "_pieces", "frame_bytes_max")
@@ -111,7 +117,7 @@ class FrameReader:
         self.frame_bytes_max = frame_bytes_max
         self._head = b""  # the piece that is read from, from _offset on
         self._offset = 0
-        self._pieces: list[bytes] | None = None  # what came after _head; None most of the time
+        self._pieces: list[bytes | bytearray] | None = None  # what came after _head; None most of the time
         self._buffered_bytes = 0  # unread bytes in _head and _pieces
 
     @property
@@ -125,10 +131,14 @@ class FrameReader:
             return
         if not self._buffered_bytes:
             self._head, self._offset, self._pieces = data, 0, None
-        elif self._pieces is None:
-            self._pieces = [data]
         else:
-            self._pieces.append(data)
+            if self._pieces is None:
+                self._pieces = []
+            last = self._pieces[-1] if self._pieces else None
+            if isinstance(last, bytearray) and len(last) < GATHERED_BYTES_MAX:
+                last += data
+            else:
+                self._pieces.append(bytearray(data) if len(data) < SMALL_PIECE_BYTES else data)
         self._buffered_bytes += len(data)
 
     def peek(self, count_bytes: int) -> bytes:
@@ -186,8 +196,7 @@ class FrameReader:
         self._offset += count_bytes
         if self._offset == len(self._head) and self._pieces is not None:
             pieces, self._pieces = self._pieces, None
-            head, self._offset = pieces[0], 0
-            self._head = head
+            self._head, self._offset = bytes(pieces[0]), 0
             if len(pieces) > 1:
                 del pieces[0]
                 self._pieces = pieces

@@ -1,0 +1,109 @@
+"""Frames of calls and answers, encoded and taken apart.
+
+    request:  [int32 total][varint n][RequestHeader n][varint m][request m][cell block]
+    answer:   [int32 total][varint n][ResponseHeader n]([varint m][answer m][cell block], unless it is an exception)
+
+An answer without exception has a message even where that is empty, one byte 00: Java and gohbase both miss it.
+
+Source: org.apache.hadoop.hbase.ipc.ServerCall#setResponse, IPCUtil#write, ServerRpcConnection#processRequest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from protos.hbase import HBase_pb2, RPC_pb2
+from registry.wire.errors import HBaseError, ProtocolError, decode_exception, encode_exception
+from registry.wire.framing import decode_delimited, delimited, encode_frame, encode_varint
+
+CALL_ID_SIGN = 0x8000_0000
+
+_TAG_CALL_ID = b"\x08"
+_TAG_CELL_BLOCK_META = b"\x1a"
+
+
+class AnswerParts(NamedTuple):
+    """What an answer's frame holds: `error`, or a message and perhaps cells."""
+
+    call_id: int
+    error: HBaseError | None
+    message: bytes
+    cells: bytes
+    header_bytes: bytes
+
+
+def encode_request(
+    call_id: int,
+    method: str,
+    param: bytes,
+    *,
+    timeout_ms: int = 0,
+    priority: int = 0,
+    cells: bytes = b"",
+    attributes: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """The frame of one call. A time-out or priority of 0 is left out, as is an empty cell block."""
+    header = RPC_pb2.RequestHeader(call_id=call_id, method_name=method, request_param=True)
+    if cells:
+        header.cell_block_meta.length = len(cells)
+    if priority:
+        header.priority = priority
+    if timeout_ms:
+        header.timeout = timeout_ms
+    for name, value in (attributes or {}).items():
+        header.attribute.append(HBase_pb2.NameBytesPair(name=name, value=value))
+    return encode_frame(delimited(header.SerializeToString()), delimited(param), cells)
+
+
+def encode_answer(call_id: int, message: bytes, cells: bytes = b"", header_extra: bytes = b"") -> bytes:
+    """The frame of an answer; `header_extra` are encoded fields put at the end of ResponseHeader."""
+    header = _TAG_CALL_ID + encode_varint(call_id)
+    if cells:
+        meta = _TAG_CALL_ID + encode_varint(len(cells))
+        header += _TAG_CELL_BLOCK_META + delimited(meta)
+    return encode_frame(delimited(header + header_extra), encode_varint(len(message)), message, cells)
+
+
+def encode_error(call_id: int, error: BaseException) -> bytes:
+    """The frame of an answer that is an error."""
+    header = RPC_pb2.ResponseHeader(call_id=call_id, exception=encode_exception(error))
+    return encode_frame(delimited(header.SerializeToString()))
+
+
+def decode_answer(frame: bytes) -> AnswerParts:
+    """Take an answer's frame apart. The call id is Java's int: -1 for the answers to preambles.
+
+    Raises ProtocolError. What follows the announced cells is ignored.
+    """
+    start, stop = decode_delimited(frame, 0)
+    header_bytes = frame[start:stop]
+    try:
+        header = RPC_pb2.ResponseHeader.FromString(header_bytes)
+    except DecodeError as error:
+        raise ProtocolError(f"the header of an answer cannot be read: {error}", kind="header") from None
+    call_id = header.call_id - 2 * CALL_ID_SIGN if header.call_id >= CALL_ID_SIGN else header.call_id
+    if header.HasField("exception"):
+        return AnswerParts(call_id, decode_exception(header.exception), b"", b"", header_bytes)
+    start, stop = decode_delimited(frame, stop)
+    cells_bytes = header.cell_block_meta.length
+    if cells_bytes > len(frame) - stop:
+        there = len(frame) - stop
+        raise ProtocolError(f"cell block of {cells_bytes} bytes announced, {there} are there", kind="length")
+    cells = frame[stop : stop + cells_bytes] if cells_bytes else b""
+    return AnswerParts(call_id, None, frame[start:stop], cells, header_bytes)
+
+
+def decode_request_header(header_bytes: bytes) -> RPC_pb2.RequestHeader:
+    """Read the header of a request; raises ProtocolError."""
+    try:
+        return RPC_pb2.RequestHeader.FromString(header_bytes)
+    except DecodeError as error:
+        raise ProtocolError(f"the header of a request cannot be read: {error}", kind="header") from None
+
+
+def short_debug_string(header: RPC_pb2.RequestHeader) -> str:
+    """The header in one line, as Java's TextFormat writes it; cut after 1000 characters."""
+    return " ".join(str(header).split())[:1000]
