@@ -12,7 +12,7 @@ from types import MappingProxyType
 from protos.hbase import HBase_pb2, Registry_pb2
 from registry.lookup.handout import HandOut
 from registry.lookup.snapshot import MetaLocation, Snapshot
-from registry.names import START_CODE_UNKNOWN, ServerName
+from registry.wire.znode import encode_server_name
 
 SERVICE = "ClientMetaService"
 META_REGION_ID = 1
@@ -58,14 +58,6 @@ def encode_answers(snapshot: Snapshot, handout: HandOut) -> Answers:
         ),
         cluster_id=snapshot.cluster_id.value,
     )
-
-
-def encode_server_name(name: ServerName) -> HBase_pb2.ServerName:
-    """The message of a server name; an unknown start code is left out, the field holds no negative number."""
-    message = HBase_pb2.ServerName(host_name=name.host, port=name.port)
-    if name.start_code != START_CODE_UNKNOWN:
-        message.start_code = name.start_code
-    return message
 
 
 def _cluster_id(snapshot: Snapshot) -> Registry_pb2.GetClusterIdResponse:
