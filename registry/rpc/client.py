@@ -89,8 +89,8 @@ class RpcChannel:
         self._next_id = 0
         self._lost: HBaseError | None = None
         """Why no call can be made any more; set once."""
-        self._quiet_since = 0.0
-        """Loop time at which something last arrived, or the first of the outstanding calls was sent."""
+        self._waiting_since = 0.0
+        """Loop time at which the first of the outstanding calls was sent."""
         self._read_timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -171,7 +171,7 @@ class RpcChannel:
         call_id = self._new_id()
         answer: asyncio.Future[AnswerRead] = self._loop.create_future()
         if not self._calls:
-            self._quiet_since = self._loop.time()
+            self._waiting_since = self._loop.time()
         self._calls[call_id] = answer
         try:
             async with asyncio.timeout(timeout_ms / 1000):
@@ -233,7 +233,6 @@ class RpcChannel:
 
     def event(self, event: ClientEvent) -> None:
         """What the machine understood; called by the link."""
-        self._quiet_since = self._loop.time()
         if isinstance(event, ConnectionFailed):
             self._end(_closing_error(self.address, event.error))
             return
@@ -275,13 +274,18 @@ class RpcChannel:
     def _watch_silence(self) -> None:
         """One timer for all calls; it looks how long it has been quiet and goes on waiting for the rest."""
         if self._read_timer is None and self._lost is None:
-            self._read_timer = self._loop.call_at(self._quiet_since + self._read_timeout_s, self._silent)
+            self._read_timer = self._loop.call_at(self._silent_at(), self._silent)
+
+    def _silent_at(self) -> float:
+        """Loop time at which it will have been quiet for too long, if nothing arrives before."""
+        heard_at = self._link.heard_at if self._link is not None else 0.0
+        return max(self._waiting_since, heard_at) + self._read_timeout_s
 
     def _silent(self) -> None:
         self._read_timer = None
         if not self._calls:
             return
-        if self._loop.time() < self._quiet_since + self._read_timeout_s:
+        if self._loop.time() < self._silent_at():
             self._watch_silence()
             return
         self._end(
@@ -386,6 +390,9 @@ class _Link(asyncio.Protocol):
     ) -> None:
         self.machine = machine
         self.closed = asyncio.Event()
+        self.heard_at = 0.0
+        """Loop time at which bytes last arrived."""
+        self._loop = asyncio.get_running_loop()
         self._event = event
         self._lost = lost
         self._transport: asyncio.Transport | None = None
@@ -399,6 +406,7 @@ class _Link(asyncio.Protocol):
             transport.abort()
 
     def data_received(self, data: bytes) -> None:
+        self.heard_at = self._loop.time()
         self.machine.receive_data(data)
         while (event := self.machine.next_event()) is not None:
             self._event(event)
