@@ -80,7 +80,8 @@ class Agreement:
 def _behind(theirs: PeerAnswers, version: Version, age_ms: float) -> bool:
     if theirs.version is None or theirs.age_ms is None:
         return False
-    return theirs.version < version and theirs.age_ms > age_ms
+    # zxids alone: each server counts generations for itself
+    return theirs.version.zxid < version.zxid and theirs.age_ms > age_ms
 
 
 def _pairs(snapshot: Snapshot, theirs: PeerAnswers) -> Iterator[tuple[str, str | None, str]]:
