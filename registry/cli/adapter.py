@@ -38,7 +38,9 @@ def run(argv: Sequence[str]) -> int:
 
     from registry.guard import LINK_VARIABLE
 
-    if LINK_VARIABLE not in os.environ and _guard_wanted(flags):
+    # A process that calls this function with words of its own cannot be run again: it serves without a guard.
+    is_this_process = list(argv) == sys.argv[2:]
+    if is_this_process and LINK_VARIABLE not in os.environ and _guard_wanted(flags):
         from registry.guard import become_guard
 
         become_guard([sys.executable, *sys.orig_argv[1:]])

@@ -1,0 +1,111 @@
+"""`hbeacon status`: what a running server says of itself, over HTTP."""
+
+from __future__ import annotations
+
+import json
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from typing import Any
+
+from registry.cli.exits import BAD_SETTING, FAILED, STOPPED
+from registry.cli.flags import add_common_flags, flags_of, parser
+from registry.config.settings import BadSetting
+from registry.names import Address
+
+EPILOG = """\
+Without an address the server of these settings is asked (hbeacon.http.address, 127.0.0.1:16010).
+
+examples:
+  hbeacon status                          the server on this machine
+  hbeacon status beacon1:16010 beacon2    the port defaults to 16010
+  hbeacon status --json http://beacon1:16010
+
+exit codes: 0 every server is ready, 1 one is not or does not answer, 2 bad command line.
+"""
+
+HTTP_PORT = 16010
+BODY_BYTES_MAX = 64 << 20
+
+
+def run(argv: Sequence[str]) -> int:
+    """Ask each server and print what it says."""
+    made = parser("status", "Print what running servers know, how old that is, and whether they are ready.", EPILOG)
+    made.add_argument("servers", metavar="HOST[:PORT]|URL", nargs="*")
+    made.add_argument("--json", action="store_true", help="the servers' own JSON, one object by server")
+    made.add_argument("--timeout", metavar="SECONDS", type=float, default=3.0, help="for each question (3)")
+    add_common_flags(made)
+    arguments = made.parse_args(argv)
+    bases = [_base(text) for text in arguments.servers] or [
+        _own(flags_of(arguments).load().str_("hbeacon.http.address"))
+    ]
+    if not bases[0]:
+        print("hbeacon status: hbeacon.http.address is off; name a server", file=sys.stderr)
+        return BAD_SETTING
+    found = {base: _ask(base, arguments.timeout) for base in bases}
+    if arguments.json:
+        print(json.dumps(found, indent=2))
+    else:
+        print("\n\n".join("\n".join(_lines(base, answers)) for base, answers in found.items()))
+    return STOPPED if all(answers.get("ready") for answers in found.values()) else FAILED
+
+
+def _base(text: str) -> str:
+    if text.startswith(("http://", "https://")):
+        return text.rstrip("/")
+    try:
+        return f"http://{Address.parse(text, HTTP_PORT)}"
+    except ValueError as error:
+        raise BadSetting("", text, "command line", str(error)) from None
+
+
+def _own(text: str) -> str:
+    if text.strip().lower() == "off":
+        return ""
+    address = Address.parse(text)
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
+    return f"http://{Address(host, address.port)}"
+
+
+def _ask(base: str, timeout_s: float) -> dict[str, Any]:
+    """Readiness, health and registry of one server; `error` where it does not answer."""
+    # No proxy of the environment: the server is asked directly, as its clients do.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    answers: dict[str, Any] = {"ready": False}
+    try:
+        for name, path in (("readyz", "/readyz?verbose"), ("health", "/health"), ("registry", "/api/v1/registry")):
+            status, body = _get(opener, base + path, timeout_s)
+            if name == "readyz":
+                answers["ready"] = status == 200
+                answers[name] = body.decode("utf-8", "replace").splitlines()
+            else:
+                answers[name] = json.loads(body)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        answers |= {"ready": False, "error": str(reason) or type(reason).__name__}
+    return answers
+
+
+def _get(opener: urllib.request.OpenerDirector, url: str, timeout_s: float) -> tuple[int, bytes]:
+    request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "hbeacon-status"})
+    try:
+        with opener.open(request, timeout=timeout_s) as response:
+            return response.status, response.read(BODY_BYTES_MAX)
+    except urllib.error.HTTPError as error:  # 503 has a body, and it is the interesting one
+        with error:
+            return error.code, error.read(BODY_BYTES_MAX)
+
+
+def _lines(base: str, answers: dict[str, Any]) -> list[str]:
+    if "error" in answers:
+        return [f"{base}: {answers['error']}"]
+    health = answers["health"]
+    lines = [f"{base}: {'ready' if answers['ready'] else 'NOT READY'}, {health.get('status', '?')}"]
+    lines += [f"  {line}" for line in answers["readyz"] if line.strip()]
+    lines += [f"  {name}: {_text(value)}" for name, value in answers["registry"].items()]
+    return lines
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)

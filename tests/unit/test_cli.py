@@ -1,0 +1,161 @@
+"""The one command: what it says, how fast it says it, and its exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+
+from registry.cli.flags import SERVER_FLAGS, add_server_flags, flags_of, parser
+from registry.cli.main import COMMANDS, main
+from registry.config.keys import KEYS
+from registry.config.settings import BadSetting
+from tests.unit.test_config_files import site
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def modules_of(*words: str) -> tuple[set[str], float]:
+    """Modules that a command has loaded when it is over, and how long it took."""
+    code = f"import sys; from registry.cli.main import main; main({list(words)!r}); print(); print(*sys.modules)"
+    start_s = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.splitlines()[-1].split()), time.monotonic() - start_s
+
+
+def test_help_loads_next_to_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    modules, took_s = modules_of("--help")
+    assert not modules & {"argparse", "asyncio", "kazoo", "google.protobuf", "fastapi", "registry.config.settings"}
+    assert took_s < 1.0
+    assert main(["--help"]) == 0
+    text = capsys.readouterr().out
+    for word in COMMANDS:
+        assert f"\n  {word} " in text
+    assert "exit codes" in text
+
+
+def test_commands_load_what_they_need_and_no_more() -> None:
+    modules, _ = modules_of("config", "hbase.masters")
+    assert not modules & {"asyncio", "kazoo", "google.protobuf", "fastapi", "defusedxml"}
+
+
+def test_no_command_and_a_wrong_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 2
+    assert main(["adaptr"]) == 2
+    assert "did you mean adapter?" in capsys.readouterr().err
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("hbeacon ")
+
+
+def test_config_shows_values_and_origins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    site(tmp_path, **{"hbase.masters": "a:1", "hbeacon.zookeeper.auth": "digest:u:hunter2", "some.other": "x"})
+    argv = ["config", "--conf", str(tmp_path), "--rpc", "0.0.0.0:16000", "--set", "hbase.client.pause=50", "--json"]
+    assert main(argv) == 0
+    text = capsys.readouterr().out
+    rows = json.loads(text)
+    assert rows["hbase.masters"] == {
+        "value": "a:1",
+        "origin": f"{tmp_path}/hbase-site.xml:4",
+        "meaning": KEYS["hbase.masters"].sentence,
+    }
+    assert (rows["hbeacon.rpc.address"]["origin"], rows["hbase.client.pause"]["origin"]) == ("--rpc", "--set")
+    assert rows["hbase.rpc.timeout"]["origin"] == "default"
+    assert rows["some.other"]["value"] == "x"
+    assert "hunter2" not in text
+    assert set(KEYS) <= set(rows)
+    assert main(["config", "--conf", str(tmp_path), "--set-only"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert main(["config", "no.such.key"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "parts"),
+    [
+        (["--rpc", "nowhere"], ["hbeacon.rpc.address", "'nowhere'", "--rpc", "port is missing"]),
+        (["--set", "hbase.rpc.timeout=1m"], ["hbase.rpc.timeout", "'1m'", "--set", "plain milliseconds"]),
+        (["--set", "novalue"], ["novalue", "KEY=VALUE"]),
+        (["--conf", "/no/such/dir"], ["--conf", "/no/such/dir", "no such directory"]),
+        (["--zookeeper", "/hbase"], ["--zookeeper", "zk1:2181/hbase"]),
+        (["--guard", "maybe"], ["hbeacon.guard", "write on or off"]),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_exit_code_2(
+    argv: list[str], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", *argv]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    for part in parts:
+        assert part in lines[0]
+
+
+def test_zookeeper_flag_sets_quorum_and_znode() -> None:
+    made = parser("x", "")
+    add_server_flags(made)
+    flags = flags_of(made.parse_args(["--zookeeper", "a:1,b:2/hbase-secure", "--set", "zookeeper.znode.parent=/other"]))
+    assert flags.values == {"hbase.zookeeper.quorum": "a:1,b:2", "zookeeper.znode.parent": "/hbase-secure"}
+    assert flags_of(made.parse_args(["--zookeeper", "a"])).values == {"hbase.zookeeper.quorum": "a"}
+    assert {key for key, _, _ in SERVER_FLAGS.values()} <= set(KEYS)
+    with pytest.raises(BadSetting):
+        flags_of(made.parse_args(["--set", "=x"]))
+
+
+class _Server(BaseHTTPRequestHandler):
+    ready = True
+
+    def do_GET(self) -> None:
+        """Answers as an adapter does."""
+        bodies: dict[str, tuple[int, Any]] = {
+            "/readyz?verbose": (200 if self.ready else 503, "[+] cluster-id ok\n[-] active-master: none"),
+            "/health": (200, json.dumps({"status": "healthy"})),
+            "/api/v1/registry": (200, json.dumps({"cluster_id": "abc", "version": {"zxid": 5}})),
+        }
+        status, body = bodies[self.path]
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        """Quiet."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    made = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
+    thread = Thread(target=made.serve_forever)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{made.server_address[1]}"
+    finally:
+        made.shutdown()
+        thread.join()
+        made.server_close()
+
+
+def test_status_prints_what_the_server_says(
+    server: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    assert main(["status", server]) == 0
+    text = capsys.readouterr().out
+    assert f"http://{server}: ready, healthy" in text
+    assert "  cluster_id: abc" in text
+    assert main(["status", "--set", f"hbeacon.http.address={server}", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[f"http://{server}"]["registry"]["version"] == {"zxid": 5}
+    monkeypatch.setattr(_Server, "ready", False)
+    assert main(["status", server, "127.0.0.1:1"]) == 1
+    text = capsys.readouterr().out
+    assert "NOT READY" in text
+    assert "active-master: none" in text
+    assert "refused" in text
