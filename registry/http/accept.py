@@ -15,7 +15,8 @@ class Form(enum.Enum):
 
     JSON = "application/json"
     HTML = "text/html"
-    PROMETHEUS = "text/plain"
+    TEXT = "text/plain"
+    """Plain, and Prometheus text."""
     OPEN_METRICS = "application/openmetrics-text"
 
 

@@ -54,6 +54,17 @@ def health_model(source: StatusSource, verdict: Health, readiness: Readiness) ->
     )
 
 
+def readiness_model(readiness: Readiness) -> models.ReadinessModel:
+    """/ready as JSON."""
+    return models.ReadinessModel(
+        ready=readiness.ready,
+        checks=[
+            models.CheckModel(name=check.name, ok=check.ok, required=check.required, sentence=check.sentence)
+            for check in readiness.checks
+        ],
+    )
+
+
 def registry_model(snapshot: Snapshot, age_ms: float, hand_out: HandOutView) -> models.RegistryModel:
     """/api/v1/registry."""
     master = snapshot.active_master.value

@@ -10,14 +10,17 @@ from registry.http.status import SettingRow
 
 def conf_xml(settings: Iterable[SettingRow]) -> str:
     """Source: org.apache.hadoop.conf.Configuration.writeXml, with its `final` and `source` elements."""
-    lines = ['<?xml version="1.0" encoding="UTF-8" standalone="no"?>', "<configuration>"]
-    for row in settings:
-        lines.append(
-            f"<property><name>{_text(row.key)}</name><value>{_text(row.value)}</value>"
-            f"<final>{str(row.final).lower()}</final><source>{_text(row.origin)}</source></property>"
+    return "".join(
+        (
+            '<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n<configuration>\n',
+            *(
+                f"<property><name>{_text(row.key)}</name><value>{_text(row.value)}</value>"
+                f"<final>{str(row.final).lower()}</final><source>{_text(row.origin)}</source></property>\n"
+                for row in settings
+            ),
+            "</configuration>\n",
         )
-    lines.append("</configuration>\n")
-    return "\n".join(lines)
+    )
 
 
 def _text(value: str) -> str:

@@ -12,6 +12,7 @@ from registry.http.health import health
 from registry.http.process import LoopLag, process_figures
 from registry.http.stacks import stacks_text
 from registry.http.status import StatusSource
+from registry.lookup.readiness import Readiness
 
 ZNODES_MAX = 500
 VISITORS_MAX = 200
@@ -22,7 +23,7 @@ def dump_text(source: StatusSource, lag: LoopLag) -> str:
     """Sections with a title each; long ones are cut, and say so."""
     sections = (
         ("server", _server(source, lag)),
-        ("readiness", readiness_lines(source)),
+        ("readiness", readiness_lines(source.readiness())),
         ("zookeeper session", _session(source)),
         ("answers", _answers(source)),
         ("znodes", _znodes(source)),
@@ -39,19 +40,19 @@ def dump_text(source: StatusSource, lag: LoopLag) -> str:
     )
 
 
-def readiness_lines(source: StatusSource) -> Iterator[str]:
-    """Each check as Kubernetes writes it."""
-    readiness = source.readiness()
+def readiness_lines(readiness: Readiness) -> Iterator[str]:
+    """Each check as Kubernetes writes it: `[+]name ok` or `[-]name failed: reason`.
+
+    What is only told stays [+], so that whoever looks for [-] finds what keeps the server from being ready.
+    """
     for check in readiness.checks:
-        yield check_line(check.name, ok=check.ok, required=check.required, sentence=check.sentence)
+        if check.ok:
+            yield f"[+]{check.name} ok"
+        elif check.required:
+            yield f"[-]{check.name} failed: {check.sentence}"
+        else:
+            yield f"[+]{check.name} ok, but: {check.sentence}"
     yield f"readyz check {'passed' if readiness.ready else 'failed'}"
-
-
-def check_line(name: str, *, ok: bool, required: bool, sentence: str) -> str:
-    """`[+]name ok` or `[-]name failed: reason`; what is only told stays [+] and says what is missing."""
-    if ok:
-        return f"[+]{name} ok"
-    return f"[-]{name} failed: {sentence}" if required else f"[+]{name} ok, but left out: {sentence}"
 
 
 def _server(source: StatusSource, lag: LoopLag) -> Iterator[str]:

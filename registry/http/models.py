@@ -37,6 +37,22 @@ class HealthModel(BaseModel):
     snapshot: SnapshotModel
 
 
+class CheckModel(BaseModel):
+    """One check of /readyz."""
+
+    name: str
+    ok: bool
+    required: bool = Field(description="False: only told, it never makes the server unready.")
+    sentence: str
+
+
+class ReadinessModel(BaseModel):
+    """/ready and /readyz, where JSON is asked for."""
+
+    ready: bool
+    checks: list[CheckModel]
+
+
 class FactModel(BaseModel):
     """How well one thing is known."""
 

@@ -13,8 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
 from registry.http.accept import Form
@@ -66,7 +65,8 @@ class Exposition:
     def text(self, form: Form) -> tuple[bytes, str]:
         """Body and media type."""
         if form is Form.OPEN_METRICS:
-            return generate_openmetrics(self._registry), CONTENT_TYPE_LATEST
+            body = bytes(openmetrics.generate_latest(self._registry))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+            return body, openmetrics.CONTENT_TYPE_LATEST
         return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
 
 

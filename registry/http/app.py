@@ -1,0 +1,238 @@
+"""The HTTP face: probes, metrics, the registry as JSON, and pages for people.
+
+Importing this costs some 0.3 s and 30 MiB (FastAPI and pydantic), and `create_app` a few hundredths more: do both in a
+thread, after the RPC door is open. Everything is answered on the loop in a few milliseconds and nothing waits.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from registry.http import models
+from registry.http.accept import Form, choose
+from registry.http.answers import conf_model, health_model, readiness_model, registry_etag, registry_model
+from registry.http.conf import conf_xml
+from registry.http.dump import dump_text, readiness_lines
+from registry.http.health import health
+from registry.http.pages import STATIC, Pages
+from registry.http.process import LoopLag
+from registry.http.prometheus import Exposition, StatusCollector
+from registry.http.stacks import stacks_text
+from registry.http.status import StatusSource
+
+PATHS: tuple[tuple[str, str], ...] = (
+    ("/", "this server's status, for people"),
+    ("/health", "healthy, degraded or unhealthy, as JSON; metrics where the Accept header asks for them"),
+    ("/ready", "whether clients may be sent here now; the same as /readyz"),
+    ("/readyz", "the same; ?verbose tells why, ?exclude=NAME leaves a check out"),
+    ("/livez", "whether the process answers at all"),
+    ("/metrics", "Prometheus and OpenMetrics"),
+    ("/prometheus", "the same, where HBase has it"),
+    ("/api/v1/registry", "everything that look-ups answer, as JSON with version and age"),
+    ("/conf", "the configuration as it applies, as XML; ?format=json"),
+    ("/stacks", "what every thread and task is doing"),
+    ("/dump", "everything for a bug report, the flight recorder too"),
+    ("/openapi.json", "the description of this interface"),
+)
+
+_POLICY = (
+    b"default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = (
+    (b"content-security-policy", _POLICY),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+)
+"""Of every answer: pages run no script, load nothing from elsewhere and are shown in nobody's frame."""
+
+
+def create_app(source: StatusSource, lag: LoopLag | None = None) -> FastAPI:
+    """The face of one server. `lag` is sampled by whoever runs the app (registry.http.serve does)."""
+    app = FastAPI(
+        title="hbeacon",
+        version=source.identity.version,
+        description="Health, metrics and the registry's answers of one hbeacon server.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.lag = lag = lag or LoopLag()
+    face = _Face(source, lag)
+    probes: dict[int | str, dict[str, object]] = {503: {"description": "No."}}
+    unhealthy: dict[int | str, dict[str, object]] = {503: {"model": models.HealthModel, "description": "Unhealthy."}}
+    json_error: dict[int | str, dict[str, object]] = {400: {"model": models.ErrorModel}}
+    app.add_api_route("/", face.page, response_class=HTMLResponse, include_in_schema=False)
+    app.add_api_route("/health", face.health, response_model=models.HealthModel, responses=unhealthy)
+    for path in ("/ready", "/readyz"):
+        app.add_api_route(
+            path, face.ready, response_class=PlainTextResponse, responses=probes, operation_id=path.strip("/")
+        )
+    app.add_api_route("/livez", face.live, response_class=PlainTextResponse)
+    for path in ("/metrics", "/prometheus"):
+        app.add_api_route(path, face.metrics, response_class=PlainTextResponse, operation_id=path.strip("/"))
+    app.add_api_route("/api/v1/registry", face.registry, response_model=models.RegistryModel)
+    app.add_api_route("/conf", face.conf, response_model=models.ConfModel, responses=json_error)
+    app.add_api_route("/stacks", face.stacks, response_class=PlainTextResponse)
+    app.add_api_route("/dump", face.dump, response_class=PlainTextResponse)
+    app.add_api_route("/static/{name}", face.static, include_in_schema=False)
+    app.add_exception_handler(HTTPException, face.http_error)
+    app.add_exception_handler(RequestValidationError, face.bad_request)
+    app.add_exception_handler(Exception, face.failure)
+    app.add_middleware(_Frame)
+    return app
+
+
+class _Frame:
+    """What holds for every answer: HEAD works wherever GET does, the headers are there, nothing is cached unasked."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def framed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), *HEADERS]
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append((b"cache-control", b"no-store"))
+                message = {**message, "headers": headers}
+            await send(message)
+
+        # The server knows that it was HEAD and drops the body; the routes need not.
+        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
+        await self._app(inner, receive, framed)
+
+
+class _Face:
+    """The handlers. Each reads the source once, renders, and is done: no await, so one answer is one moment."""
+
+    def __init__(self, source: StatusSource, lag: LoopLag) -> None:
+        self._source = source
+        self._lag = lag
+        self._pages = Pages()
+        self._exposition = Exposition(StatusCollector(source, lag))
+
+    async def page(self, refresh: str = "on") -> HTMLResponse:
+        return HTMLResponse(self._pages.status(self._source, self._lag, refresh=refresh != "off"))
+
+    async def health(self, request: Request) -> Response:
+        """JSON, unless the Accept header prefers a metrics format: scrape configurations may name /health."""
+        form = choose(request.headers.get("accept"), (Form.JSON, Form.TEXT, Form.OPEN_METRICS))
+        verdict = health(self._source)
+        if form is not Form.JSON:
+            # 200 whatever the verdict: a scraper drops the body of an error, and the verdict is one of the metrics.
+            return self._metrics(form)
+        model = health_model(self._source, verdict, self._source.readiness())
+        return _json(model, verdict.state.http_status)
+
+    async def ready(
+        self,
+        request: Request,
+        verbose: Annotated[str | None, Query(description="Tell of every check.")] = None,
+        exclude: Annotated[list[str] | None, Query(description="Names of checks to leave out.")] = None,
+    ) -> Response:
+        """Whether clients may be sent here now, in Kubernetes' words; as JSON where the Accept header prefers it."""
+        whole = self._source.readiness()
+        readiness = whole.without(exclude or ())
+        status = 200 if readiness.ready else 503
+        if choose(request.headers.get("accept"), (Form.TEXT, Form.JSON)) is Form.JSON:
+            return _json(readiness_model(readiness), status)
+        if readiness.ready and verbose is None:
+            return PlainTextResponse("ok")
+        lines = list(readiness_lines(readiness))
+        unknown = sorted(set(exclude or ()) - {check.name for check in whole.checks})
+        if unknown:
+            lines.insert(-1, f"warn: no check to exclude is called {', '.join(map(repr, unknown))}")
+        return PlainTextResponse("\n".join(lines) + "\n", status)
+
+    async def live(self) -> PlainTextResponse:
+        """The loop runs, or nobody would answer."""
+        return PlainTextResponse("ok")
+
+    async def metrics(self, request: Request) -> Response:
+        """Prometheus text, or OpenMetrics where the Accept header prefers it."""
+        return self._metrics(choose(request.headers.get("accept"), (Form.TEXT, Form.OPEN_METRICS)))
+
+    def _metrics(self, form: Form) -> Response:
+        body, media_type = self._exposition.text(form)
+        return Response(body, headers={"content-type": media_type, "vary": "accept"})
+
+    async def registry(self, request: Request) -> Response:
+        """Everything that look-ups answer, at one version. The ETag is weak: it names version and content, not age."""
+        source = self._source
+        if request.client is not None:
+            source.visitors.http_seen(request.client.host, request.headers.get("user-agent", ""))
+        model = registry_model(source.snapshot, source.age_ms(), source.hand_out())
+        etag = registry_etag(model)
+        headers = {"etag": etag, "cache-control": "no-cache"}
+        if _etag_matches(request.headers.get("if-none-match"), etag):
+            return Response(status_code=304, headers=headers)
+        return _json(model, 200, headers)
+
+    async def conf(
+        self, request: Request, output: Annotated[str, Query(alias="format", description="xml or json")] = "xml"
+    ) -> Response:
+        """The configuration as it applies now, secrets masked. Source: HBase's ConfServlet."""
+        if output == "json":
+            return _json(conf_model(self._source.settings()), 200)
+        if output != "xml":
+            return _json(models.ErrorModel(error=f"Bad format: {output[:64]}", path=request.url.path), 400)
+        return Response(conf_xml(self._source.settings()), media_type="text/xml; charset=utf-8")
+
+    async def stacks(self) -> PlainTextResponse:
+        """Every thread and every task, innermost frame first."""
+        return PlainTextResponse(stacks_text())
+
+    async def dump(self) -> PlainTextResponse:
+        """Status, settings, clients, flight recorder and stacks in one text."""
+        return PlainTextResponse(dump_text(self._source, self._lag))
+
+    async def static(self, name: str, request: Request) -> Response:
+        if name not in STATIC:
+            raise HTTPException(404)
+        body = self._pages.static[name]
+        headers = {"etag": f'"{zlib.crc32(body):08x}"', "cache-control": "no-cache"}
+        if _etag_matches(request.headers.get("if-none-match"), headers["etag"]):
+            return Response(status_code=304, headers=headers)
+        return Response(body, media_type=STATIC[name], headers=headers)
+
+    async def http_error(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        path = request.url.path
+        known = PATHS if error.status_code == 404 else ()
+        if known and choose(request.headers.get("accept"), (Form.JSON, Form.HTML)) is Form.HTML:
+            return HTMLResponse(self._pages.missing(path, known), error.status_code)
+        model = models.ErrorModel(error=str(error.detail), path=path, paths=[name for name, _ in known])
+        return _json(model, error.status_code, error.headers)
+
+    async def bad_request(self, request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        problems = "; ".join(f"{'.'.join(map(str, row['loc']))}: {row['msg']}" for row in error.errors())
+        return _json(models.ErrorModel(error=problems, path=request.url.path), 400)
+
+    async def failure(self, request: Request, _error: Exception) -> Response:
+        # The text of the error may hold what is nobody's business; uvicorn logs it with its traceback.
+        return _json(models.ErrorModel(error="internal error, see the log", path=request.url.path), 500)
+
+
+def _json(model: BaseModel, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    return Response(model.model_dump_json(), status, headers, "application/json")
+
+
+def _etag_matches(if_none_match: str | None, etag: str) -> bool:
+    """Weak comparison, as RFC 9110 section 13.1.2 asks for."""
+    if if_none_match is None:
+        return False
+    wanted = [candidate.strip() for candidate in if_none_match.split(",")]
+    return "*" in wanted or etag.removeprefix("W/") in [candidate.removeprefix("W/") for candidate in wanted]

@@ -1,0 +1,205 @@
+"""The status page, rendered here from one moment's status: no script, nothing from other hosts, everything escaped."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from registry.http.answers import iso_time
+from registry.http.grants import Grant, grants
+from registry.http.health import Health, health
+from registry.http.process import LoopLag, ProcessFigures, process_figures
+from registry.http.status import StatusSource
+from registry.lookup.agreement import Disagreement
+from registry.lookup.readiness import Check
+from registry.lookup.snapshot import Fact, FactState, RegionServer, Snapshot
+from registry.lookup.visitors import Visitor, VisitPath
+
+HERE = Path(__file__).parent
+REFRESH_S = 5
+REGION_SERVERS_MAX = 200
+VISITORS_MAX = 200
+NAMES_MAX = 12
+"""Names listed in one cell of the table of answers."""
+
+STATIC: dict[str, str] = {"page.css": "text/css; charset=utf-8"}
+"""Files under /static, by name, with their media types."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRow:
+    """One look-up and what it answers now."""
+
+    method: str
+    values: tuple[str, ...]
+    more: int
+    """Values not listed."""
+    state: str
+    """State of the fact behind it; `known` where the answer is composed of several."""
+    note: str
+    source: str
+    changed_zxid: int
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorRow:
+    """A client as the table shows it."""
+
+    visitor: Visitor
+    ago: str
+    last_seen: str
+
+
+class Pages:
+    """The templates, compiled once; use one for the life of the process."""
+
+    def __init__(self) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._status = self._environment.get_template("status.html")
+        self._missing = self._environment.get_template("missing.html")
+        self.static = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
+
+    def status(self, source: StatusSource, lag: LoopLag, *, refresh: bool = True) -> str:
+        """The page at /."""
+        return self._status.render(
+            page=StatusPage.of(source, lag), source=source, refresh_s=REFRESH_S if refresh else 0, duration=duration
+        )
+
+    def missing(self, path: str, paths: Sequence[tuple[str, str]]) -> str:
+        """The page for a path that does not exist, with those that do."""
+        return self._missing.render(path=path, paths=paths)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusPage:
+    """One moment, ready to be written into the template."""
+
+    now: str
+    age: str
+    verdict: Health
+    ready: bool
+    checks: tuple[Check, ...]
+    answers: tuple[AnswerRow, ...]
+    grants: tuple[Grant, ...]
+    disagreements: tuple[Disagreement, ...]
+    region_servers: tuple[RegionServer, ...]
+    region_servers_total: int
+    table_counts: tuple[tuple[str, int], ...]
+    visitors: tuple[VisitorRow, ...]
+    visitors_total: int
+    versions: tuple[tuple[str, int], ...]
+    """Client versions of the last day, with how many clients told them."""
+    preamble_hosts: int
+    session_since: str
+    figures: ProcessFigures
+    lag: LoopLag
+
+    @classmethod
+    def of(cls, source: StatusSource, lag: LoopLag) -> StatusPage:
+        """Read everything once."""
+        snapshot, readiness, visitors = source.snapshot, source.readiness(), source.visitors.rows()
+        age_ms, now_ms = source.age_ms(), source.wall_ms()
+        servers = snapshot.region_servers.value or ()
+        told = Counter(
+            visitor.client_version or "no version told" for visitor in visitors if visitor.path is VisitPath.HEADER
+        )
+        return cls(
+            now=iso_time(now_ms),
+            age=duration(age_ms) if math.isfinite(age_ms) else "never complete",
+            verdict=health(source),
+            ready=readiness.ready,
+            checks=readiness.checks,
+            answers=answer_rows(source),
+            grants=grants(snapshot, source.identity.znode_parent),
+            disagreements=tuple(source.disagreements()),
+            region_servers=servers[:REGION_SERVERS_MAX],
+            region_servers_total=len(servers),
+            table_counts=tuple(sorted(Counter((snapshot.table_states.value or {}).values()).items())),
+            visitors=tuple(
+                VisitorRow(row, duration(max(0.0, now_ms - row.last_seen_ms)), iso_time(row.last_seen_ms))
+                for row in visitors[:VISITORS_MAX]
+            ),
+            visitors_total=len(visitors),
+            versions=tuple(told.most_common(NAMES_MAX)),
+            preamble_hosts=len({row.host for row in visitors if row.path is VisitPath.PREAMBLE}),
+            session_since=duration(max(0.0, source.monotonic_ms() - source.session.since_ms)),
+            figures=process_figures(),
+            lag=lag,
+        )
+
+
+def answer_rows(source: StatusSource) -> tuple[AnswerRow, ...]:
+    """Each method of ClientMetaService with its answer, where it comes from and when that last changed."""
+    snapshot, hand_out = source.snapshot, source.hand_out()
+    hand_out_source = f"hand-out: {hand_out.source}"
+    return (
+        _fact_row("GetClusterId", snapshot.cluster_id, [snapshot.cluster_id.value or ""]),
+        _fact_row("GetActiveMaster", snapshot.active_master, _active_master(snapshot)),
+        _fact_row("GetMetaRegionLocations", snapshot.meta_locations, _meta_locations(snapshot)),
+        _list_row("GetMasters", hand_out.masters, hand_out_source, snapshot.backup_masters),
+        _list_row("GetBootstrapNodes", hand_out.bootstrap_nodes, hand_out_source, snapshot.region_servers),
+    )
+
+
+def _active_master(snapshot: Snapshot) -> list[str]:
+    master = snapshot.active_master.value
+    return [str(master.server_name)] if master else []
+
+
+def _meta_locations(snapshot: Snapshot) -> list[str]:
+    locations = snapshot.meta_locations.value or ()
+    return [
+        f"{location.server_name} {location.state}" + (f" replica {location.replica_id}" if len(locations) > 1 else "")
+        for location in locations
+    ]
+
+
+def _fact_row(method: str, fact: Fact[object], values: Sequence[str]) -> AnswerRow:
+    shown = tuple(value for value in values if value)
+    return AnswerRow(
+        method,
+        shown[:NAMES_MAX],
+        max(0, len(shown) - NAMES_MAX),
+        fact.state.value,
+        fact.problem,
+        fact.path,
+        fact.changed_zxid,
+    )
+
+
+def _list_row(method: str, names: Sequence[object], source: str, fact: Fact[object]) -> AnswerRow:
+    note = "" if names else "An empty list: clients keep the servers they were configured with."
+    if fact.state in (FactState.FORBIDDEN, FactState.UNDECODABLE):
+        note = f"{note} {fact.path} is {fact.state.value}.".strip()
+    shown = tuple(str(name) for name in names[:NAMES_MAX])
+    return AnswerRow(
+        method, shown, max(0, len(names) - NAMES_MAX), FactState.KNOWN.value, note, source, fact.changed_zxid
+    )
+
+
+def duration(ms: float) -> str:
+    """A span of time for people: two units at most."""
+    if not math.isfinite(ms):
+        return "unknown"
+    seconds = ms / 1000
+    if seconds < 1:
+        return f"{ms:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    if minutes < 60:
+        return f"{minutes} min {int(seconds % 60)} s"
+    if hours < 48:
+        return f"{hours} h {minutes % 60} min"
+    return f"{days} d {hours % 24} h"
