@@ -1,0 +1,82 @@
+"""What every test run has: a printed seed, tools that must be there, and the page that the runs write."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Generator
+
+import pytest
+
+from tests.support import compatibility
+from tests.support.compatibility import Results
+from tests.support.java import CLASS_PATHS, CLIENT_VERSIONS, client_classes, jars
+from tests.support.processes import MissingToolError, tool
+from tests.support.real_cluster import RealClusters
+
+SEED = int(os.environ.get("HBEACON_TEST_SEED") or random.SystemRandom().randrange(2**32))
+
+
+def pytest_report_header() -> str:
+    """The seed of this run; give it back in HBEACON_TEST_SEED to run the same again."""
+    return f"HBEACON_TEST_SEED={SEED}"
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    random.seed(SEED)
+
+
+@pytest.fixture
+def rng() -> random.Random:
+    """A source of its own for each test, from the printed seed."""
+    return random.Random(SEED)
+
+
+def _cluster_tools() -> None:
+    for name in ("java", "javac", "ip", "nsenter", "setpriv"):
+        tool(name)
+    for path in CLASS_PATHS:
+        jars(path)
+    for version in CLIENT_VERSIONS:
+        client_classes(version)
+
+
+def _zookeeper_tools() -> None:
+    from tests.support.zookeeper import debian, maven
+
+    tool("java")
+    debian()
+    maven()
+
+
+NEEDS: dict[str, Callable[[], None]] = {"zookeeper": _zookeeper_tools, "cluster": _cluster_tools}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A tool that is not here fails the test that needs it, in one sentence: a skipped proof would look like one."""
+    for marker, check in NEEDS.items():
+        if item.get_closest_marker(marker) is not None:
+            try:
+                check()
+            except MissingToolError as error:
+                pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def results() -> Generator[Results]:
+    """Rows for docs/compatibility.md, written when the run ends."""
+    loaded = compatibility.load()
+    yield loaded
+    if loaded.changed:
+        loaded.save()
+
+
+@pytest.fixture(scope="session")
+def clusters(tmp_path_factory: pytest.TempPathFactory) -> Generator[RealClusters]:
+    """Real HBase clusters and the clients' network, started when first asked for and shared by the whole run."""
+    started = RealClusters(tmp_path_factory.mktemp("clusters"))
+    try:
+        yield started
+    finally:
+        started.close()

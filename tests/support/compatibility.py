@@ -1,0 +1,152 @@
+"""docs/compatibility.md, written by the runs.
+
+Tests record what they saw: a cell (client, registry path, server, feature) with its result, or a row of times. Rows are
+kept in docs/compatibility.json; a run replaces the rows it ran and leaves the others with the commit that ran them.
+What nobody ran has no row and shows as an empty cell. `python -m tests.support.compatibility` renders the page again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parent.parent.parent
+DATA = ROOT / "docs" / "compatibility.json"
+PAGE = ROOT / "docs" / "compatibility.md"
+WORKS = "works"
+
+_HEAD = """# Compatibility
+
+Written by the runs of tests/cluster and tests/chaos (`make cluster`); do not edit. Every cell was seen on real parts:
+the client of that version, a real HBase of the version named, adapters beside it, and ZooKeeper out of the client's
+reach (the client lives in a network namespace of its own). Each cell ends with the commit that ran it. An empty cell
+was not run.
+"""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one client met with one feature of one server."""
+
+    server: str
+    client: str
+    path: str
+    feature: str
+    result: str
+    commit: str
+
+
+@dataclass(frozen=True)
+class Times:
+    """One row of a table of times; `values` are its columns."""
+
+    table: str
+    row: str
+    values: Mapping[str, str]
+    commit: str
+
+
+@dataclass
+class Results:
+    """The rows of the page. `save` writes data and page."""
+
+    commit: str
+    cells: dict[tuple[str, str, str, str], Cell] = field(default_factory=dict[tuple[str, str, str, str], Cell])
+    times: dict[tuple[str, str], Times] = field(default_factory=dict[tuple[str, str], Times])
+    changed: bool = False
+
+    def record(self, server: str, client: str, path: str, feature: str, result: str) -> None:
+        """One cell."""
+        self.cells[server, client, path, feature] = Cell(server, client, path, feature, result, self.commit)
+        self.changed = True
+
+    @contextlib.contextmanager
+    def feature(self, server: str, client: str, path: str, feature: str) -> Generator[None]:
+        """Records "works" where the block ends well, and what went wrong where it does not."""
+        try:
+            yield
+        except BaseException as error:
+            first = (str(error).splitlines() or [type(error).__name__])[0]
+            self.record(server, client, path, feature, f"**fails**: {first[:120]}")
+            raise
+        self.record(server, client, path, feature, WORKS)
+
+    def record_times(self, table: str, row: str, values: Mapping[str, str]) -> None:
+        """One row of the table of that title."""
+        self.times[table, row] = Times(table, row, dict(values), self.commit)
+        self.changed = True
+
+    def save(self) -> None:
+        """Writes docs/compatibility.json and docs/compatibility.md."""
+        data = {
+            "cells": [asdict(cell) for _, cell in sorted(self.cells.items())],
+            "times": [asdict(row) for _, row in sorted(self.times.items())],
+        }
+        DATA.write_text(json.dumps(data, indent=1) + "\n")
+        PAGE.write_text(self.page())
+
+    def page(self) -> str:
+        """The page's text."""
+        parts = [_HEAD]
+        for server in _in_order(cell.server for cell in self.cells.values()):
+            parts.append(f"\n## {server}\n")
+            parts.append(self._matrix([cell for cell in self.cells.values() if cell.server == server]))
+        for table in _in_order(row.table for row in self.times.values()):
+            rows = [row for _, row in sorted(self.times.items()) if row.table == table]
+            columns = list(dict.fromkeys(column for row in rows for column in row.values))
+            lines = [[row.row, *(row.values.get(column, "") for column in columns), row.commit] for row in rows]
+            parts.append(f"\n## {table}\n")
+            parts.append(_table(["", *columns, "commit"], lines))
+        return "\n".join(parts)
+
+    @staticmethod
+    def _matrix(cells: Sequence[Cell]) -> str:
+        columns = _in_order((cell.client, cell.path) for cell in cells)
+        seen = {(cell.feature, cell.client, cell.path): cell for cell in cells}
+        lines: list[list[str]] = []
+        for feature in dict.fromkeys(cell.feature for cell in cells):
+            found = [seen.get((feature, *column)) for column in columns]
+            lines.append([feature, *(f"{cell.result} `{cell.commit}`" if cell else "" for cell in found)])
+        return _table(["feature", *(f"{client}, {path}" for client, path in columns)], lines)
+
+
+def _in_order(items: Any) -> list[Any]:
+    return sorted(set(items))
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows) + "\n"
+
+
+def load() -> Results:
+    """What earlier runs recorded, with the commit of this run for what comes."""
+    results = Results(_commit())
+    if DATA.exists():
+        data = json.loads(DATA.read_text())
+        for each in data["cells"]:
+            cell = Cell(**each)
+            results.cells[cell.server, cell.client, cell.path, cell.feature] = cell
+        for each in data["times"]:
+            row = Times(**each)
+            results.times[row.table, row.row] = row
+    return results
+
+
+def _commit() -> str:
+    """The short commit, with a + where files that matter differ from it."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20).stdout
+
+    dirty = git("status", "--porcelain", "--untracked-files=no", "--", "registry", "protos", "hbeacon.py", "tests")
+    return git("rev-parse", "--short=9", "HEAD").strip() + ("+" if dirty.strip() else "")
+
+
+if __name__ == "__main__":
+    load().save()
