@@ -132,11 +132,10 @@ def _rpc(source: StatusSource) -> Iterator[str]:
 
 
 def _clients(source: StatusSource) -> Iterator[str]:
-    rows = source.visitors.rows()
-    for row in rows[:VISITORS_MAX]:
+    for row in source.visitors.rows(VISITORS_MAX):
         told = " ".join(part for part in (row.user, row.client_version, row.service) if part) or "-"
         yield f"{row.path.value} {row.host} {told} count {row.count} last {iso_time(row.last_seen_ms)}"
-    yield from _cut(len(rows), VISITORS_MAX)
+    yield from _cut(len(source.visitors), VISITORS_MAX)
 
 
 def _settings(source: StatusSource) -> Iterator[str]:

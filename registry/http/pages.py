@@ -108,12 +108,11 @@ class StatusPage:
     @classmethod
     def of(cls, source: StatusSource, lag: LoopLag) -> StatusPage:
         """Read everything once."""
-        snapshot, readiness, visitors = source.snapshot, source.readiness(), source.visitors.rows()
+        snapshot, readiness, visitors = source.snapshot, source.readiness(), source.visitors
         age_ms, now_ms = source.age_ms(), source.wall_ms()
         servers = snapshot.region_servers.value or ()
-        told = Counter(
-            visitor.client_version or "no version told" for visitor in visitors if visitor.path is VisitPath.HEADER
-        )
+        versions = visitors.versions()
+        told = Counter({version: count for (path, version), count in versions.items() if path is VisitPath.HEADER})
         return cls(
             now=iso_time(now_ms),
             age=duration(age_ms) if math.isfinite(age_ms) else "never complete",
@@ -128,11 +127,11 @@ class StatusPage:
             table_counts=tuple(sorted(Counter((snapshot.table_states.value or {}).values()).items())),
             visitors=tuple(
                 VisitorRow(row, duration(max(0.0, now_ms - row.last_seen_ms)), iso_time(row.last_seen_ms))
-                for row in visitors[:VISITORS_MAX]
+                for row in visitors.rows(VISITORS_MAX)
             ),
             visitors_total=len(visitors),
             versions=tuple(told.most_common(NAMES_MAX)),
-            preamble_hosts=len({row.host for row in visitors if row.path is VisitPath.PREAMBLE}),
+            preamble_hosts=versions[VisitPath.PREAMBLE, ""],
             session_since=duration(max(0.0, source.monotonic_ms() - source.session.since_ms)),
             figures=process_figures(),
             lag=lag,

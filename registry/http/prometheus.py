@@ -214,7 +214,9 @@ def _clients(source: StatusSource) -> Iterator[Metric]:
         "hbeacon_registry_clients_seen",
         "Clients of the last day (host, user and service) by how they came and the version they told.",
         ("path", "client_version"),
-        bounded(visitors.count_by(lambda visitor: (visitor.path.value, visitor.client_version or "unknown"))).items(),
+        bounded(
+            {(path.value, version or "unknown"): count for (path, version), count in visitors.versions().items()}
+        ).items(),
     )
     yield _counters(
         "hbeacon_registry_bootstraps",

@@ -87,7 +87,7 @@ def readiness(
         _age(age_ms, max_age_ms),
         _required_fact("cluster-id", snapshot.cluster_id),
         _required_fact("active-master", snapshot.active_master),
-        _session(session),
+        _session(session, snapshot),
         _agreement(disagreements, disagreement_ms_max),
         Check(
             "serving",
@@ -122,13 +122,14 @@ def _age(age_ms: float, max_age_ms: float) -> Check:
     return Check("snapshot-age", ok, sentence if ok else f"{sentence}, {limit}")
 
 
-def _session(session: SessionView) -> Check:
+def _session(session: SessionView, snapshot: Snapshot) -> Check:
     if session.fatal:
         return Check("zookeeper-session", False, session.fatal)
     if session.state == "connected":
         return Check("zookeeper-session", True, "connected")
     # Not red by itself: look-ups go on from the snapshot until it is too old, and then snapshot-age says so.
-    return Check("zookeeper-session", True, f"{session.state}: answers come from the last snapshot")
+    source = "answers come from the last snapshot" if snapshot.complete else "waiting for the first answer"
+    return Check("zookeeper-session", True, f"{session.state}: {source}")
 
 
 def _agreement(disagreements: Iterable[Disagreement], limit_ms: float) -> Check:

@@ -7,8 +7,8 @@ Clients that still go to ZooKeeper are not seen here.
 from __future__ import annotations
 
 import enum
+import itertools
 from collections import Counter, OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -122,18 +122,20 @@ class Visitors:
         """The registry has been read over HTTP."""
         self._seen((VisitPath.HTTP, peer_host, "", _text(user_agent), ""))
 
-    def rows(self) -> tuple[Visitor, ...]:
-        """The clients of the last day, latest first."""
-        self._forget_old(self._clock.monotonic_ms())
-        to_wall_ms = self._clock.wall_ms() - self._clock.monotonic_ms()
+    def rows(self, limit: int | None = None) -> tuple[Visitor, ...]:
+        """The clients of the last day, latest first; the latest `limit` of them where it is given."""
+        now_ms = self._clock.monotonic_ms()
+        self._forget_old(now_ms)
+        to_wall_ms = self._clock.wall_ms() - now_ms
         return tuple(
             Visitor(path, host, user, version, service, row.first_ms + to_wall_ms, row.last_ms + to_wall_ms, row.count)
-            for (path, host, user, version, service), row in reversed(self._rows.items())
+            for (path, host, user, version, service), row in itertools.islice(reversed(self._rows.items()), limit)
         )
 
-    def count_by(self, label: Callable[[Visitor], tuple[str, ...]]) -> Counter[tuple[str, ...]]:
-        """How many rows of the last day carry each label."""
-        return Counter(label(visitor) for visitor in self.rows())
+    def versions(self) -> Counter[tuple[VisitPath, str]]:
+        """How many clients of the last day came by each path with each version; empty where none is told."""
+        self._forget_old(self._clock.monotonic_ms())
+        return Counter((key[0], key[3]) for key in self._rows)
 
     def __len__(self) -> int:
         """Rows kept now."""
