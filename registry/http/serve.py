@@ -46,9 +46,12 @@ class HttpServer:
         await self._task
 
 
-async def serve(app: FastAPI, host: str, port: int) -> HttpServer:
-    """Listen and answer on the running loop. Raises OSError when the address cannot be had."""
-    listener = await _listen(host, port)
+async def serve(app: FastAPI, host: str, port: int, *, listener: socket.socket | None = None) -> HttpServer:
+    """Listen and answer on the running loop. Raises OSError when the address cannot be had.
+
+    A role that binds before it loads this face passes its bound `listener`; host and port are then not looked at.
+    """
+    listener = listener or await _listen(host, port)
     bound = listener.getsockname()
     server = _Guest(
         uvicorn.Config(
