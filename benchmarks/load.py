@@ -1,0 +1,95 @@
+"""The load generator: built once from benchmarks/loadgen, run as a process of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from benchmarks.samples import ROOT, Sample
+from registry.names import Address
+
+SOURCES = ROOT / "benchmarks" / "loadgen"
+ANSWER_S_MAX = 60.0
+
+
+class LoadError(Exception):
+    """The load generator could not be built or gave no figures; the message says why."""
+
+
+def build() -> Path:
+    """The program, compiled where its sources have changed since the last time."""
+    go = shutil.which("go")
+    if go is None:
+        raise LoadError("go is not on this machine: the load generator is a Go program (apt install golang-go)")
+    digest = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(SOURCES.glob("*.go")))).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hbeacon-benchmarks"
+    program = cache / f"hbload-{digest}"
+    if not program.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = program.with_suffix(f".{os.getpid()}")
+        done = subprocess.run(
+            [go, "build", "-o", str(partial), "."],
+            cwd=SOURCES,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        if done.returncode:
+            raise LoadError(f"go build in {SOURCES}: {done.stderr.strip()}")
+        partial.replace(program)
+    return program
+
+
+def _words(program: Path, op: str, targets: Sequence[Address], connections: int) -> list[str]:
+    return [str(program), op, "-addr", ",".join(map(str, targets)), "-c", str(connections)]
+
+
+def run(
+    program: Path,
+    op: str,
+    targets: Sequence[Address],
+    *,
+    connections: int,
+    outstanding: int = 1,
+    measured_ms: float,
+    warm_up_ms: float,
+    rate_per_second: float = 0.0,
+) -> Sample:
+    """One round of load: the line that the program prints. Raises LoadError when nothing was answered."""
+    words = [
+        *_words(program, op, targets, connections),
+        *("-p", str(outstanding), "-d", f"{measured_ms:g}ms", "-w", f"{warm_up_ms:g}ms"),
+        *("-rate", f"{rate_per_second:g}"),
+    ]
+    limit_s = ANSWER_S_MAX + (measured_ms + warm_up_ms) / 1000
+    done = subprocess.run(words, capture_output=True, text=True, timeout=limit_s, check=False)
+    if done.returncode:
+        raise LoadError(f"{' '.join(words)}: {done.stdout.strip()} {done.stderr.strip()}")
+    return cast("Sample", json.loads(done.stdout))
+
+
+class IdleConnections:
+    """Connections that have asked once and now only exist, until this is closed."""
+
+    def __init__(self, program: Path, target: Address, count: int) -> None:
+        """Open them all; LoadError when one of them fails."""
+        self._popen = subprocess.Popen(
+            _words(program, "idle", [target], count), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._popen.stdout is not None
+        line = self._popen.stdout.readline()
+        opened = cast("dict[str, Any]", json.loads(line or "{}"))
+        if opened.get("open") != count:
+            self.close()
+            raise LoadError(f"{count} idle connections to {target}: {line.strip() or 'the load generator died'}")
+
+    def close(self) -> None:
+        """Close them, and wait until the program has gone."""
+        self._popen.communicate(timeout=ANSWER_S_MAX)

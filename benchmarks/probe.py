@@ -1,0 +1,94 @@
+"""One question over a plain blocking socket: what start times and arrival times are measured with."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import urllib.error
+import urllib.request
+
+from protos.hbase import Registry_pb2, RPC_pb2
+from registry.names import Address, ServerName
+
+TIMEOUT_S = 5.0
+_PREAMBLE = b"HBas\x00\x50"
+_HEADER = RPC_pb2.ConnectionHeader(
+    user_info=RPC_pb2.UserInformation(effective_user="benchmark"), service_name="ClientMetaService"
+).SerializeToString()
+_CALL = RPC_pb2.RequestHeader(call_id=1, method_name="GetMetaRegionLocations", request_param=True).SerializeToString()
+_HELLO = _PREAMBLE + struct.pack(">i", len(_HEADER)) + _HEADER
+_QUESTION = struct.pack(">i", len(_CALL) + 2) + bytes([len(_CALL)]) + _CALL + b"\x00"  # header, empty parameter
+assert len(_CALL) < 128  # its length is one byte of varint
+
+
+class MetaProbe:
+    """A connection that asks where hbase:meta is, as often as wanted."""
+
+    def __init__(self, address: Address) -> None:
+        """Connect; OSError where nobody listens."""
+        self._socket = socket.create_connection((address.host, address.port), timeout=TIMEOUT_S)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket.sendall(_HELLO)
+
+    def ask(self) -> ServerName | None:
+        """Where replica 0 is; None while the server does not know. OSError when the connection ends."""
+        self._socket.sendall(_QUESTION)
+        frame = self._exactly(struct.unpack(">i", self._exactly(4))[0])
+        header_size = frame[0]
+        header = RPC_pb2.ResponseHeader.FromString(frame[1 : 1 + header_size])
+        if header.HasField("exception"):
+            raise ConnectionError(header.exception.exception_class_name)
+        body = frame[1 + header_size :]
+        offset = 1 if body[0] < 128 else 2
+        answer = Registry_pb2.GetMetaRegionLocationsResponse.FromString(body[offset:])
+        for location in answer.meta_locations:
+            if not location.region_info.replica_id:
+                name = location.server_name
+                return ServerName(name.host_name, name.port, name.start_code)
+        return None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _exactly(self, size_bytes: int) -> bytes:
+        pieces = b""
+        while len(pieces) < size_bytes:
+            piece = self._socket.recv(size_bytes - len(pieces))
+            if not piece:
+                raise ConnectionError("the server hung up")
+            pieces += piece
+        return pieces
+
+
+def meta_location(address: Address) -> ServerName | None:
+    """The answer of a new connection; None while nobody listens there or the answer is not known."""
+    try:
+        probe = MetaProbe(address)
+    except OSError:
+        return None
+    try:
+        return probe.ask()
+    except OSError:
+        return None
+    finally:
+        probe.close()
+
+
+def regist_answers(address: Address) -> bool:
+    """Whether the `Regist` preamble is answered with a cluster id."""
+    try:
+        with socket.create_connection((address.host, address.port), timeout=TIMEOUT_S) as door:
+            door.sendall(b"Regist")
+            return len(door.recv(4096)) > 16  # frame, header, and an id in it
+    except OSError:
+        return False
+
+
+def http_answers(address: Address, path: str) -> bool:
+    """Whether a page is there and is 200."""
+    try:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=TIMEOUT_S) as page:
+            return page.status == 200
+    except (OSError, urllib.error.URLError):
+        return False
