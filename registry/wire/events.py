@@ -21,6 +21,8 @@ class RegistryAsked:
 class PreambleAnswered:
     """Server: a preamble that the machine answers itself was read; the connection goes on."""
 
+    name: str
+    """`Securi`, or `SASL` for a client that was told to switch to simple."""
     reply: bytes
 
 

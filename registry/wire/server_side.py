@@ -134,7 +134,17 @@ class ServerConnection:
     texts of errors, which are HBase's.
     """
 
-    __slots__ = ("_limits", "_local", "_peer_host", "_peer_port", "_reader", "_services", "info", "state")
+    __slots__ = (
+        "_frame_bytes_max",
+        "_limits",
+        "_local",
+        "_peer_host",
+        "_peer_port",
+        "_reader",
+        "_services",
+        "info",
+        "state",
+    )
 
     def __init__(
         self,
@@ -151,6 +161,7 @@ class ServerConnection:
         self._peer_host = peer_host
         self._peer_port = peer_port
         self._local = local
+        self._frame_bytes_max = limits.frame_bytes_max
         self._reader = FrameReader(limits.frame_bytes_max)
         self.info = info
         """What the connection header said; None before. One that was read elsewhere may be given at the start."""
@@ -185,6 +196,12 @@ class ServerConnection:
     def take_buffered(self) -> bytes:
         """Hand over what has arrived and made no event yet, for a reader of the same frames elsewhere."""
         return self._reader.take(self._reader.buffered_bytes) or b""
+
+    def limit_frames(self, frame_bytes_max: int) -> None:
+        """Take shorter requests than the limits say; for services whose requests are known to be short."""
+        self._frame_bytes_max = frame_bytes_max
+        if self.state is ServerState.CALLS:
+            self._reader.frame_bytes_max = frame_bytes_max
 
     def close(self) -> None:
         """The peer is gone or shall be: forget what it sent."""
@@ -221,9 +238,9 @@ class ServerConnection:
         if kind is PreambleKind.REGISTRY:
             return RegistryAsked()
         if kind is PreambleKind.SECURITY:
-            return PreambleAnswered(SECURITY_NOT_ENABLED)
+            return PreambleAnswered("Securi", SECURITY_NOT_ENABLED)
         if kind is PreambleKind.SASL:
-            return PreambleAnswered(SWITCH_TO_SIMPLE)
+            return PreambleAnswered("SASL", SWITCH_TO_SIMPLE)
         return self._read_header()
 
     def _read_token(self) -> ServerEvent | None:
@@ -253,7 +270,7 @@ class ServerConnection:
             self._move(ServerInput.HEADER_REFUSED)
             return Closing(error)  # without a word: real servers up to 2.6.4 close the channel here
         self.info = info
-        self._reader.frame_bytes_max = self._limits.frame_bytes_max
+        self._reader.frame_bytes_max = self._frame_bytes_max
         self._move(ServerInput.HEADER_READ)
         return HeaderRead(info)
 
@@ -326,7 +343,7 @@ class ServerConnection:
             return Closing(error)
         text = (
             f"RPC data length of {announced} received from {self._peer_host} is greater than max allowed "
-            f'{self._limits.frame_bytes_max}. Set "hbase.ipc.max.request.size" on server to override this limit '
+            f'{self._frame_bytes_max}. Set "hbase.ipc.max.request.size" on server to override this limit '
             "(not recommended)"
         )
         assert self.info is not None, "a call comes after the connection header"

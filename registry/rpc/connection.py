@@ -1,0 +1,443 @@
+"""One connection of the server: bytes between a transport and the wire's machine.
+
+Three ways for bytes, from the usual to the rare:
+
+    look-ups         `_lookups`: found by the frame's bytes, all answers of one read joined in one write
+    a first segment  `_hello`: preamble and header in one piece, the header known from another client
+    all the rest     `_general`: the wire's machine, which is made when it is first needed
+
+so an idle connection is this object and its transport. Everything happens on the loop.
+
+Source: org.apache.hadoop.hbase.ipc.NettyServerRpcConnection, NettyRpcServerChannelWritabilityHandler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import cast
+
+from google.protobuf.message import DecodeError
+
+from registry.rpc.context import RpcContext
+from registry.rpc.services import Call, Method
+from registry.wire.calls import encode_answer, encode_error
+from registry.wire.errors import BadAuthException, DoNotRetryIOException, HBaseError, ProtocolError
+from registry.wire.events import (
+    CallRead,
+    CallRefused,
+    Closing,
+    HeaderRead,
+    PreambleAnswered,
+    RegistryAsked,
+    ServerEvent,
+)
+from registry.wire.framing import LENGTH_BYTES
+from registry.wire.header import ConnectionInfo
+from registry.wire.preamble import PREAMBLE_BYTES, REGISTRY_PREAMBLE, SIMPLE_PREAMBLE
+from registry.wire.ready import REQUEST_BYTES_MAX, ReadyService, wants_stamp
+from registry.wire.server_side import ServerConnection
+from registry.wire.text import lenient_text
+
+LOG = logging.getLogger(__name__)
+
+_HEADER_START = PREAMBLE_BYTES + LENGTH_BYTES
+
+PEER_DOES_NOT_READ = 1
+PEER_HAS_CALLS = 2
+PEER_HAD_ITS_TURN = 4
+SERVER_DRAINS = 8
+"""Why a connection is not read from; bits of `RpcConnection.held`."""
+
+EVENTS_PER_TURN = 128
+"""What one connection gets of one turn of the loop through the machine, about a millisecond; then the others come."""
+
+RESUMED_BYTES_MAX = 1 << 20
+"""Up to so many held-back bytes are looked at again for look-ups; beyond, it is a large request that is coming in."""
+
+
+class RpcConnection(asyncio.Protocol):
+    """Implements services.Caller for the calls that came on it."""
+
+    __slots__ = (
+        "_context", "_ready", "_transport", "_wire", "calls", "held", "info", "is_open", "peer_host", "since_ms",
+    )  # fmt: skip
+
+    def __init__(self, context: RpcContext) -> None:
+        self._context = context
+        self._transport: asyncio.Transport
+        """Set when the connection is made."""
+        self._wire: ServerConnection | None = None
+        """Made when bytes come that no shorter way takes."""
+        self._ready: ReadyService | None = None
+        """The ready answers of the service that was asked for; None before the header, or where it has none."""
+        self.info: ConnectionInfo | None = None
+        """What the connection header said."""
+        self.peer_host = ""
+        self.since_ms = 0.0
+        """When it was accepted; after the header, when bytes came last; while answers are not read, or it is being
+        closed, since when."""
+        self.calls = 0
+        """Calls that have not been answered."""
+        self.held = 0
+        """Not read from, for these reasons."""
+        self.is_open = False
+        """Whether it can be written to: not before it was let in, and not when it is being closed."""
+
+    # --- the transport's calls -----------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection, or refuse it where there are too many."""
+        context = self._context
+        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        peer = transport.get_extra_info("peername")
+        self.peer_host = peer[0] if peer else ""
+        refusal = context.refusal(self.peer_host)
+        if refusal:
+            context.stats.connections_refused[refusal] += 1
+            transport.abort()
+            return
+        self.is_open = True
+        self.since_ms = context.now_ms
+        context.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer what can be answered at once, and hand on the rest."""
+        context = self._context
+        context.stats.received_bytes += len(data)
+        if not self.is_open:
+            return
+        wire = self._wire
+        if self._ready is None or self.held:
+            if self.info is None:
+                if wire is None and self._hello(data):
+                    return
+            else:
+                self.since_ms = context.now_ms
+            self._general(data)
+            return
+        self.since_ms = context.now_ms
+        if wire is not None and wire.buffered_bytes:
+            if wire.buffered_bytes >= REQUEST_BYTES_MAX:
+                self._general(data)
+                return
+            data = wire.take_buffered() + data  # a look-up that was cut in two
+            context.received.release(self)
+        self._lookups(self._ready, data, 0)
+
+    def pause_writing(self) -> None:
+        """The peer does not read as fast as it asks: stop reading from it."""
+        context = self._context
+        self._hold(PEER_DOES_NOT_READ)
+        self.since_ms = context.now_ms
+        for slow in context.unsent.hold(self, self._transport.get_write_buffer_size()):
+            slow.close_slow_reader()
+
+    def resume_writing(self) -> None:
+        """The peer has read: go on with what it sent meanwhile."""
+        self._context.unsent.release(self)
+        self.since_ms = self._context.now_ms
+        self._let_go(PEER_DOES_NOT_READ)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection; its calls go on and their answers are dropped."""
+        del exc  # a reset is as good an end as any
+        self._leave()
+        self._context.closed(self)
+
+    # --- services.Caller -----------------------------------------------------------------------------------------
+
+    def answer(self, call: Call, message: bytes, cells: bytes) -> None:
+        """Send the answer of a call."""
+        self._context.stats.calls[call.method.service, call.method.name] += 1
+        if self.is_open:
+            extra = self._stamp(call.method.name) if wants_stamp(call.header) else b""
+            self._write_late(encode_answer(call.header.call_id, message, cells, extra))
+        self.drop(call)
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        """Send the error of a call."""
+        stats = self._context.stats
+        stats.calls[call.method.service, call.method.name] += 1
+        stats.exceptions[error.java_class if isinstance(error, HBaseError) else "java.io.IOException"] += 1
+        if self.is_open:
+            self._write_late(encode_error(call.header.call_id, error))
+        self.drop(call)
+
+    def drop(self, call: Call) -> None:
+        """A call is over."""
+        del call
+        self.calls -= 1
+        assert self.calls >= 0, "a call ends once"
+        if self.held & PEER_HAS_CALLS and self.calls <= self._context.settings.calls_outstanding_max // 2:
+            self._let_go(PEER_HAS_CALLS)
+        if self._context.is_draining and not self.calls:
+            self.close()
+
+    # --- the server's calls --------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Send what is written, then close."""
+        if self.is_open:
+            self._leave()
+            self.since_ms = self._context.now_ms
+            self._transport.close()
+
+    def drain(self) -> None:
+        """Take no more calls; close when those that run are answered."""
+        if self.calls:
+            self._hold(SERVER_DRAINS)
+        else:
+            self.close()
+
+    def abort(self) -> None:
+        """Close now; what is not sent is lost."""
+        self._leave()
+        self._transport.abort()
+
+    def close_slow_reader(self) -> None:
+        """It took too long, or too much waits for it."""
+        self._context.stats.slow_readers_closed += 1
+        LOG.info("%s does not read its answers: closed", self.peer_host)
+        self.abort()
+
+    def check_times(self) -> None:
+        """Close the connection where it has made the server wait for too long; called by the sweep."""
+        context = self._context
+        settings = context.settings
+        waited_ms = context.now_ms - self.since_ms
+        if not self.is_open:
+            if waited_ms > settings.slow_reader_timeout_ms:
+                self.close_slow_reader()  # closed long ago, but its last answers are still not read
+        elif self.held & PEER_DOES_NOT_READ:
+            if waited_ms > settings.slow_reader_timeout_ms:
+                self.close_slow_reader()
+        elif self.info is None:
+            if waited_ms > settings.handshake_timeout_ms:
+                context.stats.slow_handshakes_closed += 1
+                self.abort()
+        elif waited_ms > settings.idle_timeout_ms and not self.calls:
+            context.stats.idle_closed += 1
+            self.close()
+
+    # --- the three ways ------------------------------------------------------------------------------------------
+
+    def _lookups(self, ready: ReadyService, data: bytes, offset: int) -> None:
+        """Answer the look-ups from `offset` on; hand on what begins with something else."""
+        size = len(data)
+        more = True
+        while more and not self.held:
+            out: list[bytes] = []
+            offset, more = ready.answer_requests(data, offset, out)
+            if out:
+                self._write(b"".join(out))
+            if offset == size:
+                return
+        self._general(data[offset:] if offset else data)
+
+    def _hello(self, data: bytes) -> bool:
+        """A first segment that holds all of `Regist`, or of preamble and header; False leaves it to the machine."""
+        context = self._context
+        if data == REGISTRY_PREAMBLE:
+            answer = context.registry_answer
+            if answer is None:
+                return False
+            self._registry_seen()
+            self._write(answer)
+            self.close()
+            return True
+        if len(data) < _HEADER_START or not data.startswith(SIMPLE_PREAMBLE):
+            return False
+        end = _HEADER_START + int.from_bytes(data[PREAMBLE_BYTES:_HEADER_START], "big")
+        if end > len(data) or end - _HEADER_START > context.settings.limits.connection_header_bytes_max:
+            return False
+        info = context.known_header(data[_HEADER_START:end])
+        if info is None:
+            return False
+        self._header_seen(info)
+        if end < len(data):
+            if self._ready is not None:
+                self._lookups(self._ready, data, end)
+            else:
+                self._general(data[end:])
+        return True
+
+    def _general(self, data: bytes) -> None:
+        """Through the machine."""
+        wire = self._wire
+        if wire is None:
+            wire = self._wire = self._new_wire()
+        wire.receive_data(data)
+        self._pump(wire)
+
+    def _new_wire(self) -> ServerConnection:
+        context = self._context
+        peer = self._transport.get_extra_info("peername")
+        wire = ServerConnection(
+            context.service_names,
+            context.settings.limits,
+            peer_host=self.peer_host,
+            peer_port=peer[1] if peer else 0,
+            local=context.local,
+            info=self.info,
+        )
+        if self.info is not None:
+            wire.limit_frames(context.frame_bytes_max(self.info.service))
+        return wire
+
+    def _pump(self, wire: ServerConnection) -> None:
+        """Take events until there is none, or the peer has to wait."""
+        context = self._context
+        for _ in range(EVENTS_PER_TURN):
+            if self.held or not self.is_open:
+                break
+            event = wire.next_event()
+            if event is None:
+                break
+            self._dispatch(wire, event)
+        else:
+            self._hold(PEER_HAD_ITS_TURN)
+            asyncio.get_running_loop().call_soon(self._let_go, PEER_HAD_ITS_TURN)
+        if self.is_open:
+            for hog in context.received.hold(self, wire.buffered_bytes):
+                context.stats.slow_writers_closed += 1
+                LOG.info("%s holds too much with unfinished requests: closed", hog.peer_host)
+                hog.abort()
+
+    def _dispatch(self, wire: ServerConnection, event: ServerEvent) -> None:
+        stats = self._context.stats
+        match event:
+            case CallRead():
+                self._call_read(wire, event)
+            case HeaderRead():
+                self._header_seen(event.info)
+                wire.limit_frames(self._context.frame_bytes_max(event.info.service))
+            case PreambleAnswered():
+                stats.preambles[event.name] += 1
+                self._write(event.reply)
+            case RegistryAsked():
+                self._registry_seen()
+                self._write(wire.answer_registry(self._context.cluster_id))
+                self.close()
+            case CallRefused():
+                stats.exceptions[event.error.java_class] += 1
+                self._write(event.reply)
+            case Closing():
+                self._closing(event)
+
+    def _closing(self, event: Closing) -> None:
+        stats, error = self._context.stats, event.error
+        if isinstance(error, ProtocolError):
+            stats.protocol_errors[error.kind] += 1
+        else:
+            stats.protocol_errors[error.java_class.rpartition(".")[2]] += 1
+            if isinstance(error, BadAuthException):
+                stats.authentication_failures += 1
+            if event.reply:
+                stats.exceptions[error.java_class] += 1
+        LOG.debug("closing %s: %s", self.peer_host, error)
+        if event.reply:
+            self._write(event.reply)
+        self.close()
+
+    def _call_read(self, wire: ServerConnection, read: CallRead) -> None:
+        """Answer a look-up that took the long way; parse any other call and hand it to the scheduler."""
+        assert self.info is not None, "a call comes after the connection header"
+        context = self._context
+        name = lenient_text(read.header.method_name)
+        if self._ready is not None and (ready := self._ready.answers.get(name)) is not None:
+            ready.count += 1
+            self._write(ready.encode(read.call_id, self._stamp(name) if wants_stamp(read.header) else b""))
+            return
+        method = context.services.methods(self.info.service).get(name)
+        if method is None:
+            # Java wraps what it throws itself, and so tells the class in the text.
+            cause = DoNotRetryIOException(f"java.lang.UnsupportedOperationException: {name[:200]}")
+            self._dispatch(wire, wire.unreadable_call(read, cause))
+            return
+        try:
+            request = method.request_type.FromString(read.param)
+            if not request.IsInitialized():
+                raise DecodeError(f"Message of type {request.DESCRIPTOR.full_name} is missing required fields")
+        except DecodeError as error:
+            self._dispatch(wire, wire.unreadable_call(read, DoNotRetryIOException(str(error)[:1000])))
+            return
+        self._submit(method, read, Call(
+            self, method, read.header, request, read.cells, info=self.info, peer_host=self.peer_host,
+            frame_bytes=read.frame_bytes, deadline_ms=float("inf"),
+        ))  # fmt: skip
+
+    def _submit(self, method: Method, read: CallRead, call: Call) -> None:
+        scheduler = self._context.scheduler
+        assert scheduler is not None, f"{method.service} has methods, so the server has a scheduler"
+        call.deadline_ms = scheduler.deadline_ms(read.header.timeout)
+        self.calls += 1
+        if self.calls >= self._context.settings.calls_outstanding_max:
+            self._hold(PEER_HAS_CALLS)
+        try:
+            scheduler.submit(call)
+        except HBaseError as error:
+            self.fail(call, error)
+
+    # --- small steps ---------------------------------------------------------------------------------------------
+
+    def _header_seen(self, info: ConnectionInfo) -> None:
+        context = self._context
+        self.info = info
+        self.since_ms = context.now_ms
+        self._ready = context.ready.get(info.service)
+        context.stats.authentication_successes += 1
+        if context.observer is not None:
+            context.observer.header_seen(self.peer_host, info)
+
+    def _registry_seen(self) -> None:
+        self._context.stats.preambles["Regist"] += 1
+        if self._context.observer is not None:
+            self._context.observer.registry_preamble_seen(self.peer_host)
+
+    def _stamp(self, method: str) -> bytes:
+        stamp = self._context.stamp
+        return stamp(method) if stamp is not None else b""
+
+    def _write(self, data: bytes) -> None:
+        self._context.stats.sent_bytes += len(data)
+        self._transport.write(data)
+
+    def _write_late(self, data: bytes) -> None:
+        """Write the answer of a call; where the peer has left too much unread already, close instead."""
+        if self.held & PEER_DOES_NOT_READ:
+            waiting_bytes = self._transport.get_write_buffer_size()
+            if waiting_bytes > self._context.settings.write_buffer_bytes_max:
+                self.close_slow_reader()
+                return
+            self._write(data)
+            for slow in self._context.unsent.hold(self, waiting_bytes + len(data)):
+                slow.close_slow_reader()
+        else:
+            self._write(data)
+
+    def _hold(self, reason: int) -> None:
+        if not self.held and not self._transport.is_closing():
+            self._transport.pause_reading()
+        self.held |= reason
+
+    def _let_go(self, reason: int) -> None:
+        """One reason less; with none left, go on with what was received, and read again."""
+        self.held &= ~reason
+        if self.held or not self.is_open:
+            return
+        wire = self._wire
+        if wire is not None and wire.buffered_bytes:
+            if self._ready is not None and wire.buffered_bytes <= RESUMED_BYTES_MAX:
+                self._lookups(self._ready, wire.take_buffered(), 0)
+            else:
+                self._pump(wire)
+        if not self.held and self.is_open:
+            self._transport.resume_reading()
+
+    def _leave(self) -> None:
+        """Nothing is read or answered any more."""
+        self.is_open = False
+        if self._wire is not None:
+            self._wire.close()
+            self._context.received.release(self)

@@ -1,0 +1,186 @@
+"""Which calls run now, which wait, and which are refused.
+
+Calls go by their priority to one of three lanes, each with handlers of its own, so that a flood of ordinary calls
+never keeps an administrative one waiting. A lane is first in, first out. What waits is bounded by number and by
+bytes; beyond that the client is told CallQueueTooBigException, and backs off. A call whose client no longer waits is
+dropped without an answer.
+
+Registry look-ups never come here: they are answered before any queue.
+
+Source: org.apache.hadoop.hbase.ipc.SimpleRpcScheduler, CallRunner, ServerRpcConnection#processRequest; texts as there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from registry.clock import Clock
+from registry.rpc.services import QOS_THRESHOLD, REPLICATION_QOS, Call
+from registry.rpc.stats import RpcStats
+from registry.wire.errors import CallQueueTooBigException
+from registry.wire.preamble import worded
+
+MIN_CLIENT_REQUEST_TIMEOUT_MS = 20
+"""hbase.ipc.min.client.request.timeout: a shorter time-out counts as this, for it could never be met."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulerSettings:
+    """How much runs and waits at once."""
+
+    handlers_max: int = 30
+    """hbase.regionserver.handler.count: calls of ordinary priority that run at once."""
+    priority_handlers_max: int = 20
+    """hbase.regionserver.metahandler.count: calls above QOS_THRESHOLD."""
+    replication_handlers_max: int = 3
+    """hbase.regionserver.replication.handler.count."""
+    calls_per_handler_max: int = 10
+    """A lane's queue holds so many calls for each of its handlers, HBase's hbase.ipc.server.max.callqueue.length."""
+    queue_bytes_max: int = 1 << 30
+    """hbase.ipc.server.max.callqueue.size: bytes of the requests that wait or run, all lanes together."""
+    turn_ms_max: float = 5.0
+    """Calls that run on the loop itself share so much of one turn; then look-ups and sockets have theirs."""
+
+
+class _Lane:
+    __slots__ = ("calls_max", "handlers_max", "name", "queue", "running")
+
+    def __init__(self, name: str, handlers_max: int, calls_per_handler_max: int) -> None:
+        self.name = name
+        self.handlers_max = handlers_max
+        self.calls_max = handlers_max * calls_per_handler_max
+        self.queue: deque[Call] = deque()
+        self.running = 0
+
+
+class Lanes(NamedTuple):
+    """The lanes in the order in which a turn serves them."""
+
+    priority: _Lane
+    general: _Lane
+    replication: _Lane
+
+
+class RpcScheduler:
+    """Starts calls by `execute(call, done)`, which calls `done` once, at once or later.
+
+    `call_soon` runs a function in the loop's next turn. Time comes from `clock`; there is nothing of asyncio here.
+    """
+
+    def __init__(
+        self,
+        settings: SchedulerSettings,
+        clock: Clock,
+        *,
+        execute: Callable[[Call, Callable[[], None]], None],
+        call_soon: Callable[[Callable[[], None]], object],
+        stats: RpcStats,
+        server_name: str = "",
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._execute = execute
+        self._call_soon = call_soon
+        self._stats = stats
+        self.server_name = server_name
+        """For the text of CallQueueTooBigException."""
+        per_handler = settings.calls_per_handler_max
+        self._lanes = Lanes(
+            priority=_Lane("priority", settings.priority_handlers_max, per_handler),
+            general=_Lane("general", settings.handlers_max, per_handler),
+            replication=_Lane("replication", settings.replication_handlers_max, per_handler),
+        )
+        self._turn_ends_ms = 0.0
+        """When the calls of this turn have had their share; 0 outside a turn."""
+        self._turn_is_due = False
+        """A turn was asked for and has not come yet."""
+
+    @property
+    def calls_outstanding(self) -> int:
+        """Calls that wait or run."""
+        return self._stats.queue_depth + self._stats.calls_executing
+
+    def deadline_ms(self, timeout_ms: int) -> float:
+        """Until when a client waits that gave this time-out just now; 0 is none."""
+        if timeout_ms <= 0:
+            return float("inf")
+        return self._clock.monotonic_ms() + max(timeout_ms, MIN_CLIENT_REQUEST_TIMEOUT_MS)
+
+    def submit(self, call: Call) -> None:
+        """Run the call or let it wait. Raises CallQueueTooBigException where there is no room."""
+        lane = self._lane(call.priority)
+        name = self.server_name
+        if self._stats.queue_bytes + call.frame_bytes > self._settings.queue_bytes_max:
+            self._stats.calls_shed += 1
+            raise _full(f"Call queue is full on {name}, is hbase.ipc.server.max.callqueue.size too small?")
+        if len(lane.queue) >= lane.calls_max:
+            self._stats.calls_shed += 1
+            raise _full(f"Call queue is full on {name}, too many items queued ?")
+        self._stats.queue_bytes += call.frame_bytes
+        self._stats.queue_depth += 1
+        self._stats.calls_in_queue[lane.name] += 1
+        lane.queue.append(call)
+        self._run_lane(lane)
+
+    def _lane(self, priority: int) -> _Lane:
+        if priority > QOS_THRESHOLD:
+            return self._lanes.priority
+        return self._lanes.replication if priority == REPLICATION_QOS else self._lanes.general
+
+    def _turn(self) -> None:
+        """One turn of the loop's time for what waits."""
+        self._turn_is_due = False
+        self._turn_ends_ms = 0.0
+        for lane in self._lanes:
+            self._run_lane(lane)
+
+    def _run_lane(self, lane: _Lane) -> None:
+        """Start calls while there are handlers and the turn lasts."""
+        while lane.queue and lane.running < lane.handlers_max:
+            now_ms = self._clock.monotonic_ms()
+            if not self._turn_ends_ms:
+                self._turn_ends_ms = now_ms + self._settings.turn_ms_max
+                self._ask_for_turn()
+            elif now_ms >= self._turn_ends_ms:
+                return
+            call = lane.queue.popleft()
+            self._stats.queue_depth -= 1
+            self._stats.calls_in_queue[lane.name] -= 1
+            self._start(lane, call, now_ms)
+
+    def _start(self, lane: _Lane, call: Call, now_ms: float) -> None:
+        if not call.caller.is_open or now_ms > call.deadline_ms:
+            if call.caller.is_open:
+                self._stats.calls_expired += 1
+            self._stats.queue_bytes -= call.frame_bytes
+            call.caller.drop(call)
+            return
+        lane.running += 1
+        self._stats.calls_executing += 1
+        is_done = False
+
+        def done() -> None:
+            nonlocal is_done
+            assert not is_done, "a call ends once"
+            is_done = True
+            lane.running -= 1
+            self._stats.calls_executing -= 1
+            self._stats.queue_bytes -= call.frame_bytes
+            if lane.queue:
+                self._ask_for_turn()
+
+        self._execute(call, done)
+
+    def _ask_for_turn(self) -> None:
+        if not self._turn_is_due:
+            self._turn_is_due = True
+            self._call_soon(self._turn)
+
+
+def _full(text: str) -> CallQueueTooBigException:
+    error = CallQueueTooBigException(text)
+    worded(error)
+    return error

@@ -1,0 +1,259 @@
+"""The RPC door: listens, limits, looks after time-outs, drains and stops.
+
+Look-ups are answered where they arrive; see `registry.rpc.connection` for the way of a request, and
+`registry.rpc.scheduler` for the calls of every other service.
+
+Source: org.apache.hadoop.hbase.ipc.NettyRpcServer, RpcServer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import resource
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+
+from google.protobuf.message import Message
+
+from registry.clock import Clock
+from registry.names import Address
+from registry.rpc.connection import RpcConnection
+from registry.rpc.context import RpcContext, RpcServerSettings
+from registry.rpc.scheduler import RpcScheduler
+from registry.rpc.services import Answer, Call, ConnectionObserver, Handled, ServiceTable
+from registry.rpc.stats import RpcStats
+from registry.wire.errors import HBaseError
+
+__all__ = ["RpcServer", "RpcServerSettings"]
+
+LOG = logging.getLogger(__name__)
+
+FILES_RESERVED = 256
+"""Open files that are left for everything but connections."""
+
+
+class RpcServer:
+    """One door for all services of a role; belongs to the loop that starts it."""
+
+    def __init__(self, settings: RpcServerSettings, services: ServiceTable, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._context = RpcContext(settings, services, clock)
+        self._servers: list[asyncio.Server] = []
+        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Calls whose handlers are coroutines; kept here because a loop forgets tasks."""
+
+    # --- what is answered ----------------------------------------------------------------------------------------
+
+    def set_ready(self, service: str, bodies: Mapping[str, bytes]) -> None:
+        """Take new answers (method to encoded response message) that are sent as they are, before any queue."""
+        self._context.set_ready(service, bodies)
+
+    def set_cluster_id(self, cluster_id: str | None) -> None:
+        """Take the cluster id for the preamble `Regist`; None is answered as by a server that does not know it."""
+        self._context.set_cluster_id(cluster_id)
+
+    def set_version_stamp(self, stamp: Callable[[str], bytes] | None) -> None:
+        """Take who tells how new the answer of a method is, as encoded fields; asked only where the client asks."""
+        self._context.stamp = stamp
+
+    @property
+    def observer(self) -> ConnectionObserver | None:
+        """Who is told of each connection."""
+        return self._context.observer
+
+    @observer.setter
+    def observer(self, observer: ConnectionObserver | None) -> None:
+        self._context.observer = observer
+
+    @property
+    def stats(self) -> RpcStats:
+        """The counters as they are now; the same object each time."""
+        context = self._context
+        for service, ready in context.ready.items():
+            for method, answer in ready.answers.items():
+                context.stats.calls[service, method] = answer.count
+        return context.stats
+
+    # --- life ----------------------------------------------------------------------------------------------------
+
+    async def start(self, host: str, port: int) -> Address:
+        """Listen; gives the host as asked for and the real port. Raises OSError.
+
+        A host with several addresses is listened for on each of them, on the same port.
+        """
+        loop = asyncio.get_running_loop()
+        self._context.connections_max = _connections_max(self._settings.connections_max)
+        sockets = await _listening_sockets(host, port, self._settings)
+        bound_host, bound_port = sockets[0].getsockname()[:2]
+        self._context.local = f"{bound_host}:{bound_port}"
+        self._context.scheduler = RpcScheduler(
+            self._settings.scheduler,
+            self._clock,
+            execute=self._execute,
+            call_soon=loop.call_soon,
+            stats=self._context.stats,
+            server_name=f"{host},{bound_port}",
+        )
+        for listener in sockets:
+            self._servers.append(
+                await loop.create_server(self._connection, sock=listener, backlog=self._settings.backlog)
+            )
+        self._sweep_later()
+        return Address(host or bound_host, bound_port)
+
+    async def drain(self, timeout_ms: float) -> bool:
+        """Take no new connections and calls, finish the calls that run, close. Whether all ended in time.
+
+        What is left after the time-out is for `stop`.
+        """
+        context = self._context
+        context.is_draining = True
+        self._stop_listening()
+        await asyncio.sleep(0)  # what the kernel has handed over already is still answered
+        for connection in tuple(context.connections):
+            connection.drain()
+        try:
+            async with asyncio.timeout(timeout_ms / 1000):
+                await self._wait_emptied()
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        """Close everything now. May be called again."""
+        self._context.is_draining = True
+        self._stop_listening()
+        if self._sweep_timer is not None:
+            self._sweep_timer.cancel()
+            self._sweep_timer = None
+        for connection in tuple(self._context.connections):
+            connection.abort()
+        for task in tuple(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._wait_emptied()
+
+    def sweep(self) -> None:
+        """Look after the time-outs of all connections; runs by itself once the server has started."""
+        context = self._context
+        context.now_ms = self._clock.monotonic_ms()
+        for connection in tuple(context.connections):
+            connection.check_times()
+
+    # --- inside --------------------------------------------------------------------------------------------------
+
+    def _connection(self) -> RpcConnection:
+        return RpcConnection(self._context)
+
+    async def _wait_emptied(self) -> None:
+        """Until every transport has told that it is gone."""
+        if self._context.connections:
+            await self._context.emptied.wait()
+
+    def _stop_listening(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def _sweep_later(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._sweep_timer = loop.call_later(self._settings.sweep_interval_ms / 1000, self._sweep_timed)
+
+    def _sweep_timed(self) -> None:
+        self._sweep_later()
+        self.sweep()
+
+    def _execute(self, call: Call, done: Callable[[], None]) -> None:
+        """Run a call's handler; see RpcScheduler."""
+        try:
+            handled = call.method.handler(call)
+        except Exception as error:  # noqa: BLE001  a handler's fault is its client's error, not the server's end
+            self._failed(call, error)
+            done()
+            return
+        if inspect.isawaitable(handled):
+            task = asyncio.get_running_loop().create_task(self._finish(call, handled, done))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            _answer(call, handled)
+            done()
+
+    async def _finish(self, call: Call, handled: Awaitable[Handled], done: Callable[[], None]) -> None:
+        try:
+            _answer(call, await handled)
+        except asyncio.CancelledError:
+            call.caller.drop(call)
+            raise
+        except Exception as error:  # noqa: BLE001  as above
+            self._failed(call, error)
+        finally:
+            done()
+
+    def _failed(self, call: Call, error: Exception) -> None:
+        if not isinstance(error, HBaseError):
+            LOG.error("%s.%s failed", call.method.service, call.method.name, exc_info=error)
+        call.caller.fail(call, error)
+
+
+def _answer(call: Call, handled: Handled) -> None:
+    cells = b""
+    if isinstance(handled, Answer):
+        handled, cells = handled
+    call.caller.answer(call, handled.SerializeToString() if isinstance(handled, Message) else handled, cells)
+
+
+def _connections_max(wanted: int) -> int:
+    """What the setting asks for, or fewer where the process may not open so many files."""
+    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft_limit == resource.RLIM_INFINITY or wanted <= soft_limit - FILES_RESERVED:
+        return wanted
+    possible = max(1, soft_limit - FILES_RESERVED)
+    LOG.info("open files are limited to %d (ulimit -n): at most %d connections are taken", soft_limit, possible)
+    return possible
+
+
+async def _listening_sockets(host: str, port: int, settings: RpcServerSettings) -> list[socket.socket]:
+    """One socket for each address of the host, all on one port."""
+    loop = asyncio.get_running_loop()
+    infos = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
+    unusable: OSError | None = None
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(infos):
+            if sockets:
+                address = (address[0], sockets[0].getsockname()[1], *address[2:])
+            try:
+                listener = socket.socket(family, kind, protocol)
+            except OSError as error:  # no IPv6 in this kernel
+                unusable = error
+                continue
+            sockets.append(listener)
+            _set_options(listener, settings)
+            listener.bind(address)
+    except OSError:
+        for listener in sockets:
+            listener.close()
+        raise
+    if not sockets:
+        raise unusable or OSError(f"{host!r} has no address to listen on")
+    return sockets
+
+
+def _set_options(listener: socket.socket, settings: RpcServerSettings) -> None:
+    """What accepted connections inherit, and how the kernel hands them over."""
+    listener.setblocking(False)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # hbase.ipc.server.tcpkeepalive
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # hbase.ipc.server.tcpnodelay
+    if settings.reuse_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    if settings.defer_accept and hasattr(socket, "TCP_DEFER_ACCEPT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
+    if listener.family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
