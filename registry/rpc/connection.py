@@ -89,7 +89,7 @@ class RpcConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, or refuse it where there are too many."""
         context = self._context
-        self._transport = transport = cast(asyncio.Transport, transport)  # uvloop's are none by class
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
         peer = transport.get_extra_info("peername")
         self.peer_host = peer[0] if peer else ""
         refusal = context.refusal(self.peer_host)
