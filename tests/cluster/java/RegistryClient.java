@@ -61,7 +61,7 @@ import org.apache.hadoop.hbase.util.Bytes;
 public final class RegistryClient {
   private static final byte[] FAMILY = Bytes.toBytes("cf");
   private static final byte[] QUALIFIER = Bytes.toBytes("q");
-  private static final long ADMIN_CALL_MS = 30_000;
+  private static final long ADMIN_CALL_MS = 12_000;
 
   private static final PrintStream OUT = new PrintStream(new java.io.FileOutputStream(java.io.FileDescriptor.out), true);
   private static final Map<String, Connection> CONNECTIONS = new ConcurrentHashMap<>();
