@@ -101,9 +101,7 @@ class RpcContext:
         """May be lower than the setting, where the process may not open so many files."""
         self.connections: set[RpcConnection] = set()
         self.connections_by_peer: Counter[str] = Counter()
-        self.received = ByteBudget["RpcConnection"](
-            settings.receive_bytes_max if self.service_names else settings.ready_receive_bytes_max
-        )
+        self.received = ByteBudget["RpcConnection"](settings.receive_bytes_max)
         """Unfinished requests."""
         self.unsent = ByteBudget["RpcConnection"](settings.send_bytes_max)
         """Answers that slow readers do not take."""
@@ -144,6 +142,12 @@ class RpcContext:
         """Take new ready answers for a service."""
         self.ready.setdefault(service, ReadyService()).set_bodies(bodies)
         self.service_names.add(service)
+        self._fit_budget()
+
+    def _fit_budget(self) -> None:
+        """Where all requests are short, a few of them are all that anybody needs to keep."""
+        if self.ready.keys() >= self.service_names:
+            self.received.bytes_max = min(self.settings.receive_bytes_max, self.settings.ready_receive_bytes_max)
 
     def set_cluster_id(self, cluster_id: str | None) -> None:
         """Take the cluster id for `Regist`."""
@@ -153,7 +157,7 @@ class RpcContext:
     def frame_bytes_max(self, service: str) -> int:
         """The longest request that is taken for a service."""
         frame_bytes_max = self.settings.limits.frame_bytes_max
-        return frame_bytes_max if service in self.services else min(frame_bytes_max, READY_FRAME_BYTES_MAX)
+        return min(frame_bytes_max, READY_FRAME_BYTES_MAX) if service in self.ready else frame_bytes_max
 
     def known_header(self, message: bytes) -> ConnectionInfo | None:
         """What a connection header says, from memory where the same bytes came before; None where it is refused."""

@@ -208,11 +208,11 @@ def _answer(call: Call, handled: Handled) -> None:
     call.caller.answer(call, handled.SerializeToString() if isinstance(handled, Message) else handled, cells)
 
 
-def _connections_max(wanted: int) -> int:
+def _connections_max(wanted_max: int) -> int:
     """What the setting asks for, or fewer where the process may not open so many files."""
     soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft_limit == resource.RLIM_INFINITY or wanted <= soft_limit - FILES_RESERVED:
-        return wanted
+    if soft_limit == resource.RLIM_INFINITY or wanted_max <= soft_limit - FILES_RESERVED:
+        return wanted_max
     possible = max(1, soft_limit - FILES_RESERVED)
     LOG.info("open files are limited to %d (ulimit -n): at most %d connections are taken", soft_limit, possible)
     return possible
@@ -222,6 +222,7 @@ async def _listening_sockets(host: str, port: int, settings: RpcServerSettings) 
     """One socket for each address of the host, all on one port."""
     loop = asyncio.get_running_loop()
     infos = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    both_families = len({info[0] for info in infos}) > 1
     sockets: list[socket.socket] = []
     unusable: OSError | None = None
     try:
@@ -235,6 +236,8 @@ async def _listening_sockets(host: str, port: int, settings: RpcServerSettings) 
                 continue
             sockets.append(listener)
             _set_options(listener, settings)
+            if family == socket.AF_INET6:  # alone, [::] takes IPv4 clients too, as a Java server does
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, both_families)
             listener.bind(address)
     except OSError:
         for listener in sockets:
@@ -255,5 +258,3 @@ def _set_options(listener: socket.socket, settings: RpcServerSettings) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if settings.defer_accept and hasattr(socket, "TCP_DEFER_ACCEPT"):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, 1)
-    if listener.family == socket.AF_INET6:
-        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)

@@ -1,6 +1,8 @@
 """What a connection has understood: one class for each thing that a face must act on.
 
 An event that carries `reply` wants these bytes written; a face adds nothing to them.
+
+Source: the branches of org.apache.hadoop.hbase.ipc.ServerRpcConnection and NettyRpcDuplexHandler.
 """
 
 from __future__ import annotations

@@ -45,9 +45,9 @@ class ConnectionInfo:
     version_minor: int = 0
     attributes: Mapping[str, bytes] = field(default_factory=lambda: NO_ATTRIBUTES)
 
-    def has_minimum_version(self, major: int, minor: int) -> bool:
+    def has_minimum_version(self, major_number: int, minor_number: int) -> bool:
         """Whether the client says it is at least `major.minor`; one that says nothing is older than all."""
-        return (self.version_major, self.version_minor) >= (major, minor)
+        return (self.version_major, self.version_minor) >= (major_number, minor_number)
 
 
 def encode_connection_header(

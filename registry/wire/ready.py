@@ -147,9 +147,9 @@ def wants_stamp(header: RPC_pb2.RequestHeader) -> bool:
     return any(attribute.name == STAMP_ATTRIBUTE for attribute in header.attribute)
 
 
-def _call_id_stop(data: bytes, start: int, end: int) -> int:
+def _call_id_stop(data: bytes, start: int, limit: int) -> int:
     """Where a call id of three to five bytes ends; 0 where it is longer, cut off, or more than 32 bits."""
-    for stop in range(start + 2, min(start + CALL_ID_BYTES_MAX, end)):
+    for stop in range(start + 2, min(start + CALL_ID_BYTES_MAX, limit)):
         if data[stop] < 128:
             return stop + 1 if stop < start + 4 or data[stop] < 16 else 0
     return 0
