@@ -1,0 +1,148 @@
+"""The same connection without async: a thin face over a loop in a thread of its own.
+
+Each BlockingConnection has one thread; `close`, or the end of the `with` block, ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterable, Mapping
+from concurrent.futures import CancelledError
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from registry.client.answers import Answer, RegionLocation, RegistryMaster, What
+from registry.client.connect import Connecting, connect
+from registry.client.connection import Connection
+from registry.client.probing import Policy
+from registry.names import Address, ServerName
+from registry.wire.errors import StoppedRpcClientException
+
+T = TypeVar("T")
+
+
+class BlockingConnection:
+    """Where one cluster is, for code without a loop; may be used by several threads at once.
+
+    Its methods are those of `Connection`. Not for use inside a running loop, which it would block.
+    """
+
+    def __init__(self, connecting: Connecting) -> None:
+        """Use `hbeacon.connect_blocking`."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="hbeacon client", daemon=True)
+        self._thread.start()
+        self._closing = threading.Lock()
+        self._closed = False
+        try:
+            self._connection: Connection = self._run(_awaited(connecting))
+        except BaseException:
+            self._stop_loop()
+            raise
+
+    def cluster_id(self, *, timeout_ms: float | None = None) -> Answer[str]:
+        """The id of the cluster."""
+        return self._run(self._connection.cluster_id(timeout_ms=timeout_ms))
+
+    def active_master(self, *, timeout_ms: float | None = None) -> Answer[ServerName]:
+        """The active master."""
+        return self._run(self._connection.active_master(timeout_ms=timeout_ms))
+
+    def masters(self, *, timeout_ms: float | None = None) -> Answer[tuple[RegistryMaster, ...]]:
+        """The masters that the server hands out."""
+        return self._run(self._connection.masters(timeout_ms=timeout_ms))
+
+    def meta_locations(self, *, timeout_ms: float | None = None) -> Answer[tuple[RegionLocation, ...]]:
+        """Where hbase:meta is, by replica id."""
+        return self._run(self._connection.meta_locations(timeout_ms=timeout_ms))
+
+    def bootstrap_nodes(self, *, timeout_ms: float | None = None) -> Answer[tuple[ServerName, ...]]:
+        """The servers that clients are told to ask from now on."""
+        return self._run(self._connection.bootstrap_nodes(timeout_ms=timeout_ms))
+
+    def stale(self, answer: Answer[object]) -> bool:
+        """Say that an answer did not hold: the next look-up asks again."""
+        return self._run(_called(self._connection.stale, answer))
+
+    def refresh(self, *what: What) -> None:
+        """Forget the answers to these questions, or to all."""
+        self._run(_called(self._connection.refresh, *what))
+
+    @property
+    def servers(self) -> tuple[Address, ...]:
+        """The registry servers in use."""
+        return self._connection.servers
+
+    def close(self) -> None:
+        """End the connection and its thread; look-ups of other threads fail. May be called again."""
+        with self._closing:
+            if self._closed:
+                return
+            self._run(self._connection.close())
+            self._closed = True
+            self._stop_loop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._connection).replace("Connection", "BlockingConnection", 1)
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._closed:
+            work.close()
+            raise StoppedRpcClientException("the connection was closed")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except CancelledError:
+            raise StoppedRpcClientException("the connection was closed") from None
+        except BaseException:
+            future.cancel()  # Ctrl-C while waiting: the look-up need not go on
+            raise
+
+    def _stop_loop(self) -> None:
+        async def end() -> None:
+            tasks = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._loop.shutdown_asyncgens()
+            await self._loop.shutdown_default_executor()
+
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def connect_blocking(
+    uri: str = "",
+    *,
+    masters: str | Iterable[str] | None = None,
+    conf_dir: str | Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    policy: Policy | str = Policy.RANDOM,
+) -> BlockingConnection:
+    """As `connect`, for code without a loop.
+
+    with hbeacon.connect_blocking("hbase+rpc://beacon1:16000") as cluster:
+        print(cluster.active_master(timeout_ms=2000).value)
+    """
+    return BlockingConnection(connect(uri, masters=masters, conf_dir=conf_dir, settings=settings, policy=policy))
+
+
+async def _awaited(connecting: Connecting) -> Connection:
+    return await connecting
+
+
+async def _called(function: Any, *arguments: object) -> Any:
+    """Run a plain method on the loop it belongs to."""
+    return function(*arguments)
