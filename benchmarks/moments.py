@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from kazoo.client import KazooClient  # pyright: ignore[reportMissingTypeStubs]
 
-from benchmarks.probe import MetaProbe, http_answers, meta_location, regist_answers
+from benchmarks.probe import RegistryProbe, http_answers, meta_location, regist_answers
 from benchmarks.samples import Sample, Samples
 from benchmarks.servers import ADAPTER, READY_S_MAX, Adapter, Side, elapsed_ms
 from registry.names import Address, ServerName
@@ -94,7 +94,7 @@ def measure_changes(
     """
     pauses = random.Random(1)
     mover = MetaMover(zookeeper)
-    probes = {side.name: MetaProbe(side.rpc) for side in sides}
+    probes = {side.name: RegistryProbe(side.rpc) for side in sides}
     try:
         for number in range(count):
             tick(f"change {number + 1} of {count}")
@@ -105,7 +105,7 @@ def measure_changes(
             while waiting:
                 assert elapsed_ms(since_s) < ARRIVAL_S_MAX * 1000, f"the change never reached {', '.join(waiting)}"
                 for name, probe in list(waiting.items()):
-                    seen = probe.ask()
+                    seen = probe.meta_location()
                     if seen is not None and seen.start_code == start_code:
                         sample = {"arrival_ms": elapsed_ms(since_s), "written_ms": written_ms}
                         samples.add("change", name, sample)

@@ -7,7 +7,7 @@ import struct
 import urllib.error
 import urllib.request
 
-from protos.hbase import Registry_pb2, RPC_pb2
+from protos.hbase import HBase_pb2, Registry_pb2, RPC_pb2
 from registry.names import Address, ServerName
 
 TIMEOUT_S = 5.0
@@ -15,14 +15,20 @@ _PREAMBLE = b"HBas\x00\x50"
 _HEADER = RPC_pb2.ConnectionHeader(
     user_info=RPC_pb2.UserInformation(effective_user="benchmark"), service_name="ClientMetaService"
 ).SerializeToString()
-_CALL = RPC_pb2.RequestHeader(call_id=1, method_name="GetMetaRegionLocations", request_param=True).SerializeToString()
 _HELLO = _PREAMBLE + struct.pack(">i", len(_HEADER)) + _HEADER
-_QUESTION = struct.pack(">i", len(_CALL) + 2) + bytes([len(_CALL)]) + _CALL + b"\x00"  # header, empty parameter
-assert len(_CALL) < 128  # its length is one byte of varint
 
 
-class MetaProbe:
-    """A connection that asks where hbase:meta is, as often as wanted."""
+def _question(method: str) -> bytes:
+    header = RPC_pb2.RequestHeader(call_id=1, method_name=method, request_param=True).SerializeToString()
+    assert len(header) < 128, "its length is one byte of varint"
+    return struct.pack(">i", len(header) + 2) + bytes([len(header)]) + header + b"\x00"  # header, empty parameter
+
+
+_META, _MASTER = _question("GetMetaRegionLocations"), _question("GetActiveMaster")
+
+
+class RegistryProbe:
+    """A connection to ClientMetaService that asks the same as often as wanted."""
 
     def __init__(self, address: Address) -> None:
         """Connect; OSError where nobody listens."""
@@ -30,26 +36,32 @@ class MetaProbe:
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(_HELLO)
 
-    def ask(self) -> ServerName | None:
-        """Where replica 0 is; None while the server does not know. OSError when the connection ends."""
-        self._socket.sendall(_QUESTION)
+    def meta_location(self) -> ServerName | None:
+        """Where replica 0 of hbase:meta is; None while the server does not know. OSError when the connection ends."""
+        answer = Registry_pb2.GetMetaRegionLocationsResponse.FromString(self._ask(_META))
+        for location in answer.meta_locations:
+            if not location.region_info.replica_id:
+                return _name(location.server_name)
+        return None
+
+    def active_master(self) -> ServerName | None:
+        """The active master; None and OSError as above."""
+        answer = Registry_pb2.GetActiveMasterResponse.FromString(self._ask(_MASTER))
+        return _name(answer.server_name) if answer.HasField("server_name") else None
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _ask(self, question: bytes) -> bytes:
+        self._socket.sendall(question)
         frame = self._exactly(struct.unpack(">i", self._exactly(4))[0])
         header_size = frame[0]
         header = RPC_pb2.ResponseHeader.FromString(frame[1 : 1 + header_size])
         if header.HasField("exception"):
             raise ConnectionError(header.exception.exception_class_name)
         body = frame[1 + header_size :]
-        offset = 1 if body[0] < 128 else 2
-        answer = Registry_pb2.GetMetaRegionLocationsResponse.FromString(body[offset:])
-        for location in answer.meta_locations:
-            if not location.region_info.replica_id:
-                name = location.server_name
-                return ServerName(name.host_name, name.port, name.start_code)
-        return None
-
-    def close(self) -> None:
-        """Hang up."""
-        self._socket.close()
+        return body[1 if body[0] < 128 else 2 :]
 
     def _exactly(self, size_bytes: int) -> bytes:
         pieces = b""
@@ -61,14 +73,18 @@ class MetaProbe:
         return pieces
 
 
+def _name(message: HBase_pb2.ServerName) -> ServerName:
+    return ServerName(message.host_name, message.port, message.start_code)
+
+
 def meta_location(address: Address) -> ServerName | None:
     """The answer of a new connection; None while nobody listens there or the answer is not known."""
     try:
-        probe = MetaProbe(address)
+        probe = RegistryProbe(address)
     except OSError:
         return None
     try:
-        return probe.ask()
+        return probe.meta_location()
     except OSError:
         return None
     finally:
