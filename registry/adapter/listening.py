@@ -34,14 +34,16 @@ def cannot_listen(address: Address, flag: str, error: OSError) -> CannotListen:
     return CannotListen(f"cannot listen on {address}: {cure}")
 
 
-def bind(address: Address, flag: str, wanted_port: int = 0) -> socket.socket:
-    """A bound socket, not yet listening. Where port 0 is asked for, `wanted_port` is tried first.
+def listen(address: Address, flag: str, wanted_port: int = 0) -> socket.socket:
+    """A listening socket: who connects waits until somebody accepts.
+
+    Where port 0 is asked for, `wanted_port` is tried first.
 
     Resolves the host, so call it where blocking is allowed for names. Raises CannotListen.
     """
     if address.port == 0 and wanted_port:
         try:
-            return bind(Address(address.host, wanted_port), flag)
+            return listen(Address(address.host, wanted_port), flag)
         except CannotListen:
             pass  # somebody else took it meanwhile: any free one then
     made: socket.socket | None = None
@@ -54,6 +56,7 @@ def bind(address: Address, flag: str, wanted_port: int = 0) -> socket.socket:
             # [::] takes IPv4 clients too, as a Java server does.
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         made.bind(where)
+        made.listen(BACKLOG)
         made.setblocking(False)
     except OSError as error:
         if made is not None:
