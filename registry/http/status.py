@@ -129,6 +129,9 @@ class RpcStatus:
     authentication_successes: int = 0
     authentication_failures: int = 0
     slow_readers_closed: int = 0
+    slow_writers_closed: int = 0
+    """Closed to keep what was received of unfinished requests within its limit."""
+    slow_handshakes_closed: int = 0
     idle_closed: int = 0
 
 

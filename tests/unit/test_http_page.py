@@ -1,0 +1,217 @@
+"""The status page: it shows what is known, escapes everything, and stays small on large clusters."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import httpx
+import pytest
+
+from registry.http.app import create_app
+from registry.http.grants import grants
+from registry.http.pages import REGION_SERVERS_MAX, VISITORS_MAX, duration
+from registry.http.status import GuardStatus, RpcStatus
+from registry.lookup.agreement import Disagreement
+from registry.lookup.snapshot import Fact, FactState, MetaLocation, RegionServer
+from registry.names import ServerName
+from tests.support.http import asking
+from tests.support.status import (
+    ACTIVE,
+    CLUSTER_ID,
+    FakeStatus,
+    HandOut,
+    Info,
+    Session,
+    forbid,
+    small_snapshot,
+    unread_snapshot,
+)
+
+VOID = {"meta", "link", "br"}
+
+
+class Balance(HTMLParser):
+    """Fails where tags are not closed in order; collects the text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag != "script"
+        assert not [name for name, _ in attrs if name.startswith("on") or name == "style"]
+        self.text += " "
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+async def page(source: FakeStatus, path: str = "/") -> httpx.Response:
+    async with asking(create_app(source)) as client:
+        return await client.get(path)
+
+
+async def text(source: FakeStatus) -> str:
+    parser = Balance()
+    answer = await page(source)
+    assert answer.status_code == 200
+    parser.feed(answer.text)
+    parser.close()
+    assert parser.open == []
+    return " ".join(parser.text.split())
+
+
+async def test_what_is_known():
+    source = FakeStatus(
+        counters=RpcStatus(connections_accepted=5120, calls={("ClientMetaService", "GetClusterId"): 3011}),
+        guarded=GuardStatus(True, 1000.0, 77, 2, "silent for 1000 ms"),
+    )
+    source.visitors.header_seen("10.0.0.1", Info(user="etl", version="2.5.11"))
+    source.visitors.registry_preamble_seen("10.0.0.2")
+    found = await text(source)
+    for part in (
+        CLUSTER_ID,
+        str(ACTIVE),
+        "0x200000107 of generation 1",
+        "age 120 ms",
+        "GetMetaRegionLocations",
+        "hand-out: tier",
+        "2.5.11 \u00d7 1",
+        "cluster id by preamble: 1 hosts",
+        "etl",
+        "ENABLED 2",
+        "DISABLED 1",
+        "GetClusterId 3,011",
+        "connected 1, suspended 0, expired 0 times",
+        "May ZooKeeper be firewalled now?",
+        "pid 77, 1.0 s, 2 restarted (silent for 1000 ms)",
+    ):
+        assert part in found
+    assert "may not be read" not in found
+    assert "differ from a peer" not in found
+
+
+async def test_trouble_is_on_top_with_its_cure():
+    source = FakeStatus(
+        snapshot=forbid(small_snapshot(), "/hbase/backup-masters"),
+        session=Session(state="suspended", fatal=""),
+        age=42_000.0,
+        disagreeing=[Disagreement("gate-2:16000", "GetActiveMaster", 12.5, "x", "", True)],
+        handed_out=HandOut((), (), "auto: nobody answers"),
+    )
+    found = await text(source)
+    for part in (
+        "degraded not ready zookeeper suspended",
+        "the snapshot is 42.0 s old; 30 s are allowed",
+        "setAcl /hbase/backup-masters sasl:hbase:cdrwa,world:anyone:r",
+        "getAcl /hbase/backup-masters",
+        "gate-2:16000 GetActiveMaster 12.5 s x nothing the peer is behind",
+        "clients keep the servers they were configured with",
+    ):
+        assert part in found
+    assert "not ready: hbeacon adapter" in (await page(source)).text
+
+
+async def test_before_anything_is_known():
+    source = FakeStatus(
+        snapshot=unread_snapshot(),
+        age=math.inf,
+        session=Session(state="disconnected", session_id=0, negotiated_timeout_ms=0.0, connects=0),
+    )
+    found = await text(source)
+    assert "unhealthy not ready zookeeper disconnected" in found
+    assert "the cluster has not been read from ZooKeeper yet" in found
+    assert "never complete" in found
+
+
+async def test_meta_replicas_are_told_apart():
+    server = ServerName("rs1", 16020, 5)
+    locations = (MetaLocation(0, server, "OPEN"), MetaLocation(1, server, "OPENING"))
+    snapshot = replace(small_snapshot(), meta_locations=Fact(FactState.KNOWN, "/hbase/meta-region-server", locations))
+    found = await text(FakeStatus(snapshot=snapshot))
+    assert "rs1,16020,5 OPENING replica 1" in found
+
+
+async def test_everything_a_peer_or_znode_says_is_escaped():
+    evil = "<script>alert(1)</script>\"'&"
+    snapshot = small_snapshot()
+    snapshot = forbid(
+        replace(
+            snapshot,
+            cluster_id=Fact(FactState.KNOWN, evil, evil, 1, evil),
+            table_states=Fact(FactState.KNOWN, evil, {evil: evil}, 1, evil),
+            region_servers=Fact(FactState.KNOWN, evil, (RegionServer(ServerName(evil, 1, 1), 1, evil),), 1),
+        ),
+        f"/hbase/{evil}",
+    )
+    source = FakeStatus(
+        snapshot=snapshot,
+        session=Session(fatal=evil),
+        disagreeing=[Disagreement(evil, evil, 9.0, evil, evil, False)],
+        counters=RpcStatus(exceptions={evil: 1}, calls={(evil, evil): 1}, preambles={evil: 1}),
+    )
+    source.visitors.header_seen(evil, Info(evil, evil, evil))
+    await text(source)
+    assert "<script" not in (await page(source)).text
+
+
+async def test_large_clusters_are_cut_with_a_note():
+    servers = tuple(RegionServer(ServerName(f"rs{number}", 16020, 1)) for number in range(1000))
+    source = FakeStatus(
+        snapshot=replace(small_snapshot(), region_servers=Fact(FactState.KNOWN, "/hbase/rs", servers)),
+        handed_out=HandOut([server.server_name for server in servers], (), "cluster"),
+    )
+    for number in range(1000):
+        source.visitors.registry_preamble_seen(f"10.0.{number // 250}.{number % 250}")
+    answer = (await page(source)).text
+    assert len(answer) < 150_000
+    assert answer.count("<td>preamble</td>") == VISITORS_MAX
+    assert f"The first {REGION_SERVERS_MAX};" in answer
+    assert "The latest 200 of 1000" in answer
+    assert "and 988 more" in answer
+
+
+async def test_nothing_comes_from_elsewhere_and_it_refreshes_itself():
+    answer = await page(FakeStatus())
+    addresses = re.findall(r'(?:href|src|action)="([^"]*)"', answer.text)
+    assert addresses
+    assert all(address.startswith(("/", "?", "data:,")) and not address.startswith("//") for address in addresses)
+    assert '<meta http-equiv="refresh" content="5">' in answer.text
+    assert "http-equiv" not in (await page(FakeStatus(), "/?refresh=off")).text
+    assert "url(" not in (await page(FakeStatus(), "/static/page.css")).text
+
+
+def test_grants_name_lasting_znodes_one_by_one_and_servers_together():
+    children = [f"/hbase/rs/rs{number},16020,1" for number in range(5)]
+    found = grants(forbid(small_snapshot(), "/hbase/backup-masters", *children), "/hbase")
+    assert [grant.paths.split(",")[0] for grant in found] == ["/hbase/backup-masters", "/hbase/rs/rs0"]
+    assert found[0].command == "setAcl /hbase/backup-masters sasl:hbase:cdrwa,world:anyone:r"
+    assert "and 2 more" in found[1].paths
+    assert found[1].command == ""
+    assert "hbeacon.zookeeper.auth" in found[1].cure
+    assert grants(small_snapshot(), "/hbase") == ()
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [
+        (0.0, "0 ms"),
+        (999.0, "999 ms"),
+        (1_000.0, "1.0 s"),
+        (61_000.0, "1 min 1 s"),
+        (3_600_000.0, "1 h 0 min"),
+        (180_000_000.0, "2 d 2 h"),
+        (math.inf, "unknown"),
+    ],
+)
+def test_durations(ms, text):
+    assert duration(ms) == text
