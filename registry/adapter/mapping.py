@@ -5,6 +5,7 @@ from __future__ import annotations
 from protos.hbase import Registry_pb2
 from registry.config.settings import Settings
 from registry.lookup.answers import SERVICE
+from registry.lookup.feed import FeedSettings
 from registry.lookup.handout import HandOutMode, HandOutSettings
 from registry.lookup.selfcheck import SelfCheckSettings
 from registry.names import Address
@@ -45,17 +46,32 @@ def selfcheck_settings(settings: Settings, own: frozenset[Address]) -> SelfCheck
     )
 
 
-def zookeeper_hosts(settings: Settings) -> str:
-    """`host:port,host:port`: HBase's quorum, whose members may or may not name a port."""
+def feed_settings(settings: Settings) -> FeedSettings:
+    """Where ZooKeeper is, and how it is talked to."""
+    return FeedSettings(
+        hosts=zookeeper_hosts(settings),
+        root=settings.str_("zookeeper.znode.parent").strip(),
+        session_timeout_ms=float(settings.ms("zookeeper.session.timeout")),
+        auth=zookeeper_auth(settings),
+    )
+
+
+def zookeeper_hosts(settings: Settings) -> tuple[Address, ...]:
+    """HBase's quorum, whose members may or may not name a port."""
     default_port = settings.int_("hbase.zookeeper.property.clientPort")
     parts = [part.strip() for part in settings.str_("hbase.zookeeper.quorum").split(",") if part.strip()]
     try:
-        hosts = [str(Address.parse(part, default_port)) for part in parts]
+        hosts = tuple(Address.parse(part, default_port) for part in parts)
     except ValueError as error:
         raise settings.bad("hbase.zookeeper.quorum", str(error)) from None
     if not hosts:
         raise settings.bad("hbase.zookeeper.quorum", "write HOST or HOST:PORT, several separated by commas")
-    return ",".join(hosts)
+    return hosts
+
+
+def zookeeper_text(settings: Settings) -> str:
+    """`host:port,host:port`, as the ready line and pages have it."""
+    return ",".join(map(str, zookeeper_hosts(settings)))
 
 
 def zookeeper_auth(settings: Settings) -> tuple[tuple[str, str], ...]:

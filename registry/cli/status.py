@@ -88,7 +88,8 @@ def _ask(base: str, timeout_s: float) -> dict[str, Any]:
 
 
 def _get(opener: urllib.request.OpenerDirector, url: str, timeout_s: float) -> tuple[int, bytes]:
-    request = urllib.request.Request(url, headers={"Accept": "application/json", "User-Agent": "hbeacon-status"})
+    accept = "text/plain" if "/readyz" in url else "application/json"
+    request = urllib.request.Request(url, headers={"Accept": accept, "User-Agent": "hbeacon-status"})
     try:
         with opener.open(request, timeout=timeout_s) as response:
             return response.status, response.read(BODY_BYTES_MAX)

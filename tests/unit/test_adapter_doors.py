@@ -72,7 +72,7 @@ def test_a_loopback_address_for_others_is_warned_about() -> None:
 
 def test_zookeeper_settings() -> None:
     made = settings(hbase__zookeeper__quorum="a, b:2182 ,[::1]", hbase__zookeeper__property__clientPort="2199")
-    assert mapping.zookeeper_hosts(made) == "a:2199,b:2182,[::1]:2199"
+    assert mapping.zookeeper_text(made) == "a:2199,b:2182,[::1]:2199"
     assert mapping.zookeeper_auth(settings()) == ()
     assert mapping.zookeeper_auth(settings(hbeacon__zookeeper__auth="digest:u:p:q")) == (("digest", "u:p:q"),)
     with pytest.raises(BadSetting, match="SCHEME:CREDENTIAL") as caught:

@@ -36,9 +36,9 @@ class FakeDoor:
         self.cluster_id: str | None = None
         self.offers = 0
 
-    def set_ready(self, service: str, answers: Mapping[str, bytes]) -> None:
+    def set_ready(self, service: str, bodies: Mapping[str, bytes]) -> None:
         assert service == "ClientMetaService"
-        self.ready = answers
+        self.ready = bodies
         self.offers += 1
 
     def set_cluster_id(self, cluster_id: str | None) -> None:

@@ -1,0 +1,137 @@
+"""What the adapter tells its pages: a `StatusSource` over its parts, read on the loop when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+
+from registry.clock import Clock
+from registry.config.keys import KEYS
+from registry.config.settings import Settings
+from registry.guarded import GuardLink
+from registry.http.status import GuardStatus, Identity, RpcStatus, SettingRow
+from registry.lookup.agreement import Disagreement
+from registry.lookup.feed import RegistryFeed, SessionStatus
+from registry.lookup.handout import HandOut
+from registry.lookup.readiness import Readiness, readiness
+from registry.lookup.snapshot import Snapshot
+from registry.lookup.visitors import Visitors
+from registry.rpc.stats import RpcStats
+
+
+class AdapterStatus:
+    """Implements registry.http.status.StatusSource. The callables give what changes while the adapter runs."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        clock: Clock,
+        feed: RegistryFeed,
+        stats: Callable[[], RpcStats],
+        visitors: Visitors,
+        *,
+        link: GuardLink | None,
+        settings: Callable[[], Settings],
+        hand_out: Callable[[], HandOut],
+        disagreements: Callable[[], Sequence[Disagreement]],
+        refusing: Callable[[], bool],
+        draining: Callable[[], bool],
+    ) -> None:
+        self.identity = identity
+        self.visitors = visitors
+        self._clock = clock
+        self._feed = feed
+        self._stats = stats
+        self._link = link
+        self._settings = settings
+        self._hand_out = hand_out
+        self._disagreements = disagreements
+        self._refusing = refusing
+        self._draining = draining
+        self._started_ms = clock.monotonic_ms()
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is answered now."""
+        return self._feed.snapshot
+
+    @property
+    def session(self) -> SessionStatus:
+        """The ZooKeeper session."""
+        return self._feed.session
+
+    @property
+    def max_age_ms(self) -> float:
+        """As it applies now."""
+        return float(self._settings().ms("hbeacon.registry.ready.max_age_ms"))
+
+    def wall_ms(self) -> float:
+        """The calendar."""
+        return self._clock.wall_ms()
+
+    def monotonic_ms(self) -> float:
+        """The clock that never goes back."""
+        return self._clock.monotonic_ms()
+
+    def uptime_ms(self) -> float:
+        """Of this worker; a guard's restarts begin anew."""
+        return self._clock.monotonic_ms() - self._started_ms
+
+    def age_ms(self) -> float:
+        """Of the snapshot."""
+        return self._feed.age_ms()
+
+    def refusing_stale(self) -> bool:
+        """Whether look-ups are refused now."""
+        return self._refusing()
+
+    def readiness(self) -> Readiness:
+        """Whether clients may be sent here now."""
+        return readiness(
+            self.snapshot,
+            self.age_ms(),
+            self.session,
+            self._disagreements(),
+            self.max_age_ms,
+            refusing_stale=self._refusing(),
+            draining=self._draining(),
+        )
+
+    def disagreements(self) -> Sequence[Disagreement]:
+        """Answers that differ from a peer's."""
+        return self._disagreements()
+
+    def hand_out(self) -> HandOut:
+        """The lists that clients are given now."""
+        return self._hand_out()
+
+    def rpc(self) -> RpcStatus:
+        """Counters of the RPC door."""
+        # Not asdict: it makes a Counter of pairs out of a Counter.
+        stats = self._stats()
+        return RpcStatus(**{row.name: getattr(stats, row.name) for row in fields(RpcStatus)})
+
+    def guard(self) -> GuardStatus:
+        """What the guard told when it started this worker."""
+        timeout_ms = float(self._settings().ms("hbeacon.guard.timeout_ms"))
+        if self._link is None:
+            return GuardStatus(False, timeout_ms)
+        link = self._link
+        return GuardStatus(True, timeout_ms, link.guard_pid, link.restarts, link.reason, link.restart_wall_ms)
+
+    def settings(self) -> Sequence[SettingRow]:
+        """Every setting, sorted by key."""
+        settings = self._settings()
+        return [
+            SettingRow(
+                name,
+                settings.shown(name),
+                settings.origin(name),
+                KEYS[name].sentence if name in KEYS else "",
+            )
+            for name in sorted(settings)
+        ]
+
+    def flight_lines(self) -> Sequence[str]:
+        """The flight recorder."""
+        return self._feed.flight.lines()
