@@ -66,6 +66,8 @@ class Connection:
         self._asking: dict[What, asyncio.Lock] = {what: asyncio.Lock() for what in What}
         self._logs: dict[What, AttemptLog] = {}
         """Logs of the look-ups under way, for the errors of those who wait for them."""
+        self._scopes: set[asyncio.Timeout] = set()
+        """Time-outs of the look-ups under way: `close` lets them all run out at once."""
         self._number = 0
         self._follower: asyncio.Task[None] | None = None
         self._closed = False
@@ -136,6 +138,9 @@ class Connection:
     async def close(self) -> None:
         """End every connection and task; look-ups under way fail. May be called again."""
         self._closed = True
+        for scope in self._scopes:
+            if not scope.expired():
+                scope.reschedule(asyncio.get_running_loop().time())
         if self._follower is not None:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -165,20 +170,26 @@ class Connection:
         limit_ms = limit_ms if timeout_ms is None else min(limit_ms, max(timeout_ms, 0.0))
         deadline_ms = self._clock.monotonic_ms() + limit_ms
         log = AttemptLog(self._clock)
+        scope = asyncio.timeout(limit_ms / 1000)
         try:
-            async with asyncio.timeout(limit_ms / 1000), self._asking[what]:
-                # Somebody else may have asked meanwhile.
-                if (answer := self.cached(what)) is not None:
-                    return answer
-                self._logs[what] = log
-                try:
-                    return await self._ask(what, deadline_ms, log)
-                finally:
-                    del self._logs[what]
+            async with scope:
+                self._scopes.add(scope)
+                async with self._asking[what]:
+                    # Somebody else may have asked meanwhile.
+                    if (answer := self.cached(what)) is not None:
+                        return answer
+                    self._logs[what] = log
+                    try:
+                        return await self._ask(what, deadline_ms, log)
+                    finally:
+                        del self._logs[what]
         except TimeoutError:
+            self._refuse_if_closed()
             if not log.count and not log.calls:
                 log = self._logs.get(what, log)
             raise log.error(what, timed_out=True) from None
+        finally:
+            self._scopes.discard(scope)
 
     async def _ask(self, what: What, deadline_ms: float, log: AttemptLog) -> Answer[Any]:
         """Passes through the servers with growing pauses, until one answers, none ever will, or retries are used up."""
@@ -188,8 +199,7 @@ class Connection:
 
         avoid = {self._avoid[what]} if what in self._avoid else set[str]()
         for tries in range(self.settings.retries_count + 1):
-            if self._closed:
-                raise StoppedRpcClientException("the connection was closed")
+            self._refuse_if_closed()
             start = log.count
             found = await self._source.ask(what, remaining_ms, log, avoid)
             if found:
@@ -201,6 +211,10 @@ class Connection:
                 break
             await asyncio.sleep(wait_ms / 1000)
         raise log.error(what)
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise StoppedRpcClientException("the connection was closed")
 
     def _keep(self, what: What, found: list[tuple[What, Found]], log: AttemptLog) -> Answer[Any]:
         """Make the answer; what else became known is kept only where nothing is known yet."""
