@@ -1,0 +1,211 @@
+"""Which calls run, wait and are refused, by a clock that moves when told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from protos.hbase import Registry_pb2, RPC_pb2
+from registry.rpc.scheduler import RpcScheduler, SchedulerSettings
+from registry.rpc.services import ADMIN_QOS, META_QOS, NORMAL_QOS, REPLICATION_QOS, Call, Method
+from registry.rpc.stats import RpcStats
+from registry.wire.errors import CallQueueTooBigException, encode_exception
+from registry.wire.header import ConnectionInfo
+from tests.support.clock import ManualClock
+
+
+class Client:
+    """Where the answers go."""
+
+    def __init__(self) -> None:
+        self.is_open = True
+        self.dropped: list[Call] = []
+
+    def answer(self, call: Call, message: bytes, cells: bytes) -> None:
+        raise AssertionError("the scheduler answers nothing")
+
+    def fail(self, call: Call, error: BaseException) -> None:
+        raise AssertionError("the scheduler answers nothing")
+
+    def drop(self, call: Call) -> None:
+        self.dropped.append(call)
+
+
+class Harness:
+    """A scheduler whose calls end when told and whose turns come when told."""
+
+    def __init__(self, **settings: float) -> None:
+        self.clock = ManualClock()
+        self.stats = RpcStats()
+        self.client = Client()
+        self.started: list[str] = []
+        self.done: dict[str, Callable[[], None]] = {}
+        self.turns: list[Callable[[], None]] = []
+        self.run_ms = 0.0
+        """How long a call takes that ends at once; 0: calls go on until `finish`."""
+        self.scheduler = RpcScheduler(
+            SchedulerSettings(**settings),  # pyright: ignore[reportArgumentType]
+            self.clock,
+            execute=self.execute,
+            call_soon=self.turns.append,
+            stats=self.stats,
+            server_name="h,1",
+        )
+
+    def execute(self, call: Call, done: Callable[[], None]) -> None:
+        self.started.append(call.method.name)
+        if self.run_ms:
+            self.clock.advance(self.run_ms)
+            done()
+        else:
+            self.done[call.method.name] = done
+
+    def submit(
+        self, name: str, *, priority: int = NORMAL_QOS, asked: int = 0, timeout_ms: int = 0, size: int = 10
+    ) -> None:
+        request = Registry_pb2.GetClusterIdRequest()
+        method = Method("Service", name, type(request), lambda call: b"", priority)
+        header = RPC_pb2.RequestHeader(method_name=name, priority=asked)
+        call = Call(
+            self.client,
+            method,
+            header,
+            request,
+            b"",
+            info=ConnectionInfo("Service"),
+            peer_host="h",
+            frame_bytes=size,
+            deadline_ms=self.scheduler.deadline_ms(timeout_ms),
+        )
+        self.scheduler.submit(call)
+
+    def finish(self, name: str) -> None:
+        self.done.pop(name)()
+
+    def turn(self) -> None:
+        """The loop's next turn."""
+        turns, self.turns[:] = list(self.turns), []
+        for turn in turns:
+            turn()
+
+
+def test_calls_run_in_order_while_there_are_handlers() -> None:
+    harness = Harness(handlers_max=2)
+    for name in "abcd":
+        harness.submit(name)
+    assert harness.started == ["a", "b"]
+    assert (harness.stats.queue_depth, harness.stats.calls_executing) == (2, 2)
+    assert harness.stats.calls_in_queue["general"] == 2
+    harness.finish("b")
+    harness.turn()
+    assert harness.started == ["a", "b", "c"]
+    harness.finish("a")
+    harness.finish("c")
+    harness.turn()
+    harness.finish("d")
+    harness.turn()
+    assert harness.started == ["a", "b", "c", "d"]
+    assert harness.scheduler.calls_outstanding == 0
+    assert harness.stats.queue_bytes == 0
+    assert harness.stats.calls_in_queue["general"] == 0
+    for _ in range(3):
+        harness.turn()
+    assert not harness.turns, "a scheduler with nothing to do does not keep the loop turning"
+
+
+def test_priority_calls_have_handlers_of_their_own() -> None:
+    harness = Harness(handlers_max=1, priority_handlers_max=1, replication_handlers_max=1)
+    harness.submit("general")
+    harness.submit("general waits")
+    harness.submit("by method", priority=ADMIN_QOS)
+    harness.submit("by client", asked=META_QOS)
+    harness.submit("replication", asked=REPLICATION_QOS)
+    harness.submit("ten is not above the threshold", asked=10)
+    assert harness.started == ["general", "by method", "replication"]
+    assert harness.stats.calls_in_queue == {"general": 2, "priority": 1, "replication": 0}
+    harness.finish("by method")
+    harness.turn()
+    assert harness.started[-1] == "by client"
+
+
+def test_a_full_queue_refuses_by_number() -> None:
+    harness = Harness(handlers_max=1, calls_per_handler_max=2)
+    for name in "abc":
+        harness.submit(name)
+    with pytest.raises(CallQueueTooBigException) as refused:
+        harness.submit("d")
+    assert harness.stats.calls_shed == 1
+    response = encode_exception(refused.value)
+    assert response.stack_trace == "Call queue is full on h,1, too many items queued ?"
+    assert response.server_overloaded
+    assert not response.do_not_retry
+    harness.submit("other lane", priority=ADMIN_QOS)
+    assert harness.started == ["a", "other lane"]
+
+
+def test_a_full_queue_refuses_by_bytes() -> None:
+    harness = Harness(handlers_max=1, queue_bytes_max=100)
+    harness.submit("a", size=60)  # what runs counts too
+    harness.submit("b", size=40)
+    with pytest.raises(CallQueueTooBigException, match=r"is hbase\.ipc\.server\.max\.callqueue\.size too small\?"):
+        harness.submit("c", size=1)
+    harness.finish("a")
+    harness.submit("c", size=1)
+    assert harness.stats.queue_bytes == 41
+
+
+def test_a_call_that_waited_longer_than_its_client_is_dropped() -> None:
+    harness = Harness(handlers_max=1)
+    harness.submit("runs")
+    harness.submit("patient", timeout_ms=1000)
+    harness.submit("forever")
+    harness.submit("impatient", timeout_ms=100)
+    harness.clock.advance(101)
+    harness.finish("runs")
+    harness.turn()
+    harness.finish("patient")
+    harness.turn()
+    harness.finish("forever")
+    harness.turn()
+    assert harness.started == ["runs", "patient", "forever"]
+    assert [call.method.name for call in harness.client.dropped] == ["impatient"]
+    assert harness.stats.calls_expired == 1
+    assert harness.stats.queue_bytes == 0
+
+
+@pytest.mark.parametrize(("timeout_ms", "waited_ms", "runs"), [(1, 20, True), (1, 21, False), (50, 50, True)])
+def test_a_time_out_below_20_ms_counts_as_20(timeout_ms: int, waited_ms: float, runs: bool) -> None:
+    harness = Harness(handlers_max=1)
+    harness.submit("first")
+    harness.submit("second", timeout_ms=timeout_ms)
+    harness.clock.advance(waited_ms)
+    harness.finish("first")
+    harness.turn()
+    assert ("second" in harness.started) is runs
+
+
+def test_calls_of_a_client_that_went_away_are_not_run() -> None:
+    harness = Harness(handlers_max=1)
+    harness.submit("a")
+    harness.submit("b")
+    harness.client.is_open = False
+    harness.finish("a")
+    harness.turn()
+    assert harness.started == ["a"]
+    assert harness.stats.calls_expired == 0
+    assert harness.scheduler.calls_outstanding == 0
+
+
+def test_calls_on_the_loop_share_a_turn() -> None:
+    """Twelve calls of 2 ms each must not keep the look-ups waiting for 24 ms."""
+    harness = Harness(handlers_max=2, turn_ms_max=5)
+    harness.run_ms = 2
+    for number in range(12):
+        harness.submit(str(number))
+    started = [len(harness.started)]
+    while harness.turns:
+        harness.turn()
+        started.append(len(harness.started))
+    assert started == [3, 6, 9, 12, 12]
+    assert harness.started == [str(number) for number in range(12)]
