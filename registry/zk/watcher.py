@@ -51,6 +51,8 @@ DISCARD_TIMEOUTS = 2.0
 """A client is thrown away after this many session time-outs without a connection."""
 REVIVE_MS = 1000.0
 """Pause before another client follows one whose thread has ended."""
+BEATS_PER_TIMEOUT = 6.0
+"""Heartbeats per session time-out, at least: four to a lease, so that a late one does not end it."""
 TICKS_PER_HEARTBEAT = 4
 CLOSE_MS_MAX = 2000.0
 """How long `stop` waits for the session to be closed in order; ZooKeeper forgets it anyway after its time-out."""
@@ -68,6 +70,7 @@ class WatcherSettings:
     connect_timeout_ms: float = 1000.0
     """For one server of the ensemble."""
     heartbeat_ms: float = 1000.0
+    """At most this long between two heartbeats; less where the session time-out is short."""
     auth: tuple[tuple[str, str], ...] = ()
     """(scheme, credential) pairs for addauth."""
     reads_under_way_max: int = 64
@@ -121,6 +124,8 @@ class ZooKeeperWatcher:
         self._synced = False
         """And the server behind it has caught up; reads may be sent."""
         self._epoch = 0
+        self._heard: Callable[[str], None] = functools.partial(self._fired, 0)
+        """Takes watch events of this epoch; one for all, so that kazoo calls it once for each."""
         self._session_id = 0
         self._timeout_ms = settings.session_timeout_ms
         self._negotiated_timeout_ms = 0.0
@@ -169,12 +174,13 @@ class ZooKeeperWatcher:
         """Begin; returns at once and goes on trying, whatever DNS and network do."""
         assert self._timer is None, "started twice"
         self._new_client()
-        self._tick()
+        self.tick()
 
     async def stop(self) -> None:
         """End the session; returns within CLOSE_MS_MAX."""
         if self._timer is not None:
             self._timer.cancel()
+        self._link = self._synced = False
         self._lose_connection()
         if self._client is not None:
             self._discard_client()
@@ -242,6 +248,7 @@ class ZooKeeperWatcher:
         self._fatal = ""
         self._connects += 1
         self._epoch += 1
+        self._heard = functools.partial(self._fired, self._epoch)
         self._session_id = change.session_id
         self._negotiated_timeout_ms = self._timeout_ms = change.negotiated_timeout_ms
         assert self._client is not None
@@ -254,7 +261,7 @@ class ZooKeeperWatcher:
         assert self._client is not None
         self._synced = True
         now_ms = self._clock.monotonic_ms()
-        self._beat_due_ms = now_ms + self.settings.heartbeat_ms
+        self._beat_due_ms = now_ms + self._heartbeat_ms()
         self._recheck_due_ms = now_ms + self.settings.recheck_forbidden_ms
         # nothing else is under way, so the client's last zxid is that of the sync
         self._tell(SessionConnected(epoch, self._session_id, self._client.last_zxid, sent_at_ms))
@@ -291,7 +298,7 @@ class ZooKeeperWatcher:
             self._unanswered.append(sent_at_ms)
             self._reads_under_way += 1
             done = functools.partial(self._read_answered, self._epoch, read, client.last_zxid, sent_at_ms)
-            client.read(read.path, read.what, functools.partial(self._fired, self._epoch), done)
+            client.read(read.path, read.what, self._heard, done)
 
     def _read_answered(self, epoch: int, read: Read, zxid_before: int, sent_at_ms: float, answer: Answer) -> None:
         if not self._answered(epoch, sent_at_ms, answer):
@@ -349,15 +356,16 @@ class ZooKeeperWatcher:
 
     # --- time ---------------------------------------------------------------------------------------------------
 
-    def _tick(self) -> None:
-        interval_ms = self.settings.heartbeat_ms / TICKS_PER_HEARTBEAT
-        self._timer = asyncio.get_running_loop().call_later(interval_ms / 1000.0, self._tick)
+    def tick(self) -> None:
+        """Do what is due; a timer calls it."""
+        interval_ms = self._heartbeat_ms() / TICKS_PER_HEARTBEAT
+        self._timer = asyncio.get_running_loop().call_later(interval_ms / 1000.0, self.tick)
         now_ms = self._clock.monotonic_ms()
         if self._link:
             if self._unanswered and now_ms - self._unanswered[0] > self._silence_ms():
                 self._drop_connection(f"no answer for {now_ms - self._unanswered[0]:.0f} ms")
             elif self._synced and now_ms >= self._beat_due_ms and not self._beating:
-                self._beat_due_ms = now_ms + self.settings.heartbeat_ms
+                self._beat_due_ms = now_ms + self._heartbeat_ms()
                 self._beat()
             if self._synced and now_ms >= self._recheck_due_ms:
                 self._recheck_due_ms = now_ms + self.settings.recheck_forbidden_ms
@@ -369,6 +377,9 @@ class ZooKeeperWatcher:
                 self._replace_client(away_ms)
         self._note_state()
         self._after_turn()
+
+    def _heartbeat_ms(self) -> float:
+        return min(self.settings.heartbeat_ms, self._timeout_ms / BEATS_PER_TIMEOUT)
 
     def _silence_ms(self) -> float:
         return max(SILENCE_MS_MIN, self._timeout_ms * SILENCE_SHARE)
