@@ -62,10 +62,12 @@ class Pages:
         self._environment = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
+            auto_reload=False,  # or every rendering asks the disk whether a file has changed
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._environment.get_template("base.html")
         self._status = self._environment.get_template("status.html")
         self._missing = self._environment.get_template("missing.html")
         self.static = {name: (HERE / "static" / name).read_bytes() for name in STATIC}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import httpx
@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 
 @asynccontextmanager
-async def asking(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def asking(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
     """A client whose requests run the app on this loop; errors of the app come as answers."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 40_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://gate-1:16010") as client:

@@ -40,10 +40,10 @@ PROMETHEUS_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;
         (";;,,/;q==", Form.JSON),
     ],
 )
-def test_health_negotiates(accept, form):
+def test_health_negotiates(accept: str | None, form: Form):
     assert choose(accept, HEALTH) is form
 
 
 @given(st.text(alphabet='*/;,=q.01atext/plainjso \t"é', max_size=200), st.permutations(list(Form)))
-def test_any_header_gives_an_offered_form(accept, offered):
+def test_any_header_gives_an_offered_form(accept: str, offered: list[Form]):
     assert choose(accept, offered[:2]) in offered[:2]

@@ -15,6 +15,7 @@ from registry.http.app import HEADERS, PATHS, create_app
 from registry.http.status import SettingRow
 from registry.lookup.snapshot import Fact, FactState
 from registry.lookup.visitors import VisitPath
+from registry.names import ServerName
 from tests.support.http import asking
 from tests.support.status import (
     ACTIVE,
@@ -38,7 +39,7 @@ def red() -> FakeStatus:
 
 
 @pytest.mark.parametrize("path", ["/ready", "/readyz"])
-async def test_ready_is_short_when_green_and_tells_all_when_red(path):
+async def test_ready_is_short_when_green_and_tells_all_when_red(path: str):
     green = await get(FakeStatus(), path)
     assert (green.status_code, green.text) == (200, "ok")
     answer = await get(red(), path)
@@ -48,7 +49,7 @@ async def test_ready_is_short_when_green_and_tells_all_when_red(path):
 
 
 async def test_readyz_verbose_as_kubernetes_writes_it():
-    backups = Fact(FactState.FORBIDDEN, "/hbase/backup-masters", problem="run setAcl")
+    backups: Fact[tuple[ServerName, ...]] = Fact(FactState.FORBIDDEN, "/hbase/backup-masters", problem="run setAcl")
     answer = await get(FakeStatus(snapshot=replace(small_snapshot(), backup_masters=backups)), "/readyz?verbose")
     lines = answer.text.splitlines()
     assert answer.status_code == 200
@@ -195,7 +196,7 @@ async def test_dump_has_everything_and_no_secret():
 
 
 @pytest.mark.parametrize("path", [path for path, _ in PATHS])
-async def test_head_answers_like_get_without_a_body(path):
+async def test_head_answers_like_get_without_a_body(path: str):
     async with asking(create_app(FakeStatus())) as client:
         got, head = await client.get(path), await client.head(path)
     assert got.status_code == head.status_code == 200
@@ -222,7 +223,7 @@ async def test_other_methods_are_refused_in_json():
     assert answer.headers["allow"]
 
 
-async def test_a_failure_is_json_and_tells_nothing(monkeypatch):
+async def test_a_failure_is_json_and_tells_nothing(monkeypatch: pytest.MonkeyPatch):
     def broken(self: FakeStatus) -> object:
         raise RuntimeError("secret")
 
@@ -251,7 +252,7 @@ async def test_the_interface_is_described():
 
 
 @pytest.mark.parametrize("name", ["..%2fapp.py", "status.html", "page.css%00", ""])
-async def test_nothing_but_the_style_sheet_is_static(name):
+async def test_nothing_but_the_style_sheet_is_static(name: str):
     assert (await get(FakeStatus(), f"/static/{name}")).status_code == 404
     style = await get(FakeStatus(), "/static/page.css")
     assert style.headers["content-type"] == "text/css; charset=utf-8"

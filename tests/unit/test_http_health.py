@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from registry.http.app import create_app
 from registry.http.health import HealthState, health
-from registry.lookup.snapshot import Fact, FactState
+from registry.lookup.snapshot import Fact, FactState, Snapshot
 from tests.support.http import asking
 from tests.support.status import CLUSTER_ID, FakeStatus, Session, small_snapshot, unread_snapshot
 from tests.unit.test_readiness import snapshots
@@ -33,7 +33,7 @@ def test_healthy_when_all_is_connected():
         (Session(), math.inf, "unknown age"),
     ],
 )
-def test_degraded_while_it_still_answers(session, age_ms, reason):
+def test_degraded_while_it_still_answers(session: Session, age_ms: float, reason: str):
     found = health(FakeStatus(session=session, age=age_ms))
     assert found.state is HealthState.DEGRADED
     assert found.state.http_status == 200
@@ -99,7 +99,7 @@ async def test_metrics_where_the_accept_header_asks_for_them():
     fatal=st.sampled_from(["", "refused"]),
     refusing=st.booleans(),
 )
-def test_never_raises_and_says_why(snapshot, age_ms, state, fatal, refusing):
+def test_never_raises_and_says_why(snapshot: Snapshot, age_ms: float, state: str, fatal: str, refusing: bool):
     source = FakeStatus(snapshot=snapshot, age=age_ms, session=Session(state=state, fatal=fatal), refusing=refusing)
     found = health(source)
     assert (found.state is HealthState.HEALTHY) == (not found.reasons)
@@ -110,7 +110,7 @@ def test_never_raises_and_says_why(snapshot, age_ms, state, fatal, refusing):
 
 @settings(max_examples=25)
 @given(snapshot=snapshots(), age_ms=st.one_of(st.floats(min_value=0), st.just(math.nan)))
-async def test_every_page_answers_for_every_snapshot(snapshot, age_ms):
+async def test_every_page_answers_for_every_snapshot(snapshot: Snapshot, age_ms: float):
     source = FakeStatus(snapshot=snapshot, age=age_ms)
     async with asking(create_app(source)) as client:
         for path in ("/health", "/readyz?verbose", "/metrics", "/api/v1/registry", "/dump", "/"):

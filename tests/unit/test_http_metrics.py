@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.metrics_core import Metric
-from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from registry.http.accept import Form
@@ -89,7 +89,9 @@ def test_both_formats_parse_and_say_the_same():
     }
     open_metrics = {
         (sample.name, *sorted(sample.labels.items()))
-        for family in parse_openmetrics(text(source, Form.OPEN_METRICS))
+        for family in openmetrics.text_string_to_metric_families(  # pyright: ignore[reportUnknownMemberType]
+            text(source, Form.OPEN_METRICS)
+        )
         for sample in family.samples
     }
     assert plain == open_metrics
@@ -188,7 +190,7 @@ def test_hostile_names_are_escaped():
 
 
 @pytest.mark.parametrize("path", ["/metrics", "/prometheus"])
-async def test_scrapers_choose_the_format(path):
+async def test_scrapers_choose_the_format(path: str):
     async with asking(create_app(FakeStatus())) as client:
         plain = await client.get(path)
         hostile = await client.get(path, headers={"accept": "text/plain;version=abc;escaping=zzz"})

@@ -213,5 +213,5 @@ def test_grants_name_lasting_znodes_one_by_one_and_servers_together():
         (math.inf, "unknown"),
     ],
 )
-def test_durations(ms, text):
+def test_durations(ms: float, text: str):
     assert duration(ms) == text

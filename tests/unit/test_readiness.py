@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,9 +21,12 @@ PROBLEMS = st.sampled_from(["", "grant it", "%s {x} <b>"])
 
 
 def verdict(
-    snapshot: Snapshot | None = None, age_ms: float = 10.0, session: Session | None = None, **more
+    snapshot: Snapshot | None = None,
+    age_ms: float = 10.0,
+    session: Session | None = None,
+    disagreements: Sequence[Disagreement] = (),
+    **more: Any,
 ) -> Readiness:
-    disagreements = more.pop("disagreements", ())
     return readiness(snapshot or small_snapshot(), age_ms, session or Session(), disagreements, 30_000.0, **more)
 
 
@@ -34,8 +39,8 @@ def with_fact(name: str, state: FactState, problem: str = "") -> Snapshot:
     fact: Fact[object] = getattr(snapshot, name)
     value = fact.value if state is FactState.KNOWN else None
     complete = state is not FactState.UNREAD
-    changed = replace(fact, state=state, value=value, problem=problem)
-    return replace(snapshot, complete=complete, **{name: changed})  # pyright: ignore[reportArgumentType]
+    changed: Any = replace(fact, state=state, value=value, problem=problem)
+    return replace(snapshot, complete=complete, **{name: changed})
 
 
 def test_green_with_everything_known():
@@ -60,13 +65,13 @@ def test_red_before_anything_is_read():
 @pytest.mark.parametrize(
     ("age_ms", "ready"), [(0.0, True), (30_000.0, True), (30_000.1, False), (math.inf, False), (math.nan, False)]
 )
-def test_the_age_has_a_limit(age_ms, ready):
+def test_the_age_has_a_limit(age_ms: float, ready: bool):
     assert verdict(age_ms=age_ms).ready is ready
 
 
 @pytest.mark.parametrize("name", ["cluster_id", "active_master"])
 @pytest.mark.parametrize("state", [FactState.ABSENT, FactState.FORBIDDEN, FactState.UNDECODABLE, FactState.UNREAD])
-def test_cluster_id_and_active_master_are_needed(name, state):
+def test_cluster_id_and_active_master_are_needed(name: str, state: FactState):
     found = verdict(with_fact(name, state))
     assert not found.ready
     reason = next(reason for reason in found.reasons if reason.startswith(name.replace("_", "-")))
@@ -74,7 +79,7 @@ def test_cluster_id_and_active_master_are_needed(name, state):
 
 
 @pytest.mark.parametrize("name", ["backup_masters", "meta_locations", "region_servers"])
-def test_other_facts_are_told_when_zookeeper_lacks_or_forbids_them(name):
+def test_other_facts_are_told_when_zookeeper_lacks_or_forbids_them(name: str):
     for state in (FactState.ABSENT, FactState.FORBIDDEN):
         found = verdict(with_fact(name, state, "run setAcl"))
         row = check(found, name.replace("_", "-"))
@@ -142,13 +147,13 @@ def facts(path: str) -> st.SearchStrategy[Fact[object]]:
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
     whole = small_snapshot()
-    changed: dict[str, Fact[object]] = {}
+    changed: dict[str, Any] = {}
     for name, fact in whole.facts():
         drawn = draw(facts(fact.path))
         changed[name] = replace(drawn, value=fact.value) if drawn.state is FactState.KNOWN else drawn
     complete = draw(st.booleans()) and not any(fact.state is FactState.UNREAD for fact in changed.values())
     version = Version(draw(st.integers(0, 3)), draw(st.integers(0, 1 << 52)))
-    return replace(whole, version=version, complete=complete, **changed)  # pyright: ignore[reportArgumentType]
+    return replace(whole, version=version, complete=complete, **changed)
 
 
 @given(
@@ -159,7 +164,9 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     seconds=st.lists(st.floats(0, 100), max_size=3),
     draining=st.booleans(),
 )
-def test_green_means_what_the_invariant_says(snapshot, age_ms, state, fatal, seconds, draining):
+def test_green_means_what_the_invariant_says(
+    snapshot: Snapshot, age_ms: float, state: str, fatal: str, seconds: list[float], draining: bool
+):
     rows = [differing(value) for value in seconds]
     found = readiness(snapshot, age_ms, Session(state=state, fatal=fatal), rows, 30_000.0, draining=draining)
     assert found.ready == (not found.reasons)

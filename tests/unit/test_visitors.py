@@ -87,7 +87,7 @@ def test_what_a_peer_sends_is_cut_and_cleaned():
 
 
 @given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.integers(0, 40)), max_size=120))
-def test_bounded_whatever_comes(arrivals):
+def test_bounded_whatever_comes(arrivals: list[tuple[int, int, int]]):
     clock = ManualClock()
     visitors = Visitors(clock, visitors_max=7, per_host_max=3, window_ms=100.0)
     for host, user, pause_ms in arrivals:
