@@ -9,8 +9,12 @@ import urllib.request
 
 from protos.hbase import HBase_pb2, Registry_pb2, RPC_pb2
 from registry.names import Address, ServerName
+from registry.wire.framing import decode_varint
 
 TIMEOUT_S = 5.0
+SOURCE = ("127.0.0.2", 0)
+"""Whoever knocks on loopback until a server is there gets that server's own port as source one day, and then meets
+itself (simultaneous open) and takes the port away. From another address that cannot happen."""
 _PREAMBLE = b"HBas\x00\x50"
 _HEADER = RPC_pb2.ConnectionHeader(
     user_info=RPC_pb2.UserInformation(effective_user="benchmark"), service_name="ClientMetaService"
@@ -32,7 +36,7 @@ class RegistryProbe:
 
     def __init__(self, address: Address) -> None:
         """Connect; OSError where nobody listens."""
-        self._socket = socket.create_connection((address.host, address.port), timeout=TIMEOUT_S)
+        self._socket = _connect(address)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket.sendall(_HELLO)
 
@@ -55,22 +59,32 @@ class RegistryProbe:
 
     def _ask(self, question: bytes) -> bytes:
         self._socket.sendall(question)
-        frame = self._exactly(struct.unpack(">i", self._exactly(4))[0])
-        header_size = frame[0]
-        header = RPC_pb2.ResponseHeader.FromString(frame[1 : 1 + header_size])
-        if header.HasField("exception"):
-            raise ConnectionError(header.exception.exception_class_name)
-        body = frame[1 + header_size :]
-        return body[1 if body[0] < 128 else 2 :]
+        return _answer(self._socket)
 
-    def _exactly(self, size_bytes: int) -> bytes:
-        pieces = b""
-        while len(pieces) < size_bytes:
-            piece = self._socket.recv(size_bytes - len(pieces))
-            if not piece:
-                raise ConnectionError("the server hung up")
-            pieces += piece
-        return pieces
+
+def _connect(address: Address) -> socket.socket:
+    return socket.create_connection((address.host, address.port), timeout=TIMEOUT_S, source_address=SOURCE)
+
+
+def _answer(door: socket.socket) -> bytes:
+    """The message in the next frame; ConnectionError for an exception, as for a closed connection."""
+    frame = _exactly(door, struct.unpack(">i", _exactly(door, 4))[0])
+    header_size, start = decode_varint(frame, 0)
+    header = RPC_pb2.ResponseHeader.FromString(frame[start : start + header_size])
+    if header.HasField("exception"):
+        raise ConnectionError(header.exception.exception_class_name)
+    body_size, start = decode_varint(frame, start + header_size)
+    return frame[start : start + body_size]
+
+
+def _exactly(door: socket.socket, size_bytes: int) -> bytes:
+    pieces = b""
+    while len(pieces) < size_bytes:
+        piece = door.recv(size_bytes - len(pieces))
+        if not piece:
+            raise ConnectionError("the server hung up")
+        pieces += piece
+    return pieces
 
 
 def _name(message: HBase_pb2.ServerName) -> ServerName:
@@ -94,9 +108,9 @@ def meta_location(address: Address) -> ServerName | None:
 def regist_answers(address: Address) -> bool:
     """Whether the `Regist` preamble is answered with a cluster id."""
     try:
-        with socket.create_connection((address.host, address.port), timeout=TIMEOUT_S) as door:
+        with _connect(address) as door:
             door.sendall(b"Regist")
-            return len(door.recv(4096)) > 16  # frame, header, and an id in it
+            return bool(Registry_pb2.GetClusterIdResponse.FromString(_answer(door)).cluster_id)
     except OSError:
         return False
 

@@ -121,7 +121,8 @@ def show(directory: Path, stack: contextlib.ExitStack) -> list[AdapterProcess]:
     command("lookup", f"hbase+rpc://{servers}")
     step(f"\n  hbase:meta moves to {SECOND_WORKER} (one write in ZooKeeper):")
     arrivals(adapters, lambda: cluster.move_meta(SECOND_WORKER), RegistryProbe.meta_location, SECOND_WORKER)
-    step(f"  the master fails over to {STANDBY}:")
+    cluster.remove_master()
+    step(f"  the active master is gone, and {STANDBY} takes its place:")
     arrivals(adapters, lambda: cluster.elect(STANDBY), RegistryProbe.active_master, STANDBY)
     command("lookup", f"hbase+rpc://{servers}")
     return adapters
