@@ -18,7 +18,7 @@ from registry.cli.exits import FAILED, STOPPED
 from registry.cli.flags import add_common_flags, flags_of, parser
 from registry.client.answers import Answer, RegionLocation, RegistryMaster, What
 from registry.client.attempts import RegistryLookupError
-from registry.client.connect import ConnectRequest, make_connection
+from registry.client.connect import ConnectRequest, open_connection
 from registry.client.connection import Connection
 from registry.client.probing import Policy
 from registry.client.target import IMPLEMENTATION, ZOOKEEPER_REGISTRY
@@ -139,8 +139,7 @@ def problems(report: Report) -> list[str]:
 
 
 async def _look_up(request: ConnectRequest, timeout_ms: float) -> Report:
-    settings, target, own = request.evaluate()
-    async with make_connection(target, own, settings, request) as connection:
+    async with await open_connection(request) as connection:
         return await look_up_all(connection, timeout_ms)
 
 
@@ -169,7 +168,7 @@ async def look_up_all(connection: Connection, timeout_ms: float) -> Report:
             answers[what] = await question(timeout_ms=timeout_ms - (loop.time() - begun) * 1000)
         except RegistryLookupError as error:
             errors[what] = error
-            if not answers and all(attempt.error is not None for attempt in error.attempts):
+            if not answers and not any(attempt.answered for attempt in error.attempts):
                 unreachable = error
     return Report(connection.name, connection.settings.policy.value, answers, errors, (loop.time() - begun) * 1000)
 

@@ -19,7 +19,9 @@ class Attempt:
     problem: str
     elapsed_ms: float
     error: HBaseError | None = None
-    """None where the server answered, but does not know."""
+    """None where the server answered, but does not know, and where it has not answered yet."""
+    answered: bool = False
+    """Whether the server was there and answered, but does not know."""
 
 
 class RegistryLookupError(MasterRegistryFetchException):
@@ -87,7 +89,7 @@ class AttemptLog:
         begun_ms = self._under_way.pop(server, self._clock.monotonic_ms())
         if not problem and error is not None:
             problem = error.message.removeprefix(f"{server}: ") or type(error).__name__
-        self._attempts.append(Attempt(server, problem, self._clock.monotonic_ms() - begun_ms, error))
+        self._attempts.append(Attempt(server, problem, self._clock.monotonic_ms() - begun_ms, error, error is None))
 
     def drop(self, server: str) -> None:
         """`server` has answered, or nobody waits for it any more."""

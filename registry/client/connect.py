@@ -72,8 +72,7 @@ class Connecting:
         await self._connection.close()
 
     async def _open(self) -> Connection:
-        settings, target, own = await asyncio.to_thread(self._request.evaluate)
-        return make_connection(target, own, settings, self._request)
+        return await open_connection(self._request)
 
 
 def connect(
@@ -101,8 +100,9 @@ def connect(
     return Connecting(ConnectRequest(uri, listed, conf_dir, dict(settings or {}), None, Policy(policy)))
 
 
-def make_connection(target: Target, own: ClientSettings, settings: Settings, request: ConnectRequest) -> Connection:
-    """The connection for a target; to be called on the loop it will live in."""
+async def open_connection(request: ConnectRequest) -> Connection:
+    """Read the settings beside the loop, then make the connection that lives in it. Raises BadSetting."""
+    settings, target, own = await asyncio.to_thread(request.evaluate)
     clock, chance = SystemClock(), random.Random()
     if not isinstance(target, RpcTarget):
         zookeeper = ZooKeeperSource(target, own)
@@ -110,11 +110,11 @@ def make_connection(target: Target, own: ClientSettings, settings: Settings, req
     source = RpcSource(target, own, clock, chance)
     connection = Connection(source, own, clock, chance, str(source))
     if target.key and settings.conf_dir is not None:
-        _follow_files(connection, settings, request)
+        await _follow_files(connection, settings, request)
     return connection
 
 
-def _follow_files(connection: Connection, settings: Settings, request: ConnectRequest) -> None:
+async def _follow_files(connection: Connection, settings: Settings, request: ConnectRequest) -> None:
     """Take over the server list whenever the files name another; whatever else changes is for the next connection."""
 
     def changed(new: Settings, _keys: frozenset[str]) -> None:
@@ -126,4 +126,5 @@ def _follow_files(connection: Connection, settings: Settings, request: ConnectRe
         if isinstance(target, RpcTarget):
             connection.use_servers(target.servers)
 
-    connection.follow(ConfigWatch(settings, request.load, changed).run())
+    watch = await asyncio.to_thread(ConfigWatch, settings, request.load, changed)
+    connection.follow(watch.run())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -69,14 +69,14 @@ class ConfigWatch:
         # Imported by a thread: the package costs 40 ms, in which no look-up should have to wait.
         events = events or await asyncio.to_thread(_kernel_events)
         while True:
-            directories = directories_of(directory)
-            async with aclosing(events([each for each in directories if each.is_dir()])) as changes:
+            directories = await asyncio.to_thread(directories_of, directory)
+            async with aclosing(events(await asyncio.to_thread(_existing, directories))) as changes:
                 async for _ in changes:
                     state = await asyncio.to_thread(file_states, directory)
                     if state != self._state:
                         self._state = state
                         await self.reload()
-                    if directories_of(directory) != directories:
+                    if await asyncio.to_thread(directories_of, directory) != directories:
                         break
 
 
@@ -111,6 +111,10 @@ def directories_of(directory: Path) -> tuple[Path, ...]:
         found.append(link.parent)
         current = link.parent / link.readlink() / current.relative_to(link)
     return tuple(dict.fromkeys(found))
+
+
+def _existing(directories: Iterable[Path]) -> list[Path]:
+    return [each for each in directories if each.is_dir()]
 
 
 def file_states(directory: Path | None) -> tuple[tuple[str, int, int, int], ...]:
