@@ -358,6 +358,8 @@ class ZooKeeperWatcher:
 
     def tick(self) -> None:
         """Do what is due; a timer calls it."""
+        if self._timer is not None:
+            self._timer.cancel()
         interval_ms = self._heartbeat_ms() / TICKS_PER_HEARTBEAT
         self._timer = asyncio.get_running_loop().call_later(interval_ms / 1000.0, self.tick)
         now_ms = self._clock.monotonic_ms()
