@@ -3,7 +3,11 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: setup check test plain zookeeper cluster chaos
+.PHONY: demo test setup check lint plain zookeeper cluster chaos bench protos
+
+# the two that the README names
+demo: ; python3 deploy/demo.py
+test: setup lint ; python -m pytest -m "" --durations=15
 
 setup: ; VENV=$(VENV) tests/setup.sh
 check: lint plain
@@ -12,5 +16,5 @@ plain: ; python -m pytest
 zookeeper: ; python -m pytest -m "zookeeper and not cluster"
 cluster: ; python -m pytest -m "cluster"
 chaos: ; python -m pytest -m "chaos"
-# one run, one closing line: everything that needs a server, after everything that does not
-test: lint ; python -m pytest -m "" --durations=15
+bench: ; python -m benchmarks.registry
+protos: ; python protos/generate.py
