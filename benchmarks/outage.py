@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks import load
@@ -26,17 +26,6 @@ YARDSTICK = {DOWN: UP, SLOW: UP, RESTARTING: UP_BUSY}
 
 def _round(state: str, zookeeper: ZooKeeperServer, bystander: ZooKeeperServer, take: Callable[[], None]) -> None:
     """Bring the state about, take the load in it, and leave ZooKeeper up and well again."""
-
-    def restart(server: ZooKeeperServer) -> threading.Thread:
-        def work() -> None:
-            time.sleep(EVENT_AFTER_MS / 1000)
-            server.kill()
-            server.start()
-
-        thread = threading.Thread(target=work, name="restart")
-        thread.start()
-        return thread
-
     if state == DOWN:
         zookeeper.kill()
         take()
@@ -48,9 +37,15 @@ def _round(state: str, zookeeper: ZooKeeperServer, bystander: ZooKeeperServer, t
         finally:
             zookeeper.resume()
     elif state in (RESTARTING, UP_BUSY):
-        thread = restart(zookeeper if state == RESTARTING else bystander)
-        take()
-        thread.join()
+        # The load in the thread and not the restart: a server dies with the thread that started it (prctl(2),
+        # PR_SET_PDEATHSIG).
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            load_done = pool.submit(take)
+            time.sleep(EVENT_AFTER_MS / 1000)
+            server = zookeeper if state == RESTARTING else bystander
+            server.kill()
+            server.start()
+            load_done.result()
     else:
         take()
 

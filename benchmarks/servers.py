@@ -81,7 +81,10 @@ class Adapter:
         def healthy() -> bool:
             return json.loads(self._running.get("/health")[1] or "{}").get("status") == "healthy"
 
-        wait_for(f"{self.name} connected to ZooKeeper", healthy, READY_S_MAX)
+        try:
+            wait_for(f"{self.name} connected to ZooKeeper", healthy, READY_S_MAX)
+        except AssertionError as error:
+            raise AssertionError(f"{error}; its log ends:\n{self._running.process.tail()}") from error
 
     def pids(self) -> list[int]:
         """Guard and worker."""

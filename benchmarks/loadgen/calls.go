@@ -8,6 +8,9 @@ import (
 	"time"
 )
 
+// lastAnswers is how long answers are still awaited when nothing is sent any more; they are not counted.
+const lastAnswers = 100 * time.Millisecond
+
 // callWorker keeps `outstanding` calls under way on one connection until the run is over.
 func callWorker(o options, index int, r *record) {
 	target := o.targets[index%len(o.targets)]
@@ -26,6 +29,7 @@ func callWorker(o options, index int, r *record) {
 	go func() {
 		defer close(writerDone)
 		writeCalls(o, c, r, started, sent, free)
+		c.SetReadDeadline(time.Now().Add(lastAnswers)) // the reader may wait for an answer to nothing
 	}()
 
 	var samples []time.Duration
