@@ -1,0 +1,106 @@
+"""The Python client against a real ZooKeeper, and against adapters beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+import hbeacon
+from registry.cli import lookup
+from tests.support.adapters import AdapterProcess
+from tests.support.hbase_tree import CLUSTER_ID, MASTER, STANDBY, WORKER, HBaseTreeWriter
+from tests.support.zookeeper import ZooKeeperServer, debian
+
+pytestmark = [pytest.mark.zookeeper]
+
+
+@pytest.fixture
+def zookeeper(tmp_path: Path) -> Generator[ZooKeeperServer]:
+    server = ZooKeeperServer(debian(), tmp_path)
+    server.start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def tree(zookeeper: ZooKeeperServer) -> Generator[HBaseTreeWriter]:
+    writer = HBaseTreeWriter(zookeeper.address)
+    writer.write()
+    yield writer
+    writer.close()
+
+
+async def test_zookeeper_uri(zookeeper: ZooKeeperServer, tree: HBaseTreeWriter) -> None:
+    with blockbuster_ctx():
+        async with hbeacon.connect(f"hbase+zk://{zookeeper.address}/hbase") as cluster:
+            answer = await cluster.cluster_id(timeout_ms=10_000)
+            assert answer.value == CLUSTER_ID
+            assert answer.server == f"zookeeper {zookeeper.address}/hbase"
+            assert answer.version is not None
+            assert answer.version.zxid > 0
+            assert (await cluster.active_master()).cached, "one session has read everything"
+            assert (await cluster.active_master()).value == MASTER
+            masters = (await cluster.masters()).value
+            assert [(each.server_name, each.is_active) for each in masters] == [(MASTER, True), (STANDBY, False)]
+            (location,) = (await cluster.meta_locations()).value
+            assert (location.replica_id, location.server_name) == (0, WORKER)
+            assert (await cluster.bootstrap_nodes()).value == (WORKER,)
+    tree.elect(STANDBY)
+    async with hbeacon.connect(
+        settings={
+            "hbase.client.registry.impl": "org.apache.hadoop.hbase.client.ZKConnectionRegistry",
+            "hbase.zookeeper.quorum": zookeeper.address,
+        }
+    ) as cluster:
+        assert (await cluster.active_master(timeout_ms=10_000)).value == STANDBY
+
+
+async def test_no_cluster_there(zookeeper: ZooKeeperServer) -> None:
+    settings = {"hbase.client.retries.number": "0"}
+    async with hbeacon.connect(f"hbase+zk://{zookeeper.address}/nothing", settings=settings) as cluster:
+        with pytest.raises(hbeacon.RegistryLookupError, match="/nothing/master does not exist"):
+            await cluster.active_master(timeout_ms=10_000)
+
+
+def test_lookup_by_both_ways_tells_the_same(
+    zookeeper: ZooKeeperServer, tree: HBaseTreeWriter, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    adapter = AdapterProcess("adapter", tmp_path / "adapter.log", zookeeper=zookeeper.address, rpc="127.0.0.1:0")
+    try:
+        adapter.wait_ready()
+        reports: list[dict[str, dict[str, object]]] = []
+        for uri in (f"hbase+rpc://{adapter.rpc}", f"hbase+zk://{zookeeper.address}/hbase"):
+            assert lookup.run([uri, "--json", "--timeout", "10000"]) == 0
+            reports.append(json.loads(capsys.readouterr().out))
+        by_rpc, by_zookeeper = reports
+        for name in ("cluster_id", "active_master"):
+            assert by_rpc[name]["value"] == by_zookeeper[name]["value"]
+        assert by_rpc["meta_locations"]["value"] == by_zookeeper["meta_locations"]["value"]
+        assert by_rpc["cluster_id"]["version"], "an adapter stamps its answers"
+        assert by_rpc["cluster_id"]["age_ms"] is not None
+    finally:
+        adapter.close()
+
+
+async def test_a_change_arrives_when_the_old_answer_is_called_stale(
+    zookeeper: ZooKeeperServer, tree: HBaseTreeWriter, tmp_path: Path
+) -> None:
+    adapter = AdapterProcess("adapter", tmp_path / "adapter.log", zookeeper=zookeeper.address, rpc="127.0.0.1:0")
+    try:
+        adapter.wait_ready()
+        async with hbeacon.connect(adapter.rpc) as cluster:
+            answer = await cluster.active_master(timeout_ms=10_000)
+            assert answer.value == MASTER
+            tree.elect(STANDBY)
+            for _ in range(200):
+                cluster.stale(answer)
+                answer = await cluster.active_master(timeout_ms=10_000)
+                if answer.value == STANDBY:
+                    break
+            assert answer.value == STANDBY
+    finally:
+        adapter.close()
