@@ -71,7 +71,7 @@ class FlightRecorder:
         return [json.dumps(head), *(_line(at_ms, event) for at_ms, event in (*kept, *self._ring))]
 
     def _fold(self, at_ms: float, event: Event) -> None:
-        self.dropped += 1
+        kept_before = len(self._folded) + (self._connected is not None)
         if isinstance(event, SessionConnected):
             self._connected = (at_ms, event)
             self._folded.clear()
@@ -80,9 +80,9 @@ class FlightRecorder:
                 self._folded.pop((event.path, What.EXISTS), None)
             self._folded.pop((event.path, event.what), None)
             self._folded[event.path, event.what] = (at_ms, event)
-            self.dropped -= 1
             if len(self._folded) > FOLDED_MAX:
                 del self._folded[next(iter(self._folded))]
+        self.dropped += kept_before + 1 - len(self._folded) - (self._connected is not None)
 
 
 def replay(lines: Iterable[str]) -> Iterator[RegistryCache]:
