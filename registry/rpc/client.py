@@ -20,7 +20,7 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self, TypeVar, cast
 
 from google.protobuf.message import DecodeError, Message
 
@@ -400,8 +400,7 @@ class _Link(asyncio.Protocol):
         self._writable.set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
         if self.closed.is_set():  # given up while it was being made
             transport.abort()
 
