@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from protos.hbase import Registry_pb2
 from registry.config.settings import Settings
 from registry.lookup.answers import SERVICE
 from registry.lookup.feed import FeedSettings
 from registry.lookup.handout import HandOutMode, HandOutSettings
-from registry.lookup.selfcheck import SelfCheckSettings
 from registry.names import Address
 from registry.rpc.context import RpcServerSettings
 from registry.rpc.scheduler import SchedulerSettings
@@ -15,7 +16,10 @@ from registry.rpc.services import Call, Handled, ServiceTable
 from registry.wire.errors import ServerNotRunningYetException
 from registry.wire.limits import READY_FRAME_BYTES_MAX, WireLimits
 
-SELF_CHECK_TIMEOUT_MS = 1000
+if TYPE_CHECKING:
+    from registry.lookup.selfcheck import SelfCheckSettings
+
+SELF_CHECK_TIMEOUT_MS = 1000.0
 """A peer that needs longer for a look-up is as good as away."""
 
 REQUEST_TYPES = (
@@ -38,6 +42,8 @@ def handout_settings(settings: Settings) -> HandOutSettings:
 
 def selfcheck_settings(settings: Settings, own: frozenset[Address]) -> SelfCheckSettings:
     """Whom to compare answers with, and how often."""
+    from registry.lookup.selfcheck import SelfCheckSettings  # comparing begins after the first answers
+
     return SelfCheckSettings(
         interval_ms=float(settings.ms("hbeacon.selfcheck.interval_ms")),
         timeout_ms=SELF_CHECK_TIMEOUT_MS,

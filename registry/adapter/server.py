@@ -28,7 +28,6 @@ from registry.config.watch import ConfigWatch
 from registry.guarded import Beats, GuardLink, die_with_guard
 from registry.logs import parse_levels, set_levels
 from registry.lookup.feed import RegistryFeed
-from registry.lookup.selfcheck import SelfCheck
 from registry.lookup.snapshot import FactState, Snapshot
 from registry.lookup.visitors import Visitors
 from registry.names import Address, ServerName
@@ -36,6 +35,7 @@ from registry.rpc.server import RpcServer
 
 if TYPE_CHECKING:
     from registry.http.serve import HttpServer
+    from registry.lookup.selfcheck import SelfCheck
 
 logger = logging.getLogger("registry.adapter")
 
@@ -181,6 +181,7 @@ class Adapter:
 
     def _start_selfcheck(self) -> None:
         from registry.lookup.ask import ask_over_rpc
+        from registry.lookup.selfcheck import SelfCheck
 
         port = self.rpc_address.port
         own = {self.rpc_address, self.advertised}

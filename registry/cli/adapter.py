@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from registry.cli.flags import Flags, add_server_flags, flags_of, parser
-from registry.config.values import parse_bool
+from registry.guard import LINK_VARIABLE, become_guard
+
+FALSE_WORDS = ("off", "false", "no", "0")
 
 EPILOG = """\
 The adapter reads HBase's znodes, never writes them, and answers ClientMetaService and the cluster-id preamble as
@@ -33,34 +33,33 @@ exit codes: 0 stopped as asked, 2 bad setting or command line, 3 cannot listen, 
 
 def run(argv: Sequence[str]) -> int:
     """Serve until stopped. With the guard on, this process becomes the guard and another one serves."""
-    arguments = _parser().parse_args(argv)
-    flags = flags_of(arguments)
-
-    from registry.guard import LINK_VARIABLE
-
     # A process that calls this function with words of its own cannot be run again: it serves without a guard.
-    is_this_process = list(argv) == sys.argv[2:]
-    if is_this_process and LINK_VARIABLE not in os.environ and _guard_wanted(flags):
-        from registry.guard import become_guard
-
+    if LINK_VARIABLE not in os.environ and list(argv) == sys.argv[2:] and guard_wanted(argv, os.environ):
         become_guard([sys.executable, *sys.orig_argv[1:]])
+
+    from registry.cli.flags import add_server_flags, flags_of, parser
+
+    made = parser("adapter", "Serve the registry of an existing HBase cluster from its ZooKeeper.", EPILOG)
+    add_server_flags(made)
+    flags = flags_of(made.parse_args(argv))
 
     from registry.adapter.process import run_adapter
 
     return run_adapter(flags.load)
 
 
-def _parser() -> argparse.ArgumentParser:
-    made = parser("adapter", "Serve the registry of an existing HBase cluster from its ZooKeeper.", EPILOG)
-    add_server_flags(made)
-    return made
+def guard_wanted(argv: Sequence[str], environ: Mapping[str, str]) -> bool:
+    """Decide before anything is loaded, since the worker will load it all again.
 
-
-def _guard_wanted(flags: Flags) -> bool:
-    """As far as flags and environment say; the worker reads the files, and may find that there should be no guard."""
-    text = flags.values.get("hbeacon.guard", os.environ.get("HBEACON_GUARD", "on"))
-    try:
-        return parse_bool(text)
-    except ValueError:
-        flags.load()  # raises the sentence about the bad value
+    Whatever is wrong in the words, the worker says it, and the guard ends with its exit code. The worker reads the
+    files too, and may find there that no guard is wanted.
+    """
+    if "-h" in argv or "--help" in argv:
         return False
+    wanted = environ.get("HBEACON_GUARD", "on")
+    for index, word in enumerate(argv):
+        if word == "--guard" and index + 1 < len(argv):
+            wanted = argv[index + 1]
+        elif word.startswith(("--guard=", "hbeacon.guard=", "--set=hbeacon.guard=")):
+            wanted = word.rpartition("=")[2]
+    return wanted.strip().lower() not in FALSE_WORDS

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from registry.cli.adapter import guard_wanted
 from registry.cli.flags import SERVER_FLAGS, add_server_flags, flags_of, parser
 from registry.cli.main import COMMANDS, main
 from registry.config.keys import KEYS
@@ -159,3 +160,22 @@ def test_status_prints_what_the_server_says(
     assert "NOT READY" in text
     assert "active-master: none" in text
     assert "refused" in text
+
+
+@pytest.mark.parametrize(
+    ("argv", "environ", "wanted"),
+    [
+        ([], {}, True),
+        (["--help"], {}, False),
+        (["--guard", "off"], {}, False),
+        (["--guard=OFF"], {}, False),
+        (["--set", "hbeacon.guard=false"], {}, False),
+        ([], {"HBEACON_GUARD": "off"}, False),
+        (["--guard", "on"], {"HBEACON_GUARD": "off"}, True),
+        (["--guard", "perhaps"], {}, True),
+    ],
+)
+def test_the_guard_is_decided_on_before_anything_is_loaded(
+    argv: list[str], environ: dict[str, str], wanted: bool
+) -> None:
+    assert guard_wanted(argv, environ) is wanted
