@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
@@ -27,6 +26,8 @@ from registry.lookup.visitors import VisitPath
 LABEL_VALUES_MAX = 50
 """Of labels whose values peers or clusters choose; the least frequent of a longer list are counted as OTHER."""
 OTHER = "other"
+
+TEXT_MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 REGISTRY_SERVICE = "ClientMetaService"
 PREAMBLE_METHODS = {"Regist": "GetClusterId", "Securi": "GetConnectionRegistrySecurityInfo"}
@@ -67,7 +68,7 @@ class Exposition:
         if form is Form.OPEN_METRICS:
             body = bytes(openmetrics.generate_latest(self._registry))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
             return body, openmetrics.CONTENT_TYPE_LATEST
-        return generate_latest(self._registry), CONTENT_TYPE_PLAIN_0_0_4
+        return generate_latest(self._registry), TEXT_MEDIA_TYPE
 
 
 def _gauge(name: str, sentence: str, value: float) -> Metric:

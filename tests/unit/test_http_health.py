@@ -31,6 +31,7 @@ def test_healthy_when_all_is_connected():
         (Session(state="disconnected"), 10.0, "disconnected"),
         (Session(), 30_001.0, "30.0 s old"),
         (Session(), math.inf, "unknown age"),
+        (Session(), math.nan, "unknown age"),
     ],
 )
 def test_degraded_while_it_still_answers(session: Session, age_ms: float, reason: str):
