@@ -1,0 +1,48 @@
+"""What deploy/ names exists in the code: metrics of the alert rules, settings of the environment files, flags of the unit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from registry.cli.exits import BAD_SETTING
+from registry.config.keys import KEYS
+
+ROOT = Path(__file__).parent.parent.parent
+DEPLOY = ROOT / "deploy"
+UNIT = DEPLOY / "systemd" / "hbeacon-adapter@.service"
+VARIABLE = re.compile(r"\b(?:HBEACON|HBASE|ZOOKEEPER)_[A-Z_]+\b")
+OF_THE_IMAGE = {"HBASE_CONF_DIR"}
+"""Variables that are no settings."""
+
+
+def test_alert_rules_name_metrics_that_exist() -> None:
+    rules = (DEPLOY / "prometheus" / "hbeacon.rules.yml").read_text()
+    named = set(re.findall(r"\b(?:hbeacon_|process_)\w+", " ".join(re.findall(r"expr: (.*)", rules))))
+    exposed = "".join(path.read_text() for path in (ROOT / "registry" / "http").glob("*.py"))
+    missing = {name for name in named if f'"{name.removesuffix("_total")}"' not in exposed}
+    assert named
+    assert not missing
+
+
+@pytest.mark.parametrize("name", ["systemd/adapter.env", "container/Containerfile", "container/compose.yaml"])
+def test_variables_are_settings(name: str) -> None:
+    known = {key.environment_name for key in KEYS.values()} | OF_THE_IMAGE
+    named = set(VARIABLE.findall((DEPLOY / name).read_text()))
+    assert named
+    assert named <= known
+
+
+def test_settings_named_in_the_proxy_sample_exist() -> None:
+    named = set(re.findall(r"\bhbeacon\.[a-z_.]+[a-z_]", (DEPLOY / "haproxy" / "haproxy.cfg").read_text()))
+    assert named
+    assert named <= set(KEYS)
+
+
+def test_the_unit_does_not_restart_what_will_fail_again() -> None:
+    lines = dict(re.findall(r"^(\w+)=(.*)$", UNIT.read_text(), re.MULTILINE))
+    assert lines["RestartPreventExitStatus"] == str(BAD_SETTING)
+    assert lines["Type"] == "notify"
+    assert lines["NotifyAccess"] == "all", "READY=1 comes from the worker, and the main process is the guard"
