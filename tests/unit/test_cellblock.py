@@ -119,6 +119,18 @@ def test_lengths_that_lie_name_the_byte(at: int, lie: str, message: str) -> None
         next(cells)
 
 
+@pytest.mark.parametrize(
+    ("row_bytes", "family_bytes", "message"),
+    [(0x8000, 1, "a row of 32768"), (1, 0x80, "a family of 128"), (1, 255, "a family")],
+)
+def test_rows_and_families_that_java_cannot_hold(row_bytes: int, family_bytes: int, message: str) -> None:
+    """They fit the block, but Java reads both lengths as signed."""
+    key = row_bytes.to_bytes(2, "big") + bytes(row_bytes) + bytes([family_bytes]) + bytes(family_bytes + 9)
+    body = len(key).to_bytes(4, "big") + bytes(4) + key
+    with pytest.raises(ProtocolError, match=message):
+        list(decode_cells(len(body).to_bytes(4, "big") + body))
+
+
 def test_every_cut_is_noticed() -> None:
     for stop in range(1, len(RECORDED)):
         with pytest.raises(ProtocolError, match="cell at byte 0"):

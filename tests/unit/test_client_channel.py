@@ -234,6 +234,31 @@ async def test_silence_while_calls_are_outstanding_ends_the_connection() -> None
         await channel.wait_closed()
 
 
+async def test_new_calls_do_not_make_a_silent_server_less_silent() -> None:
+    async with (
+        scripted_server(hanging) as address,
+        await RpcChannel.connect(address, SERVICE, read_timeout_ms=150) as channel,
+    ):
+        calls: list[asyncio.Task[object]] = []
+        begin = time.monotonic()
+        while channel.is_open and time.monotonic() - begin < 2:
+            calls.append(asyncio.create_task(channel.call_bytes("Any", b"", timeout_ms=5000)))
+            await asyncio.sleep(0.03)
+        assert time.monotonic() - begin < 1
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(result) for result in results} == {ConnectionClosedException}
+
+
+async def test_an_answered_connection_may_be_quiet_for_ever() -> None:
+    async with (
+        scripted_server(answering({"GetClusterId": BODY})) as address,
+        await RpcChannel.connect(address, SERVICE, read_timeout_ms=40) as channel,
+    ):
+        await channel.call_bytes("GetClusterId", b"")
+        await asyncio.sleep(0.15)
+        assert channel.is_open
+
+
 async def test_a_server_that_keeps_sending_is_not_silent() -> None:
     async def script(peer: Peer) -> None:
         await peer.read_hello()
@@ -266,8 +291,14 @@ async def test_close_fails_what_is_outstanding() -> None:
 async def test_a_server_that_does_not_read_costs_time_only() -> None:
     """What cannot be sent waits within the call's time-out, and memory holds one buffer, not all calls."""
     async with scripted_server(hanging) as address, await RpcChannel.connect(address, SERVICE) as channel:
-        calls = [channel.call_bytes("Put", bytes(1 << 20), timeout_ms=300) for _ in range(40)]
-        results = await asyncio.gather(*calls, return_exceptions=True)
+        puts = asyncio.gather(
+            *(channel.call_bytes("Put", bytes(1 << 20), timeout_ms=300) for _ in range(40)), return_exceptions=True
+        )
+        await asyncio.sleep(0.15)
+        transport = channel._link._transport  # pyright: ignore[reportPrivateUsage, reportOptionalMemberAccess]
+        assert transport is not None
+        assert transport.get_write_buffer_size() < 3 << 20
+        results = await puts
         assert {type(result) for result in results} == {CallTimeoutException}
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from blockbuster import blockbuster_ctx
 
+from protos.hbase import Registry_pb2
 from registry.client.answers import What
 from registry.client.attempts import RegistryLookupError
 from registry.client.probing import Policy
@@ -292,6 +293,53 @@ async def test_a_kept_connection_that_died_is_made_anew_without_a_failure() -> N
         peers[0].reset()
         assert (await cluster.active_master()).value == MASTER
         assert len(peers) == 2
+
+
+async def test_a_connection_on_which_a_call_was_lost_is_not_used_again() -> None:
+    """A server that was stopped and has come back, or a firewall that forgot the connection."""
+    serve = answering(bodies())
+    connections = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal connections
+        connections += 1
+        await (peer.hang() if connections == 1 else serve(peer))
+
+    settings = ClientSettings(retries_count=1, pause_ms=1, rpc_timeout_ms=80)
+    async with scripted_server(script) as address, connection_to(address, settings=settings) as cluster:
+        assert (await cluster.cluster_id(timeout_ms=3000)).value == CLUSTER_ID
+    assert connections == 2
+
+
+@pytest.mark.parametrize("meta", [True, False])
+async def test_operation_timeouts_hold_without_a_deadline(meta: bool) -> None:
+    """hbase.client.meta.operation.timeout is for the location of meta, hbase.client.operation.timeout for the rest."""
+    settings = ClientSettings(
+        retries_count=0,
+        operation_timeout_ms=3_600_000 if meta else 80,
+        meta_operation_timeout_ms=80 if meta else 3_600_000,
+    )
+    async with scripted_server(hanging) as address, connection_to(address, settings=settings) as cluster:
+        with pytest.raises(RegistryLookupError):
+            async with asyncio.timeout(3):
+                await (cluster.meta_locations() if meta else cluster.active_master())
+
+
+async def test_meta_that_is_on_no_server_is_not_found() -> None:
+    """A real cache holds entries for replicas that are in transition, too."""
+    nowhere = Registry_pb2.GetMetaRegionLocationsResponse.FromString(bodies()["GetMetaRegionLocations"])
+    nowhere.meta_locations[0].ClearField("server_name")
+    answers = {**bodies(), "GetMetaRegionLocations": nowhere.SerializeToString()}
+    async with scripted_server(answering(answers)) as address, connection_to(address) as cluster:
+        with pytest.raises(RegistryLookupError, match="knows no location of hbase:meta"):
+            await cluster.meta_locations()
+        nowhere.meta_locations.add().CopyFrom(
+            Registry_pb2.GetMetaRegionLocationsResponse.FromString(bodies()["GetMetaRegionLocations"]).meta_locations[0]
+        )
+        nowhere.meta_locations[0].region_info.replica_id = 1
+        answers["GetMetaRegionLocations"] = nowhere.SerializeToString()
+        found = (await cluster.meta_locations()).value
+        assert [(each.replica_id, each.server_name) for each in found] == [(0, META), (1, None)]
 
 
 async def test_idle_connections_are_closed() -> None:

@@ -209,4 +209,7 @@ def test_server_names_that_are_none(body: bytes) -> None:
 
 
 def test_a_server_known_by_address_has_no_start_code() -> None:
+    unknown = znode.encode_server_name(ServerName("a", 1, -1))
+    assert unknown.start_code == (1 << 64) - 1, "Java's -1"
+    assert znode.decode_server_name(unknown) == ServerName("a", 1, -1)
     assert znode.decode_server_name(HBase_pb2.ServerName(host_name="a", port=1)) == ServerName("a", 1, -1)
