@@ -223,16 +223,18 @@ class RpcConnection(asyncio.Protocol):
     # --- the three ways ------------------------------------------------------------------------------------------
 
     def _lookups(self, ready: ReadyService, data: bytes, offset: int) -> None:
-        """Answer the look-ups from `offset` on; hand on what begins with something else."""
-        size = len(data)
-        more = True
-        while more and not self.held:
-            out: list[bytes] = []
-            offset, more = ready.answer_requests(data, offset, out)
-            if out:
-                self._write(b"".join(out))
-            if offset == size:
-                return
+        """Answer a batch of look-ups from `offset` on; hand on what begins with something else.
+
+        One batch a turn: a peer that asks for more at once waits until the others had theirs.
+        """
+        out: list[bytes] = []
+        offset, more = ready.answer_requests(data, offset, out)
+        if out:
+            self._write(b"".join(out))
+        if offset == len(data):
+            return
+        if more:
+            self._end_turn()
         self._general(data[offset:] if offset else data)
 
     def _hello(self, data: bytes) -> bool:
@@ -296,8 +298,7 @@ class RpcConnection(asyncio.Protocol):
                 break
             self._dispatch(wire, event)
         else:
-            self._hold(PEER_HAD_ITS_TURN)
-            asyncio.get_running_loop().call_soon(self._let_go, PEER_HAD_ITS_TURN)
+            self._end_turn()
         if self.is_open:
             for hog in context.received.hold(self, wire.buffered_bytes):
                 context.stats.slow_writers_closed += 1
@@ -420,6 +421,10 @@ class RpcConnection(asyncio.Protocol):
         if not self.held and not self._transport.is_closing():
             self._transport.pause_reading()
         self.held |= reason
+
+    def _end_turn(self) -> None:
+        self._hold(PEER_HAD_ITS_TURN)
+        asyncio.get_running_loop().call_soon(self._let_go, PEER_HAD_ITS_TURN)
 
     def _let_go(self, reason: int) -> None:
         """One reason less; with none left, go on with what was received, and read again."""

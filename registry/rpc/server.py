@@ -30,6 +30,10 @@ __all__ = ["RpcServer", "RpcServerSettings"]
 
 LOG = logging.getLogger(__name__)
 
+UNSENT_BYTES_MAX = 128 * 1024
+"""What the kernel keeps unsent for one connection (TCP_NOTSENT_LOWAT); else it takes megabytes for each peer that
+does not read. What is on its way is not bounded by it, so it costs no speed."""
+
 FILES_RESERVED = 256
 """Open files that are left for everything but connections."""
 
@@ -254,6 +258,8 @@ def _set_options(listener: socket.socket, settings: RpcServerSettings) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # hbase.ipc.server.tcpkeepalive
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # hbase.ipc.server.tcpnodelay
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
     if settings.reuse_port:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if settings.defer_accept and hasattr(socket, "TCP_DEFER_ACCEPT"):
