@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 VENV=${VENV:-.venv}
 
-packages=(zookeeper iproute2 nftables util-linux procps)
+packages=(zookeeper iproute2 nftables util-linux procps chromium prometheus)
 command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
 command -v mvn >/dev/null || packages+=(maven)
 command -v python3 >/dev/null || packages+=(python3)
