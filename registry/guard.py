@@ -29,7 +29,7 @@ START_TIMEOUT_MS = 15_000
 """From the start of a worker to its first beat: imports on a cold disk take seconds."""
 BEATS_PER_TIMEOUT = 5
 STACKS_MS = 30
-"""A hung worker gets this long to write its threads' stacks (SIGQUIT) before SIGKILL."""
+"""A hung worker gets this long to write its threads' stacks before SIGKILL."""
 KILLED_MS = 10_000
 """A killed process ends as soon as the kernel lets it."""
 SHORT_LIFE_MS = 5000
@@ -44,7 +44,9 @@ UNGUARDED_CODE = 75
 """The worker found `hbeacon.guard` off in its files: run it again in the guard's place."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-FORWARDED = (signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
+FORWARDED = (signal.SIGHUP, signal.SIGQUIT)
+STACKS_SIGNAL = signal.SIGUSR2
+"""Has a hung worker write its stacks. Reading those of threads that run may crash it, so nobody else sends it."""
 
 
 class Guard:
@@ -175,7 +177,7 @@ class Guard:
         if self.has_beaten:
             log("WARN", f"worker {self.pid} has been silent for {self.silent_ms:.0f} ms: killing it")
             self.reason = f"silent for {self.silent_ms:.0f} ms"
-            self.send(signal.SIGQUIT)
+            self.send(STACKS_SIGNAL)
             time.sleep(STACKS_MS / 1000)
         else:
             log("WARN", f"worker {self.pid} did not start within {START_TIMEOUT_MS} ms: killing it")
@@ -208,7 +210,7 @@ class Guard:
         if not killed_by and code in FINAL_CODES:
             return code
         lived_ms = monotonic_ms() - self.started_ms
-        if killed_by != signal.SIGKILL or not self.reason:
+        if not self.reason:
             self.reason = f"ended by signal {killed_by}" if killed_by else f"ended with exit code {code}"
         delay_ms = self.delay_ms(lived_ms)
         self.restarts += 1

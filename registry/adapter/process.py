@@ -6,14 +6,13 @@ import asyncio
 import faulthandler
 import logging
 import os
-import signal
 import sys
 from collections.abc import Callable
 
 from registry.cli.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.clock import SystemClock
 from registry.config.settings import BadSetting, Settings
-from registry.guard import UNGUARDED_CODE
+from registry.guard import STACKS_SIGNAL, UNGUARDED_CODE
 from registry.guarded import GuardLink
 from registry.logs import parse_levels, set_up_logs
 
@@ -35,7 +34,7 @@ def run_adapter(load: Callable[[], Settings]) -> int:
     for warning in settings.warnings:
         logger.warning("%s", warning)
     faulthandler.enable()
-    faulthandler.register(signal.SIGQUIT, all_threads=True)
+    faulthandler.register(STACKS_SIGNAL, all_threads=True)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_serve(settings, load, link))
 

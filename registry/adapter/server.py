@@ -285,6 +285,7 @@ class Adapter:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_stop)
         loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        loop.add_signal_handler(signal.SIGQUIT, _write_stacks)
 
     def _asked_to_stop(self) -> None:
         if self._stop_asked.is_set():
@@ -314,6 +315,12 @@ def _load_http() -> tuple[ModuleType, ModuleType]:
     from registry.http import app, serve
 
     return app, serve
+
+
+def _write_stacks() -> None:
+    from registry.http.stacks import stacks_text
+
+    sys.stderr.write(stacks_text())
 
 
 def _own_version() -> str:
