@@ -418,7 +418,7 @@ class RpcConnection(asyncio.Protocol):
             self._write(data)
 
     def _hold(self, reason: int) -> None:
-        if not self.held and not self._transport.is_closing():
+        if self._transport.is_reading():
             self._transport.pause_reading()
         self.held |= reason
 

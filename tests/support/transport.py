@@ -47,6 +47,9 @@ class RecordingTransport(asyncio.Transport):
         assert self.is_reading_paused, "resumed without a pause"
         self.is_reading_paused = False
 
+    def is_reading(self) -> bool:
+        return not self.is_reading_paused and not self.is_closed
+
     def is_closing(self) -> bool:
         return self.is_closed
 
