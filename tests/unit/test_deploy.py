@@ -1,4 +1,4 @@
-"""What deploy/ names exists in the code: metrics of the alert rules, settings of the environment files, flags of the unit."""
+"""What deploy/ names exists in the code: metrics of alert rules, settings of environment files, exit codes of the unit."""
 
 from __future__ import annotations
 
