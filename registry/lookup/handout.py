@@ -4,8 +4,8 @@ A Java client replaces its whole server list with such an answer, and keeps what
 A server in it that closes the connection (a master before 2.3, a region server before 2.5) breaks the client, so only
 `cluster` hands out servers on trust.
 
-Source: org.apache.hadoop.hbase.client.RegistryEndpointsRefresher; HBASE-26150; GetBootstrapNodes samples live region
-servers, at most hbase.client.bootstrap.node.limit of them.
+Source: org.apache.hadoop.hbase.client.RegistryEndpointsRefresher; HBASE-26150; MasterRegistry.getActiveMaster of 2.4;
+GetBootstrapNodes samples live region servers, at most hbase.client.bootstrap.node.limit of them.
 """
 
 from __future__ import annotations
@@ -64,7 +64,12 @@ def hand_out(settings: HandOutSettings, snapshot: Snapshot, speaking: frozenset[
     if settings.mode is HandOutMode.TIER or (settings.mode is HandOutMode.AUTO and settings.tier):
         tier = tuple(ServerName(address.host, address.port) for address in settings.tier)
         marked = next((name for name in tier if active is not None and name.address == active.address), None)
-        return HandOut(tier, marked, _sample(tier, settings.node_limit, turn), "tier: hbeacon.registry.servers")
+        masters = tier
+        if marked is None and active in speaking:
+            # The MasterRegistry of HBase 2.4 never calls GetActiveMaster: it looks for the marked one in this list, and
+            # without one its Admin hangs. Left out where it would close the connection of clients that refresh.
+            marked, masters = active, (active, *tier)
+        return HandOut(masters, marked, _sample(tier, settings.node_limit, turn), "tier: hbeacon.registry.servers")
     masters = (
         *((active,) if active else ()),
         *(name for name in snapshot.backup_masters.value or () if name != active),

@@ -97,11 +97,14 @@ def test_survives_a_failed_connection_and_the_refresh_after_it(
         if java.version == KNOWS_NO_REFRESH:
             results.record(SERVER, java.version, path, "refresh after it", "has none (fixed list)")
             return
+        # GetMasters marks the active master for clients of 2.4, which look for it there
+        _, master_port, _ = clusters.current.witness.master.last().split(",")
+        also = {f"{clusters.current.bind}:{master_port}"} if path == "MasterRegistry" else set[str]()
         with results.feature(SERVER, java.version, path, "refresh after it"):
 
             def refreshed() -> bool:
                 java.do("locate", "c", "hbase:meta")  # asks the registry, and meets the dead address now and then
-                return java.do("servers", "c").value == sorted([known.rpc, other.rpc])
+                return set(java.do("servers", "c").value) == {known.rpc, other.rpc, *also}
 
             wait_for("the list of the tier in the client", refreshed, 30, 0.3)
             known.close()

@@ -62,8 +62,8 @@ class Witness:
         return self.history[-1][1] if self.history else ""
 
     def learnt_s(self, value: str) -> float:
-        """When it first heard of that value."""
-        return next(at_s for at_s, seen in self.history if seen == value)
+        """When it heard of that value, the last time if there were several."""
+        return next(at_s for at_s, seen in reversed(self.history) if seen == value)
 
 
 class ZooKeeperWitness:

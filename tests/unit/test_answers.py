@@ -91,6 +91,16 @@ def test_the_tier_goes_before_what_the_cluster_has(mode: HandOutMode) -> None:
     assert body.hex().startswith("0a16" + "0a12" + "0a026131" + "10807d" + unknown + "1000")
 
 
+def test_the_tier_comes_with_the_active_master_for_clients_that_look_for_it_there() -> None:
+    """hbase-client 2.4 asks GetMasters for the active master; it hung in every call of Admin on an unmarked list."""
+    tier = HandOutSettings(HandOutMode.TIER, (Address("a1", 16000),))
+    handout = hand_out(tier, SNAPSHOT, frozenset({MASTER}))
+    assert (handout.masters, handout.active_master) == ((MASTER, ServerName("a1", 16000)), MASTER)
+    assert handout.bootstrap_nodes == (ServerName("a1", 16000),)
+    silent = hand_out(tier, SNAPSHOT, frozenset({WORKER}))
+    assert (silent.masters, silent.active_master) == ((ServerName("a1", 16000),), None), "it would close connections"
+
+
 def test_a_large_cluster_is_sampled_and_the_sample_turns() -> None:
     workers = tuple(RegionServer(ServerName(f"w{number}", 16020, 1)) for number in range(100))
     large = replace(SNAPSHOT, region_servers=Fact(FactState.KNOWN, "/hbase/rs", workers, 7))
