@@ -139,7 +139,7 @@ def problems(report: Report) -> list[str]:
 
 
 async def _look_up(request: ConnectRequest, timeout_ms: float) -> Report:
-    async with await open_connection(request) as connection:
+    async with await open_connection(request, follow=False) as connection:
         return await look_up_all(connection, timeout_ms)
 
 

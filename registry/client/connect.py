@@ -100,8 +100,11 @@ def connect(
     return Connecting(ConnectRequest(uri, listed, conf_dir, dict(settings or {}), None, Policy(policy)))
 
 
-async def open_connection(request: ConnectRequest) -> Connection:
-    """Read the settings beside the loop, then make the connection that lives in it. Raises BadSetting."""
+async def open_connection(request: ConnectRequest, *, follow: bool = True) -> Connection:
+    """Read the settings beside the loop, then make the connection that lives in it. Raises BadSetting.
+
+    `follow` is whether changes of the files are worth following: not for one look-up.
+    """
     settings, target, own = await asyncio.to_thread(request.evaluate)
     clock, chance = SystemClock(), random.Random()
     if not isinstance(target, RpcTarget):
@@ -109,7 +112,7 @@ async def open_connection(request: ConnectRequest) -> Connection:
         return Connection(zookeeper, own, clock, chance, str(zookeeper))
     source = RpcSource(target, own, clock, chance)
     connection = Connection(source, own, clock, chance, str(source))
-    if target.key and settings.conf_dir is not None:
+    if follow and target.key and settings.conf_dir is not None:
         await _follow_files(connection, settings, request)
     return connection
 

@@ -17,6 +17,7 @@ from registry.client.probing import Policy
 from registry.client.settings import ClientSettings
 from registry.lookup.snapshot import Version
 from registry.names import Address, ServerName
+from registry.wire.calls import encode_answer
 from registry.wire.errors import (
     AccessDeniedException,
     CallQueueTooBigException,
@@ -412,6 +413,25 @@ async def test_answers_of_another_kind_than_asked_for_do_not_get_in() -> None:
     async with scripted_server(answering(nonsense)) as address, connection_to(address) as cluster:
         with pytest.raises(RegistryLookupError, match="answers nonsense: host name is not UTF-8"):
             await cluster.active_master()
+
+
+async def test_what_newer_servers_add_is_ignored() -> None:
+    """Unknown fields of every wire type behind each answer and in its header."""
+    unknown = bytes.fromhex("f87f 01 f97f 0102030405060708 fa7f 03 6e6577 fd7f 01020304")
+    newer = {method: body + unknown for method, body in bodies().items()}
+
+    async def script(peer: Peer) -> None:
+        await peer.read_hello()
+        while True:
+            header, _ = await peer.read_call()
+            peer.write(encode_answer(header.call_id, newer[header.method_name], header_extra=unknown))
+
+    async with scripted_server(script) as address, connection_to(address) as cluster:
+        assert (await cluster.cluster_id()).value == CLUSTER_ID
+        assert (await cluster.active_master()).value == MASTER
+        assert (await cluster.masters()).value[0].server_name == MASTER
+        assert (await cluster.meta_locations()).value[0].server_name == META
+        assert (await cluster.bootstrap_nodes()).version is None
 
 
 async def test_old_servers_do_not_know_bootstrap_nodes() -> None:
