@@ -1,4 +1,4 @@
-"""What deploy/ names exists in the code: metrics of alert rules, settings of environment files, exit codes of the unit."""
+"""What deploy/ names exists in the code: metrics of the rules, settings of the environment files, exit codes."""
 
 from __future__ import annotations
 
