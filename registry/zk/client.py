@@ -44,6 +44,7 @@ logger = logging.getLogger("registry.zk")
 # kazoo has no types: what is taken from it is Any, and stays in this file
 _KazooClient: Any = cast("Any", kazoo_client).KazooClient
 _Handler: Any = cast("Any", kazoo_threading).SequentialThreadingHandler
+_KazooTimeoutError: Any = cast("Any", kazoo_threading).KazooTimeoutError
 _ConnectionHandler: Any = cast("Any", kazoo_connection).ConnectionHandler
 _invoke_anything: Any = _ConnectionHandler._invoke  # noqa: SLF001
 _Connect: Any = cast("Any", kazoo_serialization).Connect
@@ -57,11 +58,13 @@ _LOST: Any = (
 _NoNodeError: Any = cast("Any", kazoo_exceptions).NoNodeError
 _NoAuthError: Any = cast("Any", kazoo_exceptions).NoAuthError
 
-TURN_MS_MAX = 2.0
+TURN_MS_MAX = 1.0
 """What one turn of the loop spends on answers of ZooKeeper; look-ups come in between."""
 
-CONNECT_ANSWER_MS_MAX = 5000.0
-"""How long a server that took the connection may take to open the session: a hung one accepts and says nothing."""
+CONNECT_ANSWER_S_FIRST = 1.0
+"""How long a server that took the connection may take to open the session; a hung one accepts and says nothing. Twice
+as long after each time in vain, for a server may be slow, up to kazoo's own limit (the session time-out, divided by
+the number of servers)."""
 
 RETRY_FIRST_S, RETRY_MAX_S = 0.05, 1.0
 """Pause after the whole ensemble was tried in vain."""
@@ -197,13 +200,18 @@ class _Connection(_ConnectionHandler):
     """Keeps the time-out that ZooKeeper granted, and does not wait long for a server that hangs."""
 
     negotiated_timeout_ms = 0.0
+    _patience_s = CONNECT_ANSWER_S_FIRST
 
     def _invoke(self, timeout: float, request: Any, xid: int | None = None) -> Any:
-        opening = isinstance(request, _Connect)
-        timeout = min(timeout, CONNECT_ANSWER_MS_MAX / 1000.0) if opening else timeout
-        result: Any = _invoke_anything(self, timeout, request, xid)
-        if opening:
-            self.negotiated_timeout_ms = float(result[0].time_out)
+        if not isinstance(request, _Connect):
+            return _invoke_anything(self, timeout, request, xid)
+        try:
+            result: Any = _invoke_anything(self, min(timeout, self._patience_s), request, xid)
+        except _KazooTimeoutError:
+            self._patience_s *= 2
+            raise
+        self._patience_s = CONNECT_ANSWER_S_FIRST
+        self.negotiated_timeout_ms = float(result[0].time_out)
         return result
 
 

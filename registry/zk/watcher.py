@@ -8,7 +8,8 @@
   in which nothing changes, and the lease.
 * The lease counts from the moment the last *answered* request was *sent*, for two thirds of the time-out that
   ZooKeeper granted. kazoo says that a session is lost only after it has reached a server again, so nobody waits for it.
-* A connection on which nothing is answered for a third of the time-out is dropped, so that another server is tried.
+* A connection on which nothing is answered for a third of the time-out, at most five seconds, is dropped, so that
+  another server is tried.
 * A client that stays unconnected for two session time-outs is thrown away and a new one made: a ZooKeeper that was
   wiped or restored refuses a client that has seen a higher zxid, for ever.
 
@@ -45,8 +46,9 @@ from registry.zk.paths import DEFAULT_ROOT
 logger = logging.getLogger("registry.zk")
 
 LEASE_SHARE = 2.0 / 3.0
-SILENCE_SHARE, SILENCE_MS_MIN = 1.0 / 3.0, 2000.0
-"""A connection is given up after this share of the session time-out without the answer that is due."""
+SILENCE_SHARE, SILENCE_MS_MIN, SILENCE_MS_MAX = 1.0 / 3.0, 2000.0, 5000.0
+"""A connection is given up after this share of the session time-out without the answer that is due. A reader loses
+nothing by changing servers, so a long session time-out does not make it wait for a hung one."""
 DISCARD_TIMEOUTS = 2.0
 """A client is thrown away after this many session time-outs without a connection."""
 REVIVE_MS = 1000.0
@@ -384,7 +386,7 @@ class ZooKeeperWatcher:
         return min(self.settings.heartbeat_ms, self._timeout_ms / BEATS_PER_TIMEOUT)
 
     def _silence_ms(self) -> float:
-        return max(SILENCE_MS_MIN, self._timeout_ms * SILENCE_SHARE)
+        return min(SILENCE_MS_MAX, max(SILENCE_MS_MIN, self._timeout_ms * SILENCE_SHARE))
 
     def _replace_client(self, away_ms: float) -> None:
         logger.warning("no connection to ZooKeeper for %.0f ms: starting over with a new client", away_ms)
