@@ -9,7 +9,7 @@ nobody.
 This file is run as a script (`python -I -S guard.py COMMAND...`) and imports next to nothing: its process must stay at
 a few MiB and must have nothing in it that can hang. What the worker does with its end is in registry.guarded.
 
-Lines that the worker writes: `beat`, `timeout MS`, `keep TEXT` (handed to the next worker).
+Lines that the worker writes: `beat`, `timeout MS`, `keep TEXT` (handed to the next worker), `ending` (no more beats).
 The worker finds its ends of the pipes in HBEACON_GUARD_LINK: `beat fd|life fd|guard pid|restarts|wall ms|reason|kept`.
 """
 
@@ -28,6 +28,8 @@ DEFAULT_TIMEOUT_MS = 1000
 START_TIMEOUT_MS = 15_000
 """From the start of a worker to its first beat: imports on a cold disk take seconds."""
 BEATS_PER_TIMEOUT = 5
+ENDING_TIMEOUT_MS = 5000
+"""From a worker's last beat to its end: the interpreter takes itself apart, on a busy machine slowly."""
 STACKS_MS = 30
 """A hung worker gets this long to write its threads' stacks before SIGKILL."""
 KILLED_MS = 10_000
@@ -66,6 +68,7 @@ class Guard:
         self.beats_fd = -1
         self.life_fd = -1
         self.has_beaten = False
+        self.is_ending = False
         self.silent_ms = 0.0
         self.started_ms = 0.0
         self.pending = b""
@@ -91,7 +94,7 @@ class Guard:
             if self.read_beats():
                 self.silent_ms = 0.0
             status = self.reaped()
-            if status is None and self.silent_ms > (self.timeout_ms if self.has_beaten else START_TIMEOUT_MS):
+            if status is None and self.silent_ms > self.silence_ms_max():
                 status = self.kill_hung()
             if status is None:
                 continue
@@ -99,6 +102,12 @@ class Guard:
             if code is not None:
                 return code
             last_ms = monotonic_ms()
+
+    def silence_ms_max(self) -> int:
+        """How long the worker may be silent now."""
+        if self.is_ending:
+            return ENDING_TIMEOUT_MS
+        return self.timeout_ms if self.has_beaten else START_TIMEOUT_MS
 
     def start(self) -> None:
         """Start a worker with its ends of two pipes: one for beats, one that closes when the guard ends."""
@@ -113,7 +122,7 @@ class Guard:
         self.pid = os.posix_spawnp(self.command[0], self.command, environ, setpgroup=0)
         os.close(beat_fd)
         os.close(worker_life_fd)
-        self.has_beaten = False
+        self.has_beaten = self.is_ending = False
         self.silent_ms = 0.0
         self.pending = b""
         self.started_ms = monotonic_ms()
@@ -161,6 +170,8 @@ class Guard:
             word, _, rest = line.partition(b" ")
             if word == b"beat":
                 beaten = self.has_beaten = True
+            elif word == b"ending":
+                self.is_ending = True
             elif word == b"timeout" and rest.isdigit():
                 self.timeout_ms = max(10, int(rest))
             elif word == b"keep":

@@ -68,7 +68,8 @@ class Beats:
         self._write(f"keep {text}\n")
 
     def stop(self) -> None:
-        """No more beats; the guard will take silence for a hang, so the process should be about to end."""
+        """No more beats: the process is about to end, and the guard gives it some seconds for that."""
+        self._write("ending\n")
         if self._timer is not None:
             self._timer.cancel()
         if self._loop is not None:

@@ -19,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from registry.adapter import mapping
+from registry.adapter.kept import Kept
 from registry.adapter.listening import address_of, advertised, cannot_listen, listen, warnings_of
 from registry.adapter.notify import Notifier
 from registry.adapter.publishing import Publisher
@@ -56,7 +57,7 @@ class Adapter:
         """Check what can be checked without the network. Raises BadSetting."""
         self._clock = clock
         self._link = link
-        self._kept = _kept_ports(link)
+        self._kept = Kept.parse(link.kept if link else "")
         self._watch = ConfigWatch(settings, load, self._settings_changed)
         self._stop_asked = asyncio.Event()
         self._answers = asyncio.Event()
@@ -71,7 +72,7 @@ class Adapter:
         if settings.address("hbeacon.grpc.address") is not None:
             raise settings.bad("hbeacon.grpc.address", "the gRPC face is not part of this release: write off")
         self.visitors = Visitors(clock)
-        self.feed = RegistryFeed(mapping.feed_settings(settings), clock)
+        self.feed = RegistryFeed(mapping.feed_settings(settings), clock, self._kept.version)
         self.rpc = RpcServer(mapping.rpc_settings(settings), mapping.service_table(), clock)
         self.publisher = Publisher(self.rpc, self.feed, clock, mapping.handout_settings(settings), os.getpid())
 
@@ -109,18 +110,16 @@ class Adapter:
         http = settings.address("hbeacon.http.address")
         if http is not None:
             # Who connects before the pages are loaded waits for them instead of being refused.
-            self._http_listener = await asyncio.to_thread(listen, http, "--http", self._kept.get("http", 0))
+            self._http_listener = await asyncio.to_thread(listen, http, "--http", self._kept.http_port)
         self.http_address = address_of(self._http_listener) if self._http_listener else None
         self.advertised = advertised(settings, self.rpc_address)
         for warning in warnings_of(self.rpc_address, self.advertised, settings.addresses("hbeacon.registry.servers")):
             logger.warning("%s", warning)
-        if self._beats is not None:
-            http_port = self.http_address.port if self.http_address else 0
-            self._beats.keep(f"rpc={self.rpc_address.port} http={http_port}")
+        self._keep(self.feed.snapshot)
         logger.info("listening on rpc=%s http=%s", self.rpc_address, self.http_address or "off")
 
     async def _open_rpc(self, address: Address) -> Address:
-        kept_port = self._kept.get("rpc", 0)
+        kept_port = self._kept.rpc_port
         if address.port == 0 and kept_port:
             with contextlib.suppress(OSError):  # somebody else took it meanwhile: any free one then
                 return await self.rpc.start(address.host, kept_port)
@@ -210,9 +209,16 @@ class Adapter:
 
     def _snapshot_changed(self, snapshot: Snapshot) -> None:
         self.publisher.publish()
+        self._keep(snapshot)
         known = FactState.KNOWN
         if snapshot.complete and snapshot.cluster_id.state is known and snapshot.active_master.state is known:
             self._answers.set()
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Leave with the guard what the next worker needs for clients to see one server at one address."""
+        if self._beats is not None:
+            http_port = self.http_address.port if self.http_address else 0
+            self._beats.keep(Kept(self.rpc_address.port, http_port, snapshot.version).text())
 
     def _speakers_changed(self, speaking: frozenset[ServerName]) -> None:
         self.publisher.set_speaking(speaking)
@@ -274,6 +280,8 @@ class Adapter:
         await self.rpc.stop()
         await self.feed.stop()
         self._notifier.stop_watchdog()
+        if self._beats is not None:
+            self._beats.stop()
 
     def _start(self, work: Coroutine[None, None, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
@@ -303,12 +311,6 @@ class Adapter:
     def _orphaned(self) -> None:
         logger.error("the guard has ended: ending too, the service manager starts both again")
         os._exit(1)
-
-
-def _kept_ports(link: GuardLink | None) -> dict[str, int]:
-    """Ports of the worker before this one: where port 0 was asked for, clients know those."""
-    words = (word.partition("=") for word in (link.kept.split() if link else ()))
-    return {name: int(text) for name, _, text in words if text.isdigit()}
 
 
 def _load_http() -> tuple[ModuleType, ModuleType]:

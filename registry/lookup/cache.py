@@ -39,6 +39,7 @@ from registry.zk import trackers
 from registry.zk.paths import ZNodePaths
 from registry.zk.trackers import UNREAD, Decoded, Decoder
 
+VERSION_NONE = Version(0, 0)
 HISTORY_EVENTS_MAX = 512
 """Events that `story` can tell of."""
 
@@ -84,7 +85,8 @@ class RegistryCache:
     `apply` never raises on what a peer sent. `validate` checks what must hold between two events.
     """
 
-    def __init__(self, paths: ZNodePaths) -> None:
+    def __init__(self, paths: ZNodePaths, floor: Version = VERSION_NONE) -> None:
+        """`floor` is what clients of this address have seen already, in an earlier life of the server."""
         self.paths = paths
         self.slots: dict[str, Slot] = {}
         """By full path."""
@@ -114,7 +116,7 @@ class RegistryCache:
         self._znodes_changed = False
         self._history: deque[Event] = deque(maxlen=HISTORY_EVENTS_MAX)
         self._facts: dict[str, Fact[Any]] = {}
-        self._version = Version(0, 0)
+        self._version = floor
         p = paths
         self._root = self._add(Slot(p.root, What.CHILDREN, META_LOCATIONS, trackers.directory))
         self._add(Slot(p.cluster_id, What.DATA, CLUSTER_ID, trackers.cluster_id))

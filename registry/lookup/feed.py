@@ -13,10 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from registry.clock import Clock
-from registry.lookup.cache import RegistryCache
+from registry.lookup.cache import VERSION_NONE, RegistryCache
 from registry.lookup.events import Effect, Event, Publish
 from registry.lookup.flight import FlightRecorder
-from registry.lookup.snapshot import Snapshot
+from registry.lookup.snapshot import Snapshot, Version
 from registry.zk.paths import ZNodePaths
 from registry.zk.watcher import SessionStatus, WatcherSettings, ZooKeeperWatcher
 
@@ -41,10 +41,13 @@ class _Waiter:
 class RegistryFeed:
     """Follows one cluster; start it on the loop that reads it."""
 
-    def __init__(self, settings: FeedSettings, clock: Clock) -> None:
-        """Raises ValueError where `settings.root` is no path of a znode."""
+    def __init__(self, settings: FeedSettings, clock: Clock, floor: Version = VERSION_NONE) -> None:
+        """`floor`: the version at which an earlier life of this server has answered; ours never lies below.
+
+        Raises ValueError where `settings.root` is no path of a znode.
+        """
         self._clock = clock
-        self._cache = RegistryCache(ZNodePaths(settings.root))
+        self._cache = RegistryCache(ZNodePaths(settings.root), floor)
         self._watcher = ZooKeeperWatcher(settings, clock, self._take, self._after_turn)
         self._snapshot = self._cache.snapshot
         self._changed = False

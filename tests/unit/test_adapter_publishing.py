@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from protos.hbase import Registry_pb2
+from registry.adapter.kept import Kept
 from registry.adapter.publishing import TURN_MS, Publisher
 from registry.lookup.handout import HandOutMode, HandOutSettings
 from registry.lookup.snapshot import Fact, FactState, Master, RegionServer, Snapshot, Version
@@ -123,3 +124,10 @@ def test_the_stamp_tells_version_age_and_last_change() -> None:
     made.publish()
     assert decode_stamp(made.stamp("GetActiveMaster")) == Stamp(1, 70, 250.0, 5, True)
     assert decode_stamp(made.stamp("NoSuchMethod")) == Stamp(1, 70, 250.0, 0, True)
+
+
+def test_what_a_worker_leaves_is_read_by_the_next() -> None:
+    kept = Kept(16000, 16010, Version(2, 0x1234567890))
+    assert Kept.parse(kept.text()) == kept
+    for text in ("", "16000 16010", "a b c d", "1 2 3 4 5"):
+        assert Kept.parse(text) == Kept()

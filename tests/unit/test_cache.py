@@ -383,3 +383,16 @@ def test_the_story_of_a_znode() -> None:
     assert "SessionConnected" in story
     assert "WatchFired" in story
     assert PATHS.rs not in story
+
+
+def test_a_restarted_server_answers_from_no_older_version() -> None:
+    """A client that asked the worker before may not be shown an older version by the one that replaced it."""
+    driver = running_cluster()
+    driver.cache = RegistryCache(PATHS, Version(3, 90))
+    driver.connect()
+    assert driver.cache.snapshot.version == Version(3, 100)
+    wiped = running_cluster()
+    wiped.cache = RegistryCache(PATHS, Version(3, 5000))
+    wiped.connect()
+    assert wiped.cache.snapshot.version == Version(4, 100)
+    assert wiped.cache.snapshot.complete

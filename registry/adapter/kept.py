@@ -1,0 +1,32 @@
+"""What one worker leaves for the next: its clients must not notice that another process answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from registry.lookup.cache import VERSION_NONE
+from registry.lookup.snapshot import Version
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Goes through the guard as one line of text."""
+
+    rpc_port: int = 0
+    """The real port, where port 0 was asked for: clients know this one."""
+    http_port: int = 0
+    version: Version = VERSION_NONE
+    """The newest that was answered: on one address the version never goes back."""
+
+    def text(self) -> str:
+        """As the guard keeps it."""
+        return f"{self.rpc_port} {self.http_port} {self.version.generation} {self.version.zxid}"
+
+    @classmethod
+    def parse(cls, text: str) -> Kept:
+        """Read what the guard kept; a line of another version of this program counts as none."""
+        words = text.split()
+        if len(words) != 4 or not all(word.isdigit() for word in words):
+            return cls()
+        rpc_port, http_port, generation, zxid = map(int, words)
+        return cls(rpc_port, http_port, Version(generation, zxid))
