@@ -49,6 +49,9 @@ PEER_HAD_ITS_TURN = 4
 SERVER_DRAINS = 8
 """Why a connection is not read from; bits of `RpcConnection.held`."""
 
+IPV4_MAPPED = "::ffff:"
+"""How an IPv4 client looks to a socket that takes both; people and limits know it without."""
+
 EVENTS_PER_TURN = 128
 """What one connection gets of one turn of the loop through the machine, about a millisecond; then the others come."""
 
@@ -91,7 +94,7 @@ class RpcConnection(asyncio.Protocol):
         context = self._context
         self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by class
         peer = transport.get_extra_info("peername")
-        self.peer_host = peer[0] if peer else ""
+        self.peer_host = peer[0].removeprefix(IPV4_MAPPED) if peer else ""
         refusal = context.refusal(self.peer_host)
         if refusal:
             context.stats.connections_refused[refusal] += 1

@@ -474,6 +474,14 @@ async def test_a_host_with_two_families_has_one_port() -> None:
             await writer.wait_closed()
 
 
+async def test_an_ipv4_client_of_an_ipv6_socket_keeps_its_name() -> None:
+    async with serving(host="::") as (server, port):
+        client = await RawClient.connect(port, b"XXXXXX")
+        assert b"received HEADER=XXXX from 127.0.0.1:" in await client.rest()
+        await client.close()
+        assert not server.stats.connections_refused
+
+
 async def test_a_port_in_use_is_an_error() -> None:
     async with serving() as (_, port):
         with pytest.raises(OSError, match="in use"):
