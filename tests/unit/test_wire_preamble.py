@@ -44,6 +44,7 @@ def test_what_clients_send(six_bytes: bytes, kind: PreambleKind) -> None:
 def test_what_is_refused(six_bytes: bytes, error: type[Exception], text: str) -> None:
     kind, refused = read_preamble(six_bytes, "h:1")
     assert kind is PreambleKind.REFUSED
+    assert refused is not None
     assert type(refused) is error
     assert text in refused.message
     assert refused.stack_trace == refused.message, "nothing before it: clients compare the beginning"

@@ -9,6 +9,7 @@ from registry.wire.calls import encode_answer, encode_error, encode_request
 from registry.wire.client_side import CLIENT_TRANSITIONS, ClientConnection, ClientInput, ClientState
 from registry.wire.errors import (
     DoNotRetryIOException,
+    EmptyServiceNameException,
     FatalConnectionException,
     IOException,
     ProtocolError,
@@ -158,6 +159,7 @@ def test_a_kerberos_client_is_told_to_go_on_without() -> None:
     ("header", "error"),
     [
         (RPC_pb2.ConnectionHeader(service_name="NoSuchService"), UnknownServiceException),
+        (RPC_pb2.ConnectionHeader(), EmptyServiceNameException),
         (
             RPC_pb2.ConnectionHeader(service_name="ClientMetaService", cell_block_codec_class="x.Codec"),
             UnsupportedCellCodecException,
@@ -171,7 +173,7 @@ def test_a_kerberos_client_is_told_to_go_on_without() -> None:
             UnsupportedCompressionCodecException,
         ),
     ],
-    ids=["service", "codec", "compressor"],
+    ids=["service", "no service", "codec", "compressor"],
 )
 def test_a_refused_header_is_closed_without_a_word(header: RPC_pb2.ConnectionHeader, error: type[Exception]) -> None:
     (event,) = _feed(_server(), b"HBas\0P" + encode_frame(header.SerializeToString()))
