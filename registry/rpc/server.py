@@ -82,6 +82,11 @@ class RpcServer:
                 context.stats.calls[service, method] = answer.count
         return context.stats
 
+    @property
+    def connections_max(self) -> int:
+        """How many connections are taken at once: the setting, or fewer where open files are limited."""
+        return self._context.connections_max
+
     # --- life ----------------------------------------------------------------------------------------------------
 
     async def start(self, host: str, port: int) -> Address:
@@ -213,13 +218,20 @@ def _answer(call: Call, handled: Handled) -> None:
 
 
 def _connections_max(wanted_max: int) -> int:
-    """What the setting asks for, or fewer where the process may not open so many files."""
-    soft_limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft_limit == resource.RLIM_INFINITY or wanted_max <= soft_limit - FILES_RESERVED:
+    """What the setting asks for, or fewer where the process may not open so many files.
+
+    The soft limit of open files is raised as far as needed and allowed, as the JVM does for a Java server: many
+    systems start processes with 1024.
+    """
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted_max + FILES_RESERVED
+    if soft_limit == resource.RLIM_INFINITY or soft_limit >= needed:
         return wanted_max
-    possible = max(1, soft_limit - FILES_RESERVED)
-    LOG.info("open files are limited to %d (ulimit -n): at most %d connections are taken", soft_limit, possible)
-    return possible
+    allowed = needed if hard_limit == resource.RLIM_INFINITY else min(needed, hard_limit)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard_limit))
+    if allowed < needed:
+        LOG.info("open files are limited to %d (ulimit -Hn): fewer connections are taken than asked for", allowed)
+    return max(1, allowed - FILES_RESERVED)
 
 
 async def _listening_sockets(host: str, port: int, settings: RpcServerSettings) -> list[socket.socket]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Awaitable
 
@@ -472,6 +473,20 @@ async def test_a_host_with_two_families_has_one_port() -> None:
             assert await reader.read() == encode_registry_answer(CLUSTER_ID)
             writer.close()
             await writer.wait_closed()
+
+
+async def test_the_limit_of_open_files_is_raised_as_far_as_needed() -> None:
+    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (500, hard_limit))
+    try:
+        async with serving(settings=RpcServerSettings(connections_max=400)) as (server, _):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 656
+            assert server.connections_max == 400
+        async with serving(settings=RpcServerSettings(connections_max=10**9)) as (server, _):
+            assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == hard_limit
+            assert server.connections_max == hard_limit - 256
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft_limit, hard_limit))
 
 
 async def test_an_ipv4_client_of_an_ipv6_socket_keeps_its_name() -> None:

@@ -31,7 +31,7 @@ from registry.wire.events import (
     RegistryAsked,
     ServerEvent,
 )
-from registry.wire.framing import delimited, encode_frame, encode_length
+from registry.wire.framing import delimited, encode_frame, encode_length, encode_varint
 from registry.wire.header import KEY_VALUE_CODEC, encode_connection_header
 from registry.wire.limits import WireLimits
 from registry.wire.preamble import PREAMBLE_CALL_ID, encode_preamble_error, encode_registry_answer, worded
@@ -239,6 +239,25 @@ def test_only_the_header_of_a_request_over_the_limit_is_kept() -> None:
     (event,) = _feed(connection, b"\x32" * 100_000)
     assert isinstance(event, Closing)
     assert connection.buffered_bytes == 0
+
+
+def test_a_request_over_the_limit_whose_header_is_over_its_limit() -> None:
+    events = _feed(_server(), HELLO + encode_length(2**31 - 1) + encode_varint(301))
+    assert isinstance(events[-1], Closing), "at once: nobody waits for such a header"
+    assert events[-1].reply == b""
+
+
+def test_requests_have_a_limit_of_their_own() -> None:
+    """Larger than a connection header may be, and up to the last byte."""
+    empty_bytes = len(encode_request(1, "Put", bytes(128))) - 128
+    largest = encode_request(1, "Put", bytes(1004 - empty_bytes))
+    assert len(largest) == 4 + LIMITS.frame_bytes_max
+    assert [type(event) for event in _feed(_server(), HELLO + largest)] == [HeaderRead, CallRead]
+    one_more = encode_request(1, "Put", bytes(1005 - empty_bytes))
+    assert [type(event) for event in _feed(_server(), HELLO + one_more)] == [HeaderRead, Closing]
+    connection = _server()
+    connection.limit_frames(300)
+    assert [type(event) for event in _feed(connection, HELLO + largest)] == [HeaderRead, Closing]
 
 
 @pytest.mark.parametrize(
