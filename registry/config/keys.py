@@ -205,6 +205,20 @@ _ZOOKEEPER = (
         minimum=1,
         maximum=65535,
     ),
+    Key(
+        "hbase.client.zookeeper.quorum",
+        Kind.TEXT,
+        "",
+        "ZooKeeper for clients, where it is another than the servers' own.",
+    ),
+    Key(
+        "hbase.client.zookeeper.property.clientPort",
+        Kind.INT,
+        "2181",
+        "Port of the servers in hbase.client.zookeeper.quorum that are named without one.",
+        minimum=1,
+        maximum=65535,
+    ),
     Key("zookeeper.znode.parent", Kind.ZNODE, "/hbase", "The znode under which HBase keeps its own."),
     Key(
         "zookeeper.session.timeout",
@@ -274,6 +288,31 @@ _REGISTRY = (
         "60",
         "Seconds that pass at least between two refreshes.",
     ),
+    Key(
+        "hbase.client.bootstrap.initial_refresh_delay_secs",
+        Kind.TEXT,
+        "",
+        "Seconds before the first refresh; the interval where it is not set (HBase waits 30000 then, by a slip of units).",
+    ),
+    Key(
+        "hbase.client.master_registry.refresh_interval_secs",
+        Kind.INT,
+        "300",
+        "Seconds between the refreshes of a client with MasterRegistry; -1 switches them off.",
+        minimum=-1,
+    ),
+    Key(
+        "hbase.client.master_registry.min_secs_between_refreshes",
+        Kind.INT,
+        "60",
+        "Seconds that pass at least between two refreshes of a client with MasterRegistry.",
+    ),
+    Key(
+        "hbase.client.master_registry.initial_refresh_delay_secs",
+        Kind.TEXT,
+        "",
+        "Seconds before the first refresh of a client with MasterRegistry; the interval where it is not set.",
+    ),
 )
 
 _CALLS = (
@@ -321,6 +360,18 @@ _CALLS = (
         "1073741824",
         "Bytes of all calls that wait; beyond them CallQueueTooBigException is answered.",
         minimum=1024,
+    ),
+    Key(
+        "hbase.ipc.client.failed.servers.expiry",
+        Kind.MS_PLAIN,
+        "2000",
+        "How long a server that failed is asked last.",
+    ),
+    Key(
+        "hbase.ipc.client.connection.minIdleTimeBeforeClose",
+        Kind.MS_PLAIN,
+        "120000",
+        "A client's connection that has had no call for so long is closed.",
     ),
 )
 
