@@ -28,6 +28,8 @@ DEFAULT_TIMEOUT_MS = 1000
 START_TIMEOUT_MS = 15_000
 """From the start of a worker to its first beat: imports on a cold disk take seconds."""
 BEATS_PER_TIMEOUT = 5
+STARVED_TIMES_MAX = 4
+"""A worker that waits for a processor gets up to this many time-outs more: killing it would make the machine busier."""
 ENDING_TIMEOUT_MS = 5000
 """From a worker's last beat to its end: the interpreter takes itself apart, on a busy machine slowly."""
 STACKS_MS = 30
@@ -70,6 +72,8 @@ class Guard:
         self.has_beaten = False
         self.is_ending = False
         self.silent_ms = 0.0
+        self.starved_ms_before = 0.0
+        """What `starved_ms` was at the last beat."""
         self.started_ms = 0.0
         self.pending = b""
         self.wake_fd, wake_write_fd = os.pipe()
@@ -93,8 +97,9 @@ class Guard:
             last_ms = now_ms
             if self.read_beats():
                 self.silent_ms = 0.0
+                self.starved_ms_before = starved_ms(self.pid)
             status = self.reaped()
-            if status is None and self.silent_ms > self.silence_ms_max():
+            if status is None and self.is_silent_too_long():
                 status = self.kill_hung()
             if status is None:
                 continue
@@ -103,11 +108,16 @@ class Guard:
                 return code
             last_ms = monotonic_ms()
 
-    def silence_ms_max(self) -> int:
-        """How long the worker may be silent now."""
+    def is_silent_too_long(self) -> bool:
+        """Whether the worker hangs. Time in which it wanted a processor and got none is not its silence."""
         if self.is_ending:
-            return ENDING_TIMEOUT_MS
-        return self.timeout_ms if self.has_beaten else START_TIMEOUT_MS
+            silence_ms_max = ENDING_TIMEOUT_MS
+        else:
+            silence_ms_max = self.timeout_ms if self.has_beaten else START_TIMEOUT_MS
+        if self.silent_ms <= silence_ms_max:
+            return False
+        starved_since_ms = starved_ms(self.pid) - self.starved_ms_before
+        return self.silent_ms - min(starved_since_ms, STARVED_TIMES_MAX * silence_ms_max) > silence_ms_max
 
     def start(self) -> None:
         """Start a worker with its ends of two pipes: one for beats, one that closes when the guard ends."""
@@ -124,6 +134,7 @@ class Guard:
         os.close(worker_life_fd)
         self.has_beaten = self.is_ending = False
         self.silent_ms = 0.0
+        self.starved_ms_before = 0.0
         self.pending = b""
         self.started_ms = monotonic_ms()
 
@@ -249,6 +260,23 @@ class Guard:
         while not self.stopping and (left_ms := deadline_ms - monotonic_ms()) > 0:
             self.wait(max(1, int(left_ms)))
         return self.stopping
+
+
+def starved_ms(pid: int) -> float:
+    """How long a process's main thread has waited for a processor in its life; 0 where the kernel does not tell.
+
+    Source: Documentation/scheduler/sched-stats.rst, /proc/<pid>/schedstat: time run, time waited (ns), slices.
+    """
+    try:
+        fd = os.open(f"/proc/{pid}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return 0.0
+    try:
+        return int(os.read(fd, 100).split()[1]) / 1e6
+    except (OSError, ValueError, IndexError):
+        return 0.0
+    finally:
+        os.close(fd)
 
 
 def monotonic_ms() -> float:
