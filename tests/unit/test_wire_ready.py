@@ -97,12 +97,14 @@ def test_a_method_that_is_taken_away_is_not_answered() -> None:
         encode_frame(delimited(b"\x08\x01\x1a\x0cGetClusterId\x20\x01\x2a\x02\x08\x05"), b"\0"),
         encode_frame(delimited(b"\x08\x80\x80\x80\x80\x10\x1a\x0cGetClusterId\x20\x01"), b"\0"),
         encode_frame(delimited(b"\x08\x01\x1a\x0dGetClusterId\x20\x01"), b"\0"),
+        b"\0\0\0\x82\x80\x08\x01\x1a\x0cGetClusterId\x20\x01\xba\x3e\x6b" + bytes(107) + b"\0",
         encode_request(1, "GetClusterId", b"")[:-1],
         b"\0\0\0",
     ],
     ids=[
         "other method", "param", "cells", "stamp", "long header", "no request_param", "request_param false",
         "param length lies", "cell block length lies", "call id over 32 bits", "length in header lies",
+        "header of 1024 bytes announced in 130",
         "cut off", "cut off in the length",
     ],
 )  # fmt: skip
