@@ -208,11 +208,3 @@ func dial(addr, service string) (net.Conn, *bufio.Reader, error) {
 	}
 	return c, bufio.NewReaderSize(c, answerPiece), nil
 }
-
-// closeHard resets the connection: thousands of short ones would otherwise leave the loopback full of TIME_WAIT.
-func closeHard(c net.Conn) {
-	if tcp, ok := c.(*net.TCPConn); ok {
-		tcp.SetLinger(0)
-	}
-	c.Close()
-}
