@@ -292,7 +292,7 @@ _REGISTRY = (
         "hbase.client.bootstrap.initial_refresh_delay_secs",
         Kind.TEXT,
         "",
-        "Seconds before the first refresh; the interval where it is not set (HBase waits 30000 then, by a slip of units).",
+        "Seconds before the first refresh; the interval where it is not set (HBase: 30000, a slip of units).",
     ),
     Key(
         "hbase.client.master_registry.refresh_interval_secs",
