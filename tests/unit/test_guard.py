@@ -199,16 +199,12 @@ def test_a_worker_that_waits_for_a_processor_is_not_silent(monkeypatch: pytest.M
     made = guard.Guard.__new__(guard.Guard)
     made.pid, made.timeout_ms, made.has_beaten, made.is_ending = 1, 1000, True, False
     made.silent_ms, made.starved_ms_before = 1100.0, 50_000.0
-    starved_ms = 0.0
-
-    def fake(pid: int) -> float:
-        assert pid == made.pid
-        return starved_ms
-
-    monkeypatch.setattr(guard, "starved_ms", fake)
-    for starved_ms, hangs in ((50_000.0, True), (50_050.0, True), (50_200.0, False)):
+    waited = {1: 0.0}
+    monkeypatch.setattr(guard, "starved_ms", waited.__getitem__)
+    for waited_ms, hangs in ((50_000.0, True), (50_050.0, True), (50_200.0, False)):
+        waited[1] = waited_ms
         assert made.is_silent_too_long() is hangs
-    made.silent_ms, starved_ms = 5100.0, 90_000.0
+    made.silent_ms, waited[1] = 5100.0, 90_000.0
     assert made.is_silent_too_long(), "there is an end to patience"
     monkeypatch.undo()
     assert guard.starved_ms(os.getpid()) >= 0.0
