@@ -48,6 +48,7 @@ _KazooTimeoutError: Any = cast("Any", kazoo_threading).KazooTimeoutError
 _ConnectionHandler: Any = cast("Any", kazoo_connection).ConnectionHandler
 _invoke_anything: Any = _ConnectionHandler._invoke  # noqa: SLF001
 _Connect: Any = cast("Any", kazoo_serialization).Connect
+_Auth: Any = cast("Any", kazoo_serialization).Auth
 _EventType: Any = cast("Any", kazoo_states).EventType
 _KazooState: Any = cast("Any", kazoo_states).KazooState
 _LOST: Any = (
@@ -216,7 +217,7 @@ class _Connection(_ConnectionHandler):
 
 
 class _Quiet(logging.Filter):
-    """The same text at most once in a while."""
+    """The same text at most once in a while, and never a credential: kazoo logs each request at level debug."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -224,9 +225,10 @@ class _Quiet(logging.Filter):
         self._logged: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        text, now_ms = str(record.msg), self._clock.monotonic_ms()
-        if record.args:
-            text = record.getMessage()
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        if any(isinstance(argument, _Auth | _Connect) for argument in arguments):
+            return False
+        text, now_ms = record.getMessage(), self._clock.monotonic_ms()
         if now_ms - self._logged.get(text, -REPEATED_LOG_MS) < REPEATED_LOG_MS:
             return False
         if len(self._logged) > 256:

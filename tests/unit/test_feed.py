@@ -145,7 +145,10 @@ async def test_lost_history_is_another_generation(zookeeper: SmallZooKeeper) -> 
     await feed.stop()
 
 
-async def test_a_credential_is_sent_and_its_refusal_told(zookeeper: SmallZooKeeper) -> None:
+async def test_a_credential_is_sent_and_its_refusal_told(
+    zookeeper: SmallZooKeeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(1)
     zookeeper.refuse_auth = True
     feed = make_feed(zookeeper, auth=(("digest", "reader:secret"),))
     await feed.start()
@@ -153,6 +156,8 @@ async def test_a_credential_is_sent_and_its_refusal_told(zookeeper: SmallZooKeep
     assert "secret" not in feed.session.fatal
     await feed.stop()
     assert AUTH in zookeeper.types_seen
+    assert "Connecting to" in caplog.text, "kazoo was heard at its most talkative"
+    assert "secret" not in caplog.text
 
 
 async def test_what_may_not_be_read(zookeeper: SmallZooKeeper) -> None:
