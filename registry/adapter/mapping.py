@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from protos.hbase import Registry_pb2
 from registry.config.settings import Settings
+from registry.logs import parse_levels
 from registry.lookup.answers import SERVICE
 from registry.lookup.feed import FeedSettings
 from registry.lookup.handout import HandOutMode, HandOutSettings
@@ -29,6 +30,18 @@ REQUEST_TYPES = (
     ("GetMetaRegionLocations", Registry_pb2.GetMetaRegionLocationsRequest),
     ("GetBootstrapNodes", Registry_pb2.GetBootstrapNodesRequest),
 )
+
+
+def check(settings: Settings) -> None:
+    """Raise BadSetting for what is well-formed and still cannot be used by an adapter."""
+    if settings.address("hbeacon.grpc.address") is not None:
+        raise settings.bad("hbeacon.grpc.address", "the gRPC face is not part of this release: write off")
+    try:
+        parse_levels(settings.str_("hbeacon.log.level"))
+    except ValueError as error:
+        raise settings.bad("hbeacon.log.level", str(error)) from None
+    handout_settings(settings)
+    feed_settings(settings)
 
 
 def handout_settings(settings: Settings) -> HandOutSettings:

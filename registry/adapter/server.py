@@ -55,22 +55,22 @@ class Adapter:
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], link: GuardLink | None, clock: Clock) -> None:
         """Check what can be checked without the network. Raises BadSetting."""
+        mapping.check(settings)
         self._clock = clock
         self._link = link
         self._kept = Kept.parse(link.kept if link else "")
-        self._watch = ConfigWatch(settings, load, self._settings_changed)
+        self._watch = ConfigWatch(settings, lambda: _checked(load()), self._settings_changed)
         self._stop_asked = asyncio.Event()
         self._answers = asyncio.Event()
         """The snapshot is complete, cluster id and active master are known: look-ups get right answers."""
         self._draining = False
+        self._levels = parse_levels(settings.str_("hbeacon.log.level"))
         self._tasks: list[asyncio.Task[None]] = []
         self._http: HttpServer | None = None
         self._http_listener: socket.socket | None = None
         self._selfcheck: SelfCheck | None = None
         self._notifier = Notifier(os.environ, link.guard_pid if link else 0)
         self._beats = Beats(link, settings.ms("hbeacon.guard.timeout_ms"), self._orphaned) if link else None
-        if settings.address("hbeacon.grpc.address") is not None:
-            raise settings.bad("hbeacon.grpc.address", "the gRPC face is not part of this release: write off")
         self.visitors = Visitors(clock)
         self.feed = RegistryFeed(mapping.feed_settings(settings), clock, self._kept.version)
         self.rpc = RpcServer(mapping.rpc_settings(settings), mapping.service_table(), clock)
@@ -244,7 +244,9 @@ class Adapter:
         self.publisher.set_settings(mapping.handout_settings(settings))
         if self._selfcheck is not None:
             self._selfcheck.set_peers(settings.addresses("hbeacon.registry.servers"))
-        set_levels(parse_levels(settings.str_("hbeacon.log.level")))
+        levels = parse_levels(settings.str_("hbeacon.log.level"))
+        set_levels(levels, earlier=self._levels)
+        self._levels = levels
 
     async def _until_stopped(self) -> None:
         stop = asyncio.create_task(self._stop_asked.wait(), name="stop")
@@ -311,6 +313,11 @@ class Adapter:
     def _orphaned(self) -> None:
         logger.error("the guard has ended: ending too, the service manager starts both again")
         os._exit(1)
+
+
+def _checked(settings: Settings) -> Settings:
+    mapping.check(settings)
+    return settings
 
 
 def _load_http() -> tuple[ModuleType, ModuleType]:

@@ -130,8 +130,14 @@ def test_the_tier_is_followed_without_a_restart(start: Start, tmp_path: Path, mo
     site(tmp_path, "next", **{"hbeacon.registry.servers": "beacon1,beacon2:17000,beacon3"})
     (tmp_path / "next").rename(tmp_path / "hbase-site.xml")
     wait_for("the third server", lambda: len(handed_out()) == 3, 10.0)
+
+    def complaints(count: int) -> Callable[[], bool]:
+        return lambda: adapter.process.log.read_text().count("stays in force") == count
+
     (tmp_path / "hbase-site.xml").write_text("<configuration>")
-    wait_for("the complaint", lambda: "stays in force" in adapter.process.log.read_text(), 10.0)
+    wait_for("a complaint", complaints(1), 10.0)
+    site(tmp_path, **{"hbeacon.log.level": "loud"})
+    wait_for("another complaint", complaints(2), 10.0)
     assert len(handed_out()) == 3
     assert adapter.get("/readyz")[0] == 200
 
