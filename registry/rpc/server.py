@@ -34,6 +34,9 @@ UNSENT_BYTES_MAX = 128 * 1024
 """What the kernel keeps unsent for one connection (TCP_NOTSENT_LOWAT); else it takes megabytes for each peer that
 does not read. What is on its way is not bounded by it, so it costs no speed."""
 
+LAST_REQUESTS_S = 0.01
+"""Between the last accept and the first close of a drain: what has reached the kernel by then is still answered."""
+
 FILES_RESERVED = 256
 """Open files that are left for everything but connections."""
 
@@ -122,7 +125,7 @@ class RpcServer:
         context = self._context
         context.is_draining = True
         self._stop_listening()
-        await asyncio.sleep(0)  # what the kernel has handed over already is still answered
+        await asyncio.sleep(LAST_REQUESTS_S)
         for connection in tuple(context.connections):
             connection.drain()
         try:

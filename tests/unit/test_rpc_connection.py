@@ -13,7 +13,8 @@ from registry.rpc.context import HEADERS_REMEMBERED_MAX, RpcContext, RpcServerSe
 from registry.rpc.scheduler import RpcScheduler
 from registry.rpc.services import Call, ServiceTable
 from registry.wire.calls import encode_answer, encode_request
-from registry.wire.framing import FrameReader, encode_length
+from registry.wire.framing import FrameReader, delimited, encode_length
+from registry.wire.limits import READY_FRAME_BYTES_MAX
 from registry.wire.ready import BATCH_BYTES_MAX
 from tests.support.clock import ManualClock
 from tests.support.rpc import BODIES, SERVICE, hello
@@ -201,6 +202,27 @@ def test_headers_of_many_shapes_do_not_fill_the_memory() -> None:
         assert info is not None
         assert info.user == f"user{number}"
     assert door.context.known_header(first_message) is not first, "forgotten, and read again"
+
+
+@pytest.mark.parametrize("first_bytes", [0, 3, 8, 40])
+def test_limits_follow_the_service_however_its_name_came(first_bytes: int) -> None:
+    connection, transport = Door().connect(hello()[:first_bytes])
+    connection.data_received(hello()[first_bytes:])
+    connection.data_received(encode_length(READY_FRAME_BYTES_MAX) + b"\x7f")
+    assert not transport.is_closed
+    connection, transport = Door().connect(hello()[:first_bytes])
+    connection.data_received(hello()[first_bytes:])
+    connection.data_received(encode_length(READY_FRAME_BYTES_MAX + 1) + delimited(b"\x08\x01"))
+    assert transport.is_closed
+    assert b"is greater than max allowed 1048576" in transport.sent
+
+
+def test_what_is_closed_holds_nothing() -> None:
+    door = Door()
+    connection, _ = door.connect(hello("MasterService") + encode_length(10_000) + bytes(300))
+    assert door.context.received.held_bytes == 304
+    connection.close()
+    assert door.context.received.held_bytes == 0
 
 
 @pytest.mark.parametrize("data", [hello()[:8], hello()[:-1], hello() + LOOK_UP[:-1], hello() + LOOK_UP + b"\0\0"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 import socket
 from collections.abc import Awaitable
@@ -187,6 +188,7 @@ async def test_calls_of_every_kind() -> None:
         assert type(answers[6].error) is TableNotFoundException
         assert answers[7][:3] == (7, None, b"\x08\x09")
         await client.close()
+        assert server.stats.calls_executing == 0
         assert server.stats.calls["MasterService", "Echo"] == 1
         assert server.stats.exceptions["org.apache.hadoop.hbase.TableNotFoundException"] == 2
         assert server.stats.exceptions["java.io.IOException"] == 1
@@ -451,6 +453,18 @@ async def test_drain_finishes_what_runs_and_takes_no_more() -> None:
         assert await draining
         for client in (idle, busy):
             await client.close()
+
+
+async def test_what_has_arrived_before_a_drain_is_answered() -> None:
+    async with serving() as (server, port):
+        client = await RawClient.connect(port, hello() + encode_request(1, "GetClusterId", b""))
+        assert (await client.answer()).call_id == 1
+        raw = client.writer.get_extra_info("socket")
+        os.write(raw.fileno(), encode_request(2, "GetClusterId", b""))  # past the loop, which has not seen it yet
+        assert await server.drain(5000)
+        assert (await client.answer()).call_id == 2
+        assert await client.rest() == b""
+        await client.close()
 
 
 async def test_drain_does_not_wait_for_ever() -> None:
