@@ -164,3 +164,16 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [f"| {' | '.join(HEADINGS)} |", "| --- | ---: | ---: | ---: | --- | --- |"]
     lines += [f"| {' | '.join(cells(row))} |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+RECORD_BEGINS = "<!-- registry: written by python -m benchmarks.registry --record -->"
+RECORD_ENDS = "<!-- registry: end -->"
+
+
+def recorded(document: str, section: str) -> str:
+    """The document with its section of this benchmark replaced; ValueError where it has none."""
+    before, begins, rest = document.partition(RECORD_BEGINS)
+    _, ends, after = rest.partition(RECORD_ENDS)
+    if not begins or not ends:
+        raise ValueError(f"the document has no section between {RECORD_BEGINS} and {RECORD_ENDS}")
+    return f"{before}{RECORD_BEGINS}\n\n{section.strip()}\n\n{RECORD_ENDS}{after}"
