@@ -7,7 +7,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from registry.cli.exits import BAD_SETTING, FAILED, STOPPED
 from registry.cli.flags import add_common_flags, flags_of, parser
@@ -103,10 +103,31 @@ def _lines(base: str, answers: dict[str, Any]) -> list[str]:
         return [f"{base}: {answers['error']}"]
     health = answers["health"]
     lines = [f"{base}: {'ready' if answers['ready'] else 'NOT READY'}, {health.get('status', '?')}"]
-    lines += [f"  {line}" for line in answers["readyz"] if line.strip()]
-    lines += [f"  {name}: {_text(value)}" for name, value in answers["registry"].items()]
+    for name, value in answers["registry"].items():
+        lines += _rows(name, value)
+    lines += [f"  {line}" for line in answers["readyz"] if line.startswith("[-]")]
     return lines
 
 
+def _rows(name: str, value: Any) -> list[str]:
+    """One answer for people: its value, or why there is none; long lists one element a line."""
+    if isinstance(value, dict) and "state" in value:
+        fact = cast("dict[str, Any]", value)
+        problem = f" ({fact['problem']})" if fact.get("problem") else ""
+        if fact["state"] != "known":
+            return [f"  {name}: {fact['state']}{problem}"]
+        return _rows(name + problem, fact.get("value"))
+    if isinstance(value, list):
+        elements = cast("list[Any]", value)
+        return [f"  {name}: {len(elements)}", *(f"    {_text(element)}" for element in elements)]
+    return [f"  {name}: {_text(value)}"]
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        pairs = cast("dict[str, Any]", value)
+        if "server_name" in pairs:
+            extra = [f"{key}={_text(each)}" for key, each in pairs.items() if key in ("replica_id", "version")]
+            return " ".join([str(pairs["server_name"]), *(word for word in extra if not word.endswith("="))])
+        return " ".join(f"{key}={_text(each)}" for key, each in pairs.items())
     return value if isinstance(value, str) else json.dumps(value)

@@ -112,6 +112,14 @@ def test_zookeeper_flag_sets_quorum_and_znode() -> None:
         flags_of(made.parse_args(["--set", "=x"]))
 
 
+REGISTRY = {
+    "snapshot": {"generation": 1, "zxid": 5},
+    "cluster_id": {"state": "known", "problem": "", "value": "abc"},
+    "active_master": {"state": "absent", "problem": "nobody leads", "value": None},
+    "region_servers": {"state": "known", "problem": "", "value": [{"server_name": "rs1,16020,1", "version": "2.6.4"}]},
+}
+
+
 class _Server(BaseHTTPRequestHandler):
     ready = True
 
@@ -120,7 +128,7 @@ class _Server(BaseHTTPRequestHandler):
         bodies: dict[str, tuple[int, Any]] = {
             "/readyz?verbose": (200 if self.ready else 503, "[+] cluster-id ok\n[-] active-master: none"),
             "/health": (200, json.dumps({"status": "healthy"})),
-            "/api/v1/registry": (200, json.dumps({"cluster_id": "abc", "version": {"zxid": 5}})),
+            "/api/v1/registry": (200, json.dumps(REGISTRY)),
         }
         status, body = bodies[self.path]
         self.send_response(status)
@@ -152,8 +160,10 @@ def test_status_prints_what_the_server_says(
     text = capsys.readouterr().out
     assert f"http://{server}: ready, healthy" in text
     assert "  cluster_id: abc" in text
+    assert "  active_master: absent (nobody leads)" in text
+    assert "  region_servers: 1\n    rs1,16020,1 version=2.6.4" in text
     assert main(["status", "--set", f"hbeacon.http.address={server}", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)[f"http://{server}"]["registry"]["version"] == {"zxid": 5}
+    assert json.loads(capsys.readouterr().out)[f"http://{server}"]["registry"] == REGISTRY
     monkeypatch.setattr(_Server, "ready", False)
     assert main(["status", server, "127.0.0.1:1"]) == 1
     text = capsys.readouterr().out
