@@ -29,7 +29,8 @@ func stormWorker(o options, index int, r *record) {
 		r.fail(err.Error())
 		return
 	}
-	to := &syscall.SockaddrInet4{Port: target.Port, Addr: [4]byte(target.IP.To4())}
+	to := &syscall.SockaddrInet4{Port: target.Port}
+	copy(to.Addr[:], target.IP.To4())
 	question := append(hello(registryService), call(1, "GetClusterId")...)
 	if o.op == "regist" {
 		question = []byte(preambleRegist)

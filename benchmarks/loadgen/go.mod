@@ -1,3 +1,3 @@
 module hbeacon.dev/benchmarks/hbload
 
-go 1.21
+go 1.19

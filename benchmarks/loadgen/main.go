@@ -75,7 +75,7 @@ func main() {
 		waitForEndOfInput()
 	case o.op == "storm" || o.op == "regist":
 		// A worker blocks in the kernel, and keeps its processor of Go's while it does: no hand-over for each call.
-		runtime.GOMAXPROCS(max(o.connections+1, runtime.GOMAXPROCS(0)))
+		runtime.GOMAXPROCS(runtime.NumCPU() + o.connections)
 		measure(o, stormWorker)
 	case isMethod:
 		measure(o, callWorker)
@@ -105,7 +105,9 @@ func measure(o options, worker func(options, int, *record)) {
 	r.stopped.Store(true)
 	workers.Wait()
 	out := r.report(o, elapsed)
-	out["load_cpu_us_per_call"] = float64(spent.Microseconds()) / float64(max(len(r.samples), 1))
+	if n := len(r.samples); n > 0 {
+		out["load_cpu_us_per_call"] = float64(spent.Microseconds()) / float64(n)
+	}
 	printLine(out)
 	if out["n"] == 0 {
 		os.Exit(1)

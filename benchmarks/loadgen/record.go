@@ -37,7 +37,10 @@ func quantile(sorted []time.Duration, q float64) float64 {
 	if len(sorted) == 0 {
 		return -1
 	}
-	i := min(int(float64(len(sorted))*q), len(sorted)-1)
+	i := int(float64(len(sorted)) * q)
+	if i >= len(sorted) {
+		i = len(sorted) - 1
+	}
 	return float64(sorted[i].Nanoseconds()) / 1000
 }
 
