@@ -143,6 +143,15 @@ def test_being_told_to_stop_is_passed_on(guarded: Guarded, number: int) -> None:
     assert gone(pid)
 
 
+def test_ctrl_c_in_a_terminal_stops_once(guarded: Guarded) -> None:
+    """The terminal signals the whole foreground group; a worker that heard it too would take it for the second one."""
+    pid, *_ = guarded.next_worker()
+    os.killpg(guarded.process.pid, signal.SIGINT)
+    assert guarded.process.wait(PATIENCE_S) == 0
+    assert gone(pid)
+    assert "KeyboardInterrupt" not in guarded.end()
+
+
 def test_a_worker_that_hangs_while_stopping_does_not_hold_the_guard(guarded: Guarded) -> None:
     pid, *_ = guarded.next_worker()
     os.kill(pid, signal.SIGSTOP)
