@@ -36,6 +36,7 @@ def build() -> Path:
         done = subprocess.run(
             [go, "build", "-o", str(partial), "."],
             cwd=SOURCES,
+            env={**os.environ, "CGO_ENABLED": "0"},  # no C compiler is needed then
             capture_output=True,
             text=True,
             timeout=300,
