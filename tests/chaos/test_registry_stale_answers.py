@@ -112,6 +112,7 @@ def test_clients_recover_and_the_stale_adapter_is_not_ready(
             assert registry_probe.meta_location(adapter.rpc_address) == cluster.witness.meta.last()
 
         rows = [_what_it_takes(java, path, tier, cluster) for java, path in loaded]
+        cluster.start_master(_port(old.master))
         for (java, path), row in zip(loaded, rows, strict=True):
             wait_for(f"{java.version} going on", lambda java=java: java.events["cached"][-1].at_s > changed_s + 1, 60)
             java.do("stop", "cached")
@@ -129,12 +130,14 @@ def test_clients_recover_and_the_stale_adapter_is_not_ready(
             assert float(row["new connection and read: max, s"]) < RECOVERY_S_MAX, (java.version, path, row)
 
 
+def _port(server_name: str) -> int:
+    return int(server_name.split(",")[1])
+
+
 def _all_change(cluster: HBaseCluster, old: Old, java: JavaClient) -> None:
     """The active master is killed; when there is another, meta moves to the other region server."""
-    port = int(old.master.split(",")[1])
-    cluster.kill(port)
+    cluster.kill(_port(old.master))
     wait_for("another master", lambda: cluster.witness.master.last() not in {"", old.master}, 90)
-    cluster.start_master(port)
     destination = next(name for name in cluster.witness.region_servers() if name != old.meta)
     java.do("move", "control", "hbase:meta", destination, timeout_s=120)
     wait_for("meta at its new server", lambda: cluster.witness.meta.last() == destination, 60)

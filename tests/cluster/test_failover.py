@@ -62,7 +62,7 @@ def test_clients_go_on_and_adapters_know_within_a_second(
             wait_for("the first answers", lambda each=each: each.master.last() and each.meta.last(), 20)
         _steady(loaded, 1.0)
 
-        delays = {"active master killed": _kill_active_master(cluster, watches)}
+        delays = {"active master killed": _kill_active_master(cluster, watches, loaded)}
         _steady(loaded, 2.0)
         delays["meta moved by Admin"] = _move_meta(cluster, loaded[1][0], watches)
         _steady(loaded, 2.0)
@@ -72,9 +72,10 @@ def test_clients_go_on_and_adapters_know_within_a_second(
         _record(results, delays, loaded)
         for what, seconds in delays.items():
             assert max(seconds) <= DELAY_S_MAX, f"{what}: adapters were late by {seconds} s"
-        for java, _ in loaded:
+        for java, path in loaded:
             java.do("stop", "c")
-            assert java.do("master", "c").value == cluster.witness.master.last()
+            java.open("new", registry_settings(path, addresses(tier)))
+            assert java.do("master", "new").value == cluster.witness.master.last()
             failed = [event.error for event in java.events["c"] if not event.ok]
             assert not failed, f"hbase-client {java.version}: {len(failed)} operations failed, the first: {failed[0]}"
 
@@ -103,12 +104,20 @@ def _delays(watches: Sequence[AnswerWatch], fact: str, witness: Witness, value: 
     return [delay_s(getattr(watch, fact), witness, value) for watch in watches]
 
 
-def _kill_active_master(cluster: HBaseCluster, watches: Sequence[AnswerWatch]) -> list[float]:
+def _kill_active_master(
+    cluster: HBaseCluster, watches: Sequence[AnswerWatch], loaded: Sequence[tuple[JavaClient, str]]
+) -> list[float]:
+    """Its clients are asked before it comes back: 3.0.0-beta-1 sticks to a standby at an address that it has cached.
+
+    (Whatever registry it uses: it forgets a master on ServerNotRunningYetException only where that comes unwrapped.)
+    """
     old = cluster.witness.master.last()
     port = int(old.split(",")[1])
     cluster.kill(port)
     new = _new_value("another active master in ZooKeeper", cluster.witness.master, old)
     delays = _delays(watches, "master", cluster.witness.master, new)
+    for java, _ in loaded:
+        assert java.do("master", "c", timeout_s=120).value == new
     cluster.start_master(port)
     return delays
 

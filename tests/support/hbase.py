@@ -155,6 +155,13 @@ class HBaseCluster:
         """SIGTERM without waiting for the end: the server closes its session itself."""
         self.processes[port].signal(signal.SIGTERM)
 
+    def revive(self) -> None:
+        """Starts what an earlier, failed test has left dead, and waits until all is well."""
+        for port in (*self.master_ports, *self.region_server_ports):
+            if port not in self.processes:
+                (self.start_master if port in self.master_ports else self.start_region_server)(port)
+        self.wait_ready()
+
     def wait_ready(self, timeout_s: float = 120.0) -> None:
         """Until ZooKeeper holds an active master, the location of meta and every server that was started."""
 

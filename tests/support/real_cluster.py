@@ -107,6 +107,7 @@ class RealClusters:
         port: int = 0,
     ) -> AdapterProcess:
         """An adapter beside that cluster, to be closed by the caller; `zookeeper` may be a proxy's address."""
+        cluster.revive()
         name = f"adapter-{next(self._numbers)}"
         return AdapterProcess(
             name,

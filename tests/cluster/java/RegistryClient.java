@@ -209,10 +209,7 @@ public final class RegistryClient {
     }
   }
 
-  /**
-   * The active master's own word. A standby that was started again where an active one had been answers getClusterMetrics of
-   * clients that kept their channel (seen with 3.0.0-beta-1); it refuses the call before it, which sends them to look again.
-   */
+  /** The active master's own word; the first call is one that a standby refuses, the second one it would answer itself. */
   private static String activeMaster(Admin admin) throws IOException {
     admin.listNamespaceDescriptors();
     return admin.getClusterMetrics().getMasterName().toString();
