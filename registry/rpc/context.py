@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from cachetools import FIFOCache
+
 from registry.clock import Clock
 from registry.rpc.budget import ByteBudget
 from registry.rpc.scheduler import RpcScheduler, SchedulerSettings
@@ -105,7 +107,7 @@ class RpcContext:
         """Unfinished requests."""
         self.unsent = ByteBudget["RpcConnection"](settings.send_bytes_max)
         """Answers that slow readers do not take."""
-        self._headers: dict[bytes, ConnectionInfo] = {}
+        self._headers: FIFOCache[bytes, ConnectionInfo] = FIFOCache(HEADERS_REMEMBERED_MAX)
 
     def refusal(self, peer_host: str) -> str:
         """Why one more connection from this peer is not taken; empty where it is."""
@@ -168,7 +170,5 @@ class RpcContext:
             except (HBaseError, ProtocolError):
                 return None
             if len(message) <= HEADER_REMEMBERED_BYTES_MAX:
-                if len(self._headers) >= HEADERS_REMEMBERED_MAX:
-                    self._headers.clear()
                 self._headers[message] = info
         return info if info.service in self.service_names else None
