@@ -28,7 +28,7 @@ DEFAULT_TIMEOUT_MS = 1000
 START_TIMEOUT_MS = 15_000
 """From the start of a worker to its first beat: imports on a cold disk take seconds."""
 BEATS_PER_TIMEOUT = 5
-STARVED_TIMES_MAX = 4
+STARVED_TIMES_MAX = 2
 """A worker that waits for a processor gets up to this many time-outs more: killing it would make the machine busier."""
 ENDING_TIMEOUT_MS = 5000
 """From a worker's last beat to its end: the interpreter takes itself apart, on a busy machine slowly."""
