@@ -92,8 +92,11 @@ def test_with_guard_the_99th_of_100_new_connections_takes_three_seconds_at_most(
         if java is not None:
             java.close()
     summary = _summary(samples)
-    results.record_times(TABLE, f"guard on, {hung} of 3 hung every {STOP_EVERY_S:g} s", summary)
+    what = f"{hung} of 3 hung every {STOP_EVERY_S:g} s" if hung else "none hung"
+    results.record_times(TABLE, f"guard on, {what}", summary)
     assert summary["failed"] == "0", [sample["error"] for sample in samples if not sample["ok"]][:3]
+    if not hung:
+        return  # what the machine takes by itself, for the table
     assert float(summary["connect p99, s"]) <= P99_S_MAX, summary
     assert float(summary["with a first read p99, s"]) <= P99_S_MAX, summary
 

@@ -106,7 +106,8 @@ def resolve(path: ClassPath) -> None:
     profiles = [f"-P{','.join(path.profiles)}"] if path.profiles else []
     subprocess.run(
         [
-            *(tool("mvn"), "-B", "-q", "-Dstyle.color=never", "-f", str(JAVA_SOURCES / "pom.xml"), *profiles, "dependency:copy-dependencies"),
+            *(tool("mvn"), "-B", "-q", "-Dstyle.color=never", "-f", str(JAVA_SOURCES / "pom.xml"), *profiles),
+            "dependency:copy-dependencies",
             *(f"-Dhbase.artifact={path.artifact}", f"-Dhbase.version={path.version}"),
             *(f"-DoutputDirectory={partial}", "-DincludeScope=runtime"),
         ],
