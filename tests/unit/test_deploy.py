@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from deploy import demo
 from registry.cli.exits import BAD_SETTING
 from registry.config.keys import KEYS
 
@@ -46,3 +47,15 @@ def test_the_unit_does_not_restart_what_will_fail_again() -> None:
     assert lines["RestartPreventExitStatus"] == str(BAD_SETTING)
     assert lines["Type"] == "notify"
     assert lines["NotifyAccess"] == "all", "READY=1 comes from the worker, and the main process is the guard"
+
+
+def test_the_demo_says_what_to_run_where_it_may_not_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(demo.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
+    with pytest.raises(demo.DemoError, match="as root, run:  apt-get install --no-install-recommends zookeeper"):
+        demo.install_packages(["zookeeper"])
+
+
+def test_the_demo_shows_what_a_failed_command_printed() -> None:
+    with pytest.raises(demo.DemoError, match=r"trying it failed:\nE: Unable to locate"):
+        demo.run("trying it", ["sh", "-c", "echo 'E: Unable to locate package zookeeper'; exit 100"])
