@@ -51,7 +51,7 @@ def test_the_unit_does_not_restart_what_will_fail_again() -> None:
 
 def test_the_demo_says_what_to_run_where_it_may_not_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo.os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(demo.shutil, "which", lambda name: "/usr/bin/apt-get" if name == "apt-get" else None)
+    monkeypatch.setattr(demo.shutil, "which", {"apt-get": "/usr/bin/apt-get"}.get)
     with pytest.raises(demo.DemoError, match="as root, run:  apt-get install --no-install-recommends zookeeper"):
         demo.install_packages(["zookeeper"])
 
