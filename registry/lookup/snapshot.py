@@ -107,8 +107,6 @@ class RegionServer:
     version: str = ""
 
 
-
-
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """All facts at one version.
