@@ -21,6 +21,8 @@ PROBE_PAUSE_MS = 2.0
 ARRIVAL_S_MAX = 10.0
 PAGES = ("/readyz", "/health", "/metrics", "/api/v1/registry", "/")
 CHANGE_PAUSE_MS_MAX = 10.0
+SWEEP_PAUSE_MS = 0.2
+"""Between two rounds of asking everybody: asking without a pause would take one of two processors from those asked."""
 _SALT = b"benchmrk"
 
 
@@ -110,6 +112,7 @@ def measure_changes(
                         sample = {"arrival_ms": elapsed_ms(since_s), "written_ms": written_ms}
                         samples.add("change", name, sample)
                         del waiting[name]
+                time.sleep(SWEEP_PAUSE_MS / 1000)
             time.sleep(pauses.uniform(0, CHANGE_PAUSE_MS_MAX) / 1000)
     finally:
         for probe in probes.values():

@@ -109,5 +109,5 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     """Write the file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".tmp")
-    partial.write_text(json.dumps(document, indent=1) + "\n")
+    partial.write_text(json.dumps(document) + "\n")
     partial.replace(path)
