@@ -53,6 +53,12 @@ def _zookeeper_tools() -> None:
 NEEDS: dict[str, Callable[[], None]] = {"zookeeper": _zookeeper_tools, "cluster": _cluster_tools}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is quick to fail comes first, and the clusters live only while someone asks for them."""
+    order = {"zookeeper": 1, "chaos": 2, "cluster": 3}
+    items.sort(key=lambda item: max((order.get(marker.name, 0) for marker in item.iter_markers()), default=0))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A tool that is not here fails the test that needs it, in one sentence: a skipped proof would look like one."""
     for marker, check in NEEDS.items():
