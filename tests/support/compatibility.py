@@ -53,7 +53,7 @@ class Times:
 
 @dataclass
 class Results:
-    """The rows of the page. `save` writes data and page."""
+    """The rows of the page, in the order in which they were first run. `save` writes data and page."""
 
     commit: str
     cells: dict[tuple[str, str, str, str], Cell] = field(default_factory=dict[tuple[str, str, str, str], Cell])
@@ -84,8 +84,8 @@ class Results:
     def save(self) -> None:
         """Writes docs/compatibility.json and docs/compatibility.md."""
         data = {
-            "cells": [asdict(cell) for _, cell in sorted(self.cells.items())],
-            "times": [asdict(row) for _, row in sorted(self.times.items())],
+            "cells": [asdict(cell) for cell in self.cells.values()],
+            "times": [asdict(row) for row in self.times.values()],
         }
         DATA.write_text(json.dumps(data, indent=1) + "\n")
         PAGE.write_text(self.page())
