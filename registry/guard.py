@@ -40,6 +40,8 @@ SHORT_LIFE_MS = 5000
 """A worker that lived shorter than this counts as a failed start, and the next one has to wait."""
 BACK_OFF_MS, BACK_OFF_MS_MAX = 100, 5000
 LINE_BYTES_MAX = 4096
+SAME_WISH_MS = 200
+"""A second SIGTERM within this long is the first one told twice; a later one means now."""
 
 STOPPED, BAD_SETTING, CANNOT_LISTEN, REFUSED = 0, 2, 3, 4
 FINAL_CODES = (STOPPED, BAD_SETTING, CANNOT_LISTEN, REFUSED)
@@ -66,6 +68,7 @@ class Guard:
         self.restart_wall_ms = 0
         self.failed_starts = 0
         self.stopping = False
+        self.told_ms = 0.0
         self.pid = 0
         self.beats_fd = -1
         self.life_fd = -1
@@ -151,8 +154,11 @@ class Guard:
             return
         for number in numbers:
             if number in STOP_SIGNALS:
+                # timeout(1) and some shells signal the process and its group: the same wish, told twice in one moment
+                if not self.stopping or monotonic_ms() - self.told_ms > SAME_WISH_MS:
+                    self.send(signal.SIGTERM)
                 self.stopping = True
-                self.send(signal.SIGTERM)
+                self.told_ms = monotonic_ms()
             elif number in FORWARDED:
                 self.send(number)
 

@@ -106,6 +106,7 @@ class Adapter:
         assert rpc is not None, "the kind of the key has no off"
         self.rpc.observer = self.visitors
         self.rpc.set_version_stamp(self.publisher.stamp)
+        self.publisher.publish()  # what is not read yet is left out of the answers, as HBase leaves it out
         self.rpc_address = await self._open_rpc(rpc)
         http = settings.address("hbeacon.http.address")
         if http is not None:

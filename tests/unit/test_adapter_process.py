@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -15,6 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from protos.hbase import Registry_pb2
+from registry.names import Address
+from registry.rpc.client import RpcChannel, fetch_cluster_id
 from tests.support.adapters import AdapterProcess
 from tests.support.processes import children, free_ports, wait_for
 from tests.unit.test_config_files import site
@@ -173,3 +177,33 @@ def test_a_setting_that_cannot_be_used_ends_guard_and_worker(
         assert len(log.read_text().splitlines()) == 1
     finally:
         made.close()
+
+
+def test_before_anything_is_read_answers_are_empty(waiting: Waiting) -> None:
+    """As HBase's own servers answer then: the field is left out, and `Regist` is not known yet."""
+    address = Address(HOST, waiting.ports()[0])
+
+    async def ask() -> tuple[bool, int, str | None]:
+        async with await RpcChannel.connect(address, "ClientMetaService") as channel:
+            cluster_id = await channel.call(
+                "GetClusterId", Registry_pb2.GetClusterIdRequest(), Registry_pb2.GetClusterIdResponse
+            )
+            meta = await channel.call(
+                "GetMetaRegionLocations",
+                Registry_pb2.GetMetaRegionLocationsRequest(),
+                Registry_pb2.GetMetaRegionLocationsResponse,
+            )
+        by_preamble = await fetch_cluster_id(address, PATIENCE_S * 1000)
+        return cluster_id.HasField("cluster_id"), len(meta.meta_locations), by_preamble
+
+    assert asyncio.run(ask()) == (False, 0, None)
+
+
+def test_being_told_to_stop_twice_in_one_moment_still_drains(waiting: Waiting) -> None:
+    """timeout(1) signals the process, then its group: taken for a second SIGTERM, that ended the worker at once."""
+    waiting.ports()
+    waiting.told(signal.SIGTERM)
+    time.sleep(0.01)  # two signals that are pending together are one
+    waiting.told(signal.SIGTERM)
+    assert waiting.exit_code() == 0
+    assert "a second time" not in waiting.log.read_text()
