@@ -3,7 +3,7 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test setup check lint plain zookeeper cluster chaos bench protos
+.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign bench protos
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
@@ -16,5 +16,7 @@ plain: ; python -m pytest
 zookeeper: ; python -m pytest -m "zookeeper and not cluster"
 cluster: ; python -m pytest -m "cluster"
 chaos: ; python -m pytest -m "chaos"
+# many seeds of the simulation; a plain run takes the first few
+campaign: ; HBEACON_SEEDS=4000 python -m pytest tests/sim --timeout 1800
 bench: ; python -m benchmarks.registry
 protos: ; python protos/generate.py
