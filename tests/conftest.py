@@ -61,12 +61,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A tool that is not here fails the test that needs it, in one sentence: a skipped proof would look like one."""
+    missing = ""
     for marker, check in NEEDS.items():
         if item.get_closest_marker(marker) is not None:
             try:
                 check()
             except MissingToolError as error:
-                pytest.fail(str(error), pytrace=False)
+                missing = str(error)
+    if missing:
+        pytest.fail(missing, pytrace=False)
 
 
 @pytest.fixture(scope="session")
