@@ -7,7 +7,8 @@ export PATH := $(BIN):$(PATH)
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
-test: setup lint ; python -m pytest -m "" --durations=15
+# two processes: threads that look after real servers would draw from the random source that Hypothesis replays
+test: setup lint plain ; python -m pytest -m "zookeeper or cluster or chaos" --durations=15
 
 setup: ; VENV=$(VENV) tests/setup.sh
 check: lint plain
