@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,17 @@ the client of that version, a real HBase of the version named, adapters beside i
 reach (the client lives in a network namespace of its own). Each cell ends with the commit that ran it. An empty cell
 was not run.
 """
+
+
+_NOTES = {
+    "Admin against HBase 1.4.14": (
+        "Adapters make look-ups work; what a new client asks of old masters and region servers is between them. "
+        "NoSuchColumnFamilyException: clients since 2.0 look for a table's state in the family `table` of hbase:meta, "
+        "which HBase 1 does not have. DoNotRetryIOException: the old master does not know the method. Reading, "
+        "writing and scanning need none of these."
+    ),
+}
+"""What the table of that title needs to be understood."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +105,10 @@ class Results:
     def page(self) -> str:
         """The page's text."""
         parts = [_HEAD]
-        for server in _in_order(cell.server for cell in self.cells.values()):
+        for server in sorted({cell.server for cell in self.cells.values()}, key=_newest_first):
             parts.append(f"\n## {server}\n")
+            if server in _NOTES:
+                parts.append(f"{_NOTES[server]}\n")
             parts.append(self._matrix([cell for cell in self.cells.values() if cell.server == server]))
         for table in _in_order(row.table for row in self.times.values()):
             rows = [row for _, row in sorted(self.times.items()) if row.table == table]
@@ -113,6 +127,11 @@ class Results:
             found = [seen.get((feature, *column)) for column in columns]
             lines.append([feature, *(f"{cell.result} `{cell.commit}`" if cell else "" for cell in found)])
         return _table(["feature", *(f"{client}, {path}" for client, path in columns)], lines)
+
+
+def _newest_first(server: str) -> tuple[bool, list[int]]:
+    """Whole servers before single interfaces of theirs."""
+    return server.startswith("Admin"), [-int(number) for number in re.findall(r"\d+", server)]
 
 
 def _in_order(items: Any) -> list[Any]:

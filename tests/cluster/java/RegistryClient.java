@@ -469,7 +469,11 @@ public final class RegistryClient {
   }
 
   private static ServerName server(Admin admin) throws IOException {
-    return admin.getRegionServers().iterator().next();
+    Collection<ServerName> servers = admin.getRegionServers();
+    if (servers.isEmpty()) {
+      throw new IllegalStateException("the list of region servers is empty");
+    }
+    return servers.iterator().next();
   }
 
   private static Object expect(boolean truth) {
