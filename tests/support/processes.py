@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
+
+SERVER_PORTS = (18_000, 32_000)
 
 
 class MissingToolError(Exception):
@@ -29,14 +32,27 @@ def tool(name: str) -> str:
 
 
 def free_ports(host: str, count: int) -> list[int]:
-    """Ports that are free on the address now; all are held until the last is known, so none comes twice."""
-    sockets = [socket.socket() for _ in range(count)]
+    """Ports that are free on the address now; all are held until the last is known, so none comes twice.
+
+    They lie below the range from which the kernel takes the near ends of connections: who polls a port of that range
+    on loopback until somebody listens may be given the very port, connects to himself, and keeps the server out.
+    """
+    chance = random.SystemRandom()  # runs beside each other must not choose alike
+    held: dict[int, socket.socket] = {}
     try:
-        for each in sockets:
-            each.bind((host, 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+        for _ in range(1000):
+            if len(held) == count:
+                return list(held)
+            candidate = socket.socket()
+            port = chance.randrange(*SERVER_PORTS)
+            try:
+                candidate.bind((host, port))
+                held[port] = candidate
+            except OSError:
+                candidate.close()
+        raise AssertionError(f"no {count} free ports on {host}")
     finally:
-        for each in sockets:
+        for each in held.values():
             each.close()
 
 
