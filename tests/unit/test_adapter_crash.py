@@ -30,7 +30,7 @@ def test_a_crash_writes_the_flight_recorder() -> None:
         [sys.executable, "-c", CRASH], cwd=ROOT, capture_output=True, text=True, timeout=30, check=False
     )
     assert done.returncode == 1
-    assert "FATAL [adapter] registry.adapter: the adapter fails" in done.stderr
+    assert "FATAL [adapter] registry.role: the adapter fails" in done.stderr
     assert "RuntimeError: a part is broken" in done.stderr
     assert "/hbase" in done.stderr.rpartition("RuntimeError")[2], "the recorder names the tree it follows"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from registry.adapter import mapping
-from registry.adapter.listening import CannotListen, address_of, advertised, listen, warnings_of
-from registry.adapter.notify import Notifier
 from registry.config.settings import BadSetting, Settings, load_settings
 from registry.names import Address
+from registry.role import mapping
+from registry.role.listening import CannotListen, address_of, advertised, listen, warnings_of
+from registry.role.notify import Notifier
 
 
 def settings(**values: str) -> Settings:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from protos.hbase import Registry_pb2
-from registry.adapter.kept import Kept
-from registry.adapter.publishing import TURN_MS, Publisher
 from registry.lookup.handout import HandOutMode, HandOutSettings
 from registry.lookup.snapshot import Fact, FactState, Master, RegionServer, Snapshot, Version
 from registry.names import Address, ServerName
+from registry.role.kept import Kept
+from registry.role.publishing import TURN_MS, Publisher
 from registry.wire.stamp import Stamp, decode_stamp
 from tests.support.clock import ManualClock
 

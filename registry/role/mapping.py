@@ -33,7 +33,7 @@ REQUEST_TYPES = (
 
 
 def check(settings: Settings) -> None:
-    """Raise BadSetting for what is well-formed and still cannot be used by an adapter."""
+    """Raise BadSetting for what is well-formed and still cannot be used by a server."""
     if settings.address("hbeacon.grpc.address") is not None:
         raise settings.bad("hbeacon.grpc.address", "the gRPC face is not part of this release: write off")
     try:
@@ -105,7 +105,7 @@ def zookeeper_auth(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 
 def rpc_settings(settings: Settings) -> RpcServerSettings:
-    """How much the RPC door takes on. An adapter's requests are empty, so far less than HBase's limits is enough."""
+    """How much the RPC door takes on. A registry's requests are empty, so far less than HBase's limits is enough."""
     ours = RpcServerSettings()
     frame_bytes_max = min(settings.bytes_("hbase.ipc.max.request.size"), READY_FRAME_BYTES_MAX)
     return RpcServerSettings(

@@ -1,4 +1,4 @@
-"""What the adapter tells its pages: a `StatusSource` over its parts, read on the loop when somebody asks."""
+"""What a server tells its pages: a `StatusSource` over its parts, read on the loop when somebody asks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from registry.lookup.visitors import Visitors
 from registry.rpc.stats import RpcStats
 
 
-class AdapterStatus:
-    """Implements registry.http.status.StatusSource. The callables give what changes while the adapter runs."""
+class RoleStatus:
+    """Implements registry.http.status.StatusSource. The callables give what changes while the server runs."""
 
     def __init__(
         self,

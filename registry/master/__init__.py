@@ -1,0 +1,1 @@
+"""The master role: election, epoch and lease, and what a master answers."""

@@ -1,0 +1,81 @@
+"""One server as a process: logs, loop, exit code, and what is written when it crashes."""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from registry.cli.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
+from registry.config.settings import BadSetting, Settings
+from registry.guard import STACKS_SIGNAL, UNGUARDED_CODE
+from registry.guarded import GuardLink
+from registry.logs import parse_levels, set_up_logs
+
+if TYPE_CHECKING:
+    from registry.role.server import RoleServer
+
+logger = logging.getLogger("registry.role")
+
+Make = Callable[[Settings, Callable[[], Settings], GuardLink | None], "RoleServer"]
+"""Makes the server from settings, what loads them again, and the guard's link; imports its modules only then."""
+
+
+def run_role(role: str, load: Callable[[], Settings], make: Make) -> int:
+    """Serve until stopped; gives the exit code. Raises BadSetting before anything is opened."""
+    link = GuardLink.take(os.environ)
+    settings = load()
+    if link is not None and not settings.bool_("hbeacon.guard"):
+        return UNGUARDED_CODE
+    level = settings.str_("hbeacon.log.level")
+    try:
+        parse_levels(level)
+    except ValueError as error:
+        raise settings.bad("hbeacon.log.level", str(error)) from None
+    set_up_logs(settings.choice("hbeacon.log.format"), level, role)
+    for warning in settings.warnings:
+        logger.warning("%s", warning)
+    faulthandler.enable()
+    faulthandler.register(STACKS_SIGNAL, all_threads=True)
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_serve(role, settings, load, link, make))
+
+
+async def _serve(
+    role: str, settings: Settings, load: Callable[[], Settings], link: GuardLink | None, make: Make
+) -> int:
+    from registry.role.listening import CannotListen
+    from registry.role.server import Refused
+
+    server = make(settings, load, link)
+    try:
+        await server.run()
+    except CannotListen as error:
+        return _ends(role, error, CANNOT_LISTEN)
+    except Refused as error:
+        return _ends(role, error, REFUSED)
+    except BadSetting:
+        raise
+    except Exception:
+        logger.critical("the %s fails; what led to it follows", role, exc_info=True)
+        sys.stderr.writelines(f"{line}\n" for line in server.feed.flight.lines())
+        return FAILED
+    logger.info("stopped")
+    return STOPPED
+
+
+def _ends(role: str, error: Exception, code: int) -> int:
+    sys.stderr.write(f"hbeacon {role}: {error}\n")
+    return code
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:  # it is made for some systems only
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop

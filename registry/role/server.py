@@ -1,0 +1,389 @@
+"""The base of every role: all parts made, joined and started in the order in which clients need them.
+
+A role says what it is by deriving from `RoleServer`: its name, its services, its parts, and when it can answer.
+
+RPC is bound first and answers as soon as ZooKeeper has been read; pages follow, loaded by a thread, because their
+libraries cost more than all the rest together.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
+
+from registry.clock import Clock
+from registry.config.settings import Settings
+from registry.config.watch import ConfigWatch
+from registry.guarded import Beats, GuardLink, die_with_guard
+from registry.logs import parse_levels, set_levels
+from registry.lookup.feed import RegistryFeed
+from registry.lookup.snapshot import FactState, Snapshot
+from registry.lookup.visitors import Visitors
+from registry.names import Address, ServerName
+from registry.role import mapping
+from registry.role.kept import Kept
+from registry.role.listening import address_of, advertised, cannot_listen, listen, warnings_of
+from registry.role.notify import Notifier
+from registry.role.part import Part
+from registry.role.publishing import Publisher
+from registry.rpc.server import RpcServer
+from registry.rpc.services import ServiceTable
+
+if TYPE_CHECKING:
+    from registry.http.serve import HttpServer
+    from registry.http.status import Identity, StatusSource
+    from registry.lookup.selfcheck import SelfCheck
+
+logger = logging.getLogger("registry.role")
+
+HTTP_WAITS_MS = 300
+"""Pages are loaded after the first answer; where ZooKeeper does not answer, after this long, for the probes' sake."""
+TICK_MS = 200
+"""How often the lease and the choice of servers are looked at."""
+
+
+class Refused(Exception):
+    """There is no point in waiting: ZooKeeper refuses us, or what lies there is not ours; `str()` is one line."""
+
+
+class RoleServer:
+    """One server in one process. `run` is its whole life."""
+
+    role: ClassVar[str]
+    """The word of the command line."""
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings], link: GuardLink | None, clock: Clock) -> None:
+        """Check what can be checked without the network. Raises BadSetting."""
+        self.check(settings)
+        self.clock = clock
+        self._link = link
+        self._kept = Kept.parse(link.kept if link else "")
+        self._watch = ConfigWatch(settings, lambda: self._checked(load()), self._settings_changed)
+        self._stop_asked = asyncio.Event()
+        self._answers = asyncio.Event()
+        """What `answers` waits for has come."""
+        self._draining = False
+        self._levels = parse_levels(settings.str_("hbeacon.log.level"))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._http: HttpServer | None = None
+        self._http_listener: socket.socket | None = None
+        self._selfcheck: SelfCheck | None = None
+        self._notifier = Notifier(os.environ, link.guard_pid if link else 0)
+        self._beats = Beats(link, settings.ms("hbeacon.guard.timeout_ms"), self._orphaned) if link else None
+        self.visitors = Visitors(clock)
+        self.feed = RegistryFeed(mapping.feed_settings(settings), clock, self._kept.version)
+        self.rpc = RpcServer(mapping.rpc_settings(settings), self.make_services(), clock)
+        self.publisher = Publisher(self.rpc, self.feed, clock, mapping.handout_settings(settings), os.getpid())
+        self.parts = self.make_parts()
+        """In the order of their start; they end the other way round."""
+
+    # --- what a role says of itself -----------------------------------------------------------------------------
+
+    @classmethod
+    def check(cls, settings: Settings) -> None:
+        """Raise BadSetting for what is well-formed and still cannot be used by this role."""
+        mapping.check(settings)
+
+    def make_services(self) -> ServiceTable:
+        """What the RPC door offers besides answers that lie ready. Called once, before anything else is made."""
+        return mapping.service_table()
+
+    def make_parts(self) -> list[Part]:
+        """What runs beside the registry. Called once, when all but the pages is made."""
+        return []
+
+    def answers(self, snapshot: Snapshot) -> bool:
+        """Whether look-ups get right answers by now: the ready line waits for it, and it is asked no more then."""
+        known = FactState.KNOWN
+        return snapshot.complete and snapshot.cluster_id.state is known and snapshot.active_master.state is known
+
+    def make_status(self, identity: Identity) -> StatusSource:
+        """What pages, probes and metrics show. Called when the pages are loaded."""
+        from registry.role.status import RoleStatus
+
+        return RoleStatus(
+            identity,
+            self.clock,
+            self.feed,
+            lambda: self.rpc.stats,
+            self.visitors,
+            link=self._link,
+            settings=lambda: self.settings,
+            hand_out=lambda: self.publisher.hand_out,
+            disagreements=lambda: self._selfcheck.disagreements() if self._selfcheck else (),
+            refusing=lambda: self.publisher.refusing,
+            draining=lambda: self._draining,
+        )
+
+    # --- what parts use -----------------------------------------------------------------------------------------
+
+    @property
+    def settings(self) -> Settings:
+        """As they apply now."""
+        return self._watch.settings
+
+    def start_task(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Run `work` until it ends or the server does; where it fails, the server ends with its error."""
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    def look_again(self) -> None:
+        """Ask `answers` again: something besides the snapshot has changed."""
+        self._snapshot_seen(self.feed.snapshot)
+
+    async def run(self) -> None:
+        """Serve until told to stop. Raises CannotListen, BadSetting or Refused."""
+        if self._beats is not None:
+            self._beats.start()
+        self._notifier.start_watchdog()
+        self._take_signals()
+        try:
+            await self._open_doors()
+            for part in self.parts:
+                await part.start()
+            self.feed.subscribe(self._snapshot_changed)
+            await self.feed.start()
+            self.start_task(self._look_after(), "look-after")
+            self.start_task(self._finish_start(), "start")
+            await self._until_stopped()
+            await self._drain()
+        finally:
+            await self._close()
+
+    # --- starting -----------------------------------------------------------------------------------------------
+
+    async def _open_doors(self) -> None:
+        settings = self.settings
+        rpc = settings.address("hbeacon.rpc.address")
+        assert rpc is not None, "the kind of the key has no off"
+        self.rpc.observer = self.visitors
+        self.rpc.set_version_stamp(self.publisher.stamp)
+        self.publisher.publish()  # what is not read yet is left out of the answers, as HBase leaves it out
+        self.rpc_address = await self._open_rpc(rpc)
+        http = settings.address("hbeacon.http.address")
+        if http is not None:
+            # Who connects before the pages are loaded waits for them instead of being refused.
+            self._http_listener = await asyncio.to_thread(listen, http, "--http", self._kept.http_port)
+        self.http_address = address_of(self._http_listener) if self._http_listener else None
+        self.advertised = advertised(settings, self.rpc_address)
+        for warning in warnings_of(self.rpc_address, self.advertised, settings.addresses("hbeacon.registry.servers")):
+            logger.warning("%s", warning)
+        self._keep(self.feed.snapshot)
+        logger.info("listening on rpc=%s http=%s", self.rpc_address, self.http_address or "off")
+
+    async def _open_rpc(self, address: Address) -> Address:
+        kept_port = self._kept.rpc_port
+        if address.port == 0 and kept_port:
+            with contextlib.suppress(OSError):  # somebody else took it meanwhile: any free one then
+                return await self.rpc.start(address.host, kept_port)
+        try:
+            return await self.rpc.start(address.host, address.port)
+        except OSError as error:
+            raise cannot_listen(address, "--rpc", error) from None
+
+    async def _finish_start(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HTTP_WAITS_MS / 1000):
+                await self._answers.wait()
+        await self._open_http()
+        if self._link is not None and not await asyncio.to_thread(die_with_guard, self._link.guard_pid):
+            logger.debug("the kernel cannot tie this process to its guard; the pipe does")
+        await self._answers.wait()
+        self._start_selfcheck()
+        self._say_ready()
+        # What is there now stays: without it a full collection walks over all modules, tens of milliseconds each time.
+        gc.collect()
+        gc.freeze()
+        self.start_task(self._watch.run(), "configuration")
+
+    async def _open_http(self) -> None:
+        if self._http_listener is None or self.http_address is None:
+            return
+        app_module, serve_module = await asyncio.to_thread(_load_http)
+        from registry.http.status import Identity
+
+        identity = Identity(
+            role=self.role,
+            version=await asyncio.to_thread(_own_version),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            started_wall_ms=self.clock.wall_ms(),
+            advertised=str(self.advertised),
+            bound={"rpc": str(self.rpc_address), "http": str(self.http_address)},
+            zookeeper_quorum=mapping.zookeeper_text(self.settings),
+            znode_parent=self.settings.str_("zookeeper.znode.parent"),
+        )
+        status = self.make_status(identity)
+        app = await asyncio.to_thread(app_module.create_app, status)
+        host, port = self.http_address.host, self.http_address.port
+        self._http = await serve_module.serve(app, host, port, listener=self._http_listener)
+
+    def _start_selfcheck(self) -> None:
+        from registry.lookup.ask import ask_over_rpc
+        from registry.lookup.selfcheck import SelfCheck
+
+        port = self.rpc_address.port
+        own = {self.rpc_address, self.advertised}
+        own |= {Address(host, port) for host in ("localhost", "127.0.0.1", "::1", socket.gethostname())}
+        settings = mapping.selfcheck_settings(self.settings, frozenset(own))
+        if settings.interval_ms <= 0:
+            return
+        self._selfcheck = SelfCheck(
+            settings,
+            ask_over_rpc,
+            self.clock,
+            lambda: (self.feed.snapshot, self.feed.age_ms()),
+            self._speakers_changed,
+        )
+        self._selfcheck.start()
+
+    def _say_ready(self) -> None:
+        zookeeper = mapping.zookeeper_text(self.settings)
+        words = [f"rpc={self.rpc_address}", f"http={self.http_address or 'off'}", "grpc=off", f"zookeeper={zookeeper}"]
+        words += [word for part in self.parts for word in part.ready_words()]
+        with contextlib.suppress(OSError):  # nobody reads it: the server is there all the same
+            os.write(sys.stdout.fileno(), f"hbeacon {self.role} ready {' '.join(words)}\n".encode())
+        logger.info("ready, advertised as %s", self.advertised)
+        self._notifier.send("READY=1", f"STATUS=ready at {self.advertised}")
+
+    # --- while it runs ------------------------------------------------------------------------------------------
+
+    def _snapshot_changed(self, snapshot: Snapshot) -> None:
+        self.publisher.publish()
+        self._keep(snapshot)
+        self._snapshot_seen(snapshot)
+
+    def _snapshot_seen(self, snapshot: Snapshot) -> None:
+        if not self._answers.is_set() and self.answers(snapshot):
+            self._answers.set()
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        """Leave with the guard what the next worker needs for clients to see one server at one address."""
+        if self._beats is not None:
+            http_port = self.http_address.port if self.http_address else 0
+            self._beats.keep(Kept(self.rpc_address.port, http_port, snapshot.version).text())
+
+    def _speakers_changed(self, speaking: frozenset[ServerName]) -> None:
+        self.publisher.set_speaking(speaking)
+
+    async def _look_after(self) -> None:
+        """The lease and the choice of servers change with time alone."""
+        while True:
+            await asyncio.sleep(TICK_MS / 1000)
+            self.publisher.set_refusing(
+                self.settings.choice("hbeacon.registry.stale") == "refuse" and not self.feed.lease_ok()
+            )
+            self.publisher.tick()
+
+    def _checked(self, settings: Settings) -> Settings:
+        self.check(settings)
+        return settings
+
+    def _settings_changed(self, settings: Settings, changed: frozenset[str]) -> None:
+        from registry.config.keys import KEYS
+
+        now = sorted(name for name in changed if name in KEYS and KEYS[name].live)
+        later = sorted(name for name in changed if name in KEYS and not KEYS[name].live)
+        if now:
+            logger.info("the configuration changed: %s", ", ".join(f"{name}={settings.shown(name)}" for name in now))
+        if later:
+            logger.warning("these settings changed and need a restart: %s", ", ".join(later))
+        self.publisher.set_settings(mapping.handout_settings(settings))
+        if self._selfcheck is not None:
+            self._selfcheck.set_peers(settings.addresses("hbeacon.registry.servers"))
+        levels = parse_levels(settings.str_("hbeacon.log.level"))
+        set_levels(levels, earlier=self._levels)
+        self._levels = levels
+
+    async def _until_stopped(self) -> None:
+        stop = asyncio.create_task(self._stop_asked.wait(), name="stop")
+        try:
+            while not stop.done():
+                await asyncio.wait([stop, *self._tasks], timeout=TICK_MS / 1000, return_when=asyncio.FIRST_COMPLETED)
+                if self.feed.session.fatal:
+                    raise Refused(self.feed.session.fatal)
+                for task in [task for task in self._tasks if task.done()]:
+                    self._tasks.remove(task)
+                    task.result()  # a part that fails ends the server: the guard starts a whole one
+        finally:
+            stop.cancel()
+
+    # --- ending -------------------------------------------------------------------------------------------------
+
+    async def _drain(self) -> None:
+        self._draining = True
+        self._notifier.send("STOPPING=1", "STATUS=stopping")
+        logger.info("stopping: calls in progress may end")
+        for part in reversed(self.parts):
+            await part.drain()
+        await self.rpc.drain(self.settings.ms("hbeacon.drain.timeout_ms"))
+
+    async def _close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for part in reversed(self.parts):
+            await part.stop()
+        if self._selfcheck is not None:
+            await self._selfcheck.stop()
+        if self._http is not None:
+            await self._http.stop()
+        elif self._http_listener is not None:
+            self._http_listener.close()
+        await self.rpc.stop()
+        await self.feed.stop()
+        self._notifier.stop_watchdog()
+        if self._beats is not None:
+            self._beats.stop()
+
+    # --- signals ------------------------------------------------------------------------------------------------
+
+    def _take_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_stop)
+        loop.add_signal_handler(signal.SIGHUP, self._asked_to_reload)
+        loop.add_signal_handler(signal.SIGQUIT, _write_stacks)
+
+    def _asked_to_stop(self) -> None:
+        if self._stop_asked.is_set():
+            logger.warning("told to stop a second time: ending at once")
+            os._exit(0)
+        self._stop_asked.set()
+
+    def _asked_to_reload(self) -> None:
+        async def reload() -> None:
+            if not await self._watch.reload() and not self._watch.problem:
+                logger.info("the configuration was read again: nothing changed")
+
+        self.start_task(reload(), "reload")
+
+    def _orphaned(self) -> None:
+        logger.error("the guard has ended: ending too, the service manager starts both again")
+        os._exit(1)
+
+
+def _load_http() -> tuple[ModuleType, ModuleType]:
+    from registry.http import app, serve
+
+    return app, serve
+
+
+def _write_stacks() -> None:
+    from registry.http.stacks import stacks_text
+
+    sys.stderr.write(stacks_text())
+
+
+def _own_version() -> str:
+    from registry.cli.version import own_version
+
+    return own_version()
