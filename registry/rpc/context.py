@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from cachetools import FIFOCache
 
+from registry.budget import ByteBudget
 from registry.clock import Clock
-from registry.rpc.budget import ByteBudget
 from registry.rpc.scheduler import RpcScheduler, SchedulerSettings
 from registry.rpc.services import ConnectionObserver, ServiceTable
 from registry.rpc.stats import RpcStats

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from protos.hbase import RPC_pb2
-from registry.rpc.budget import ByteBudget
+from registry.budget import ByteBudget
 from registry.rpc.connection import EVENTS_PER_TURN, RpcConnection
 from registry.rpc.context import HEADERS_REMEMBERED_MAX, RpcContext, RpcServerSettings
 from registry.rpc.scheduler import RpcScheduler
