@@ -1,0 +1,1 @@
+"""The embedded coordinator: one node that speaks ZooKeeper's client protocol."""
