@@ -35,6 +35,8 @@ class VisitPath(enum.Enum):
     """A connection header of HBase RPC: user, service and, from Java clients, version."""
     HTTP = "http"
     """/api/v1/registry; the version is the User-Agent."""
+    FACADE = "facade"
+    """The read-only ZooKeeper door: ZooKeeper's handshake tells neither user nor version."""
 
 
 class HeaderInfo(Protocol):
@@ -121,6 +123,10 @@ class Visitors:
     def http_seen(self, peer_host: str, user_agent: str) -> None:
         """The registry has been read over HTTP."""
         self._seen((VisitPath.HTTP, peer_host, "", _text(user_agent), ""))
+
+    def facade_seen(self, peer_host: str) -> None:
+        """A connection has come to the façade and begun ZooKeeper's handshake."""
+        self._seen((VisitPath.FACADE, peer_host, "", "", ""))
 
     def rows(self, limit: int | None = None) -> tuple[Visitor, ...]:
         """The clients of the last day, latest first; the latest `limit` of them where it is given."""

@@ -21,14 +21,21 @@ def test_one_row_for_each_kind_of_client():
     visitors.header_seen("10.0.0.1", Info(version=""))
     visitors.registry_preamble_seen("10.0.0.1")
     visitors.http_seen("10.0.0.9", "curl/8")
-    http, preamble, silent, told = visitors.rows()
+    visitors.facade_seen("10.0.0.7")
+    facade, http, preamble, silent, told = visitors.rows()
+    assert (facade.path, facade.host, facade.user, facade.client_version) == (VisitPath.FACADE, "10.0.0.7", "", "")
     assert (http.path, http.host, http.client_version, http.user) == (VisitPath.HTTP, "10.0.0.9", "curl/8", "")
     assert (preamble.path, preamble.user, preamble.client_version) == (VisitPath.PREAMBLE, "", "")
     assert silent.client_version == ""
     assert (told.user, told.client_version, told.service, told.count) == ("alice", "2.6.4", "ClientMetaService", 2)
     assert told.last_seen_ms == clock.wall_ms()
     assert told.last_seen_ms - told.first_seen_ms == 5_000
-    assert visitors.sightings == {VisitPath.HEADER: 3, VisitPath.PREAMBLE: 1, VisitPath.HTTP: 1}
+    assert visitors.sightings == {
+        VisitPath.HEADER: 3,
+        VisitPath.PREAMBLE: 1,
+        VisitPath.HTTP: 1,
+        VisitPath.FACADE: 1,
+    }
     assert visitors.versions()[VisitPath.HEADER, "2.6.4"] == 1
 
 
