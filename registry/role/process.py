@@ -6,8 +6,9 @@ import asyncio
 import faulthandler
 import logging
 import os
+import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from registry.cli.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
@@ -25,8 +26,14 @@ Make = Callable[[Settings, Callable[[], Settings], GuardLink | None], "RoleServe
 """Makes the server from settings, what loads them again, and the guard's link; imports its modules only then."""
 
 
-def run_role(role: str, load: Callable[[], Settings], make: Make) -> int:
-    """Serve until stopped; gives the exit code. Raises BadSetting before anything is opened."""
+def run_role(
+    role: str, load: Callable[[], Settings], make: Make, listeners: Mapping[str, socket.socket] | None = None
+) -> int:
+    """Serve until stopped; gives the exit code. Raises BadSetting before anything is opened.
+
+    `listeners` are sockets that listen already, by the flag of their address (`--rpc`, `--http`): who forks a role has
+    opened them, so that a taken port is known before anything starts.
+    """
     link = GuardLink.take(os.environ)
     settings = load()
     if link is not None and not settings.bool_("hbeacon.guard"):
@@ -42,16 +49,22 @@ def run_role(role: str, load: Callable[[], Settings], make: Make) -> int:
     faulthandler.enable()
     faulthandler.register(STACKS_SIGNAL, all_threads=True)
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(role, settings, load, link, make))
+        return runner.run(_serve(role, settings, load, link, make, listeners or {}))
 
 
 async def _serve(
-    role: str, settings: Settings, load: Callable[[], Settings], link: GuardLink | None, make: Make
+    role: str,
+    settings: Settings,
+    load: Callable[[], Settings],
+    link: GuardLink | None,
+    make: Make,
+    listeners: Mapping[str, socket.socket],
 ) -> int:
     from registry.role.listening import CannotListen
     from registry.role.server import Refused
 
     server = make(settings, load, link)
+    server.listeners = listeners
     try:
         await server.run()
     except CannotListen as error:

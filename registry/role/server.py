@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
@@ -65,6 +65,8 @@ class RoleServer:
         """Check what can be checked without the network. Raises BadSetting."""
         self.check(settings)
         self.clock = clock
+        self.listeners: Mapping[str, socket.socket] = {}
+        """Sockets that listen already, by the flag of the address: who started this process opened them."""
         self._link = link
         self._kept = Kept.parse(link.kept if link else "")
         self._watch = ConfigWatch(settings, lambda: self._checked(load()), self._settings_changed)
@@ -171,7 +173,9 @@ class RoleServer:
         http = settings.address("hbeacon.http.address")
         if http is not None:
             # Who connects before the pages are loaded waits for them instead of being refused.
-            self._http_listener = await asyncio.to_thread(listen, http, "--http", self._kept.http_port)
+            self._http_listener = self.listeners.get("--http") or await asyncio.to_thread(
+                listen, http, "--http", self._kept.http_port
+            )
         self.http_address = address_of(self._http_listener) if self._http_listener else None
         self.advertised = advertised(settings, self.rpc_address)
         for warning in warnings_of(self.rpc_address, self.advertised, settings.addresses("hbeacon.registry.servers")):
@@ -180,6 +184,8 @@ class RoleServer:
         logger.info("listening on rpc=%s http=%s", self.rpc_address, self.http_address or "off")
 
     async def _open_rpc(self, address: Address) -> Address:
+        if (listener := self.listeners.get("--rpc")) is not None:
+            return await self.rpc.start(address.host, address.port, listener)
         kept_port = self._kept.rpc_port
         if address.port == 0 and kept_port:
             with contextlib.suppress(OSError):  # somebody else took it meanwhile: any free one then

@@ -92,14 +92,19 @@ class RpcServer:
 
     # --- life ----------------------------------------------------------------------------------------------------
 
-    async def start(self, host: str, port: int) -> Address:
+    async def start(self, host: str, port: int, listener: socket.socket | None = None) -> Address:
         """Listen; gives the host as asked for and the real port. Raises OSError.
 
-        A host with several addresses is listened for on each of them, on the same port.
+        A host with several addresses is listened for on each of them, on the same port. A `listener` that is there
+        already is taken instead; its host and port are the given ones.
         """
         loop = asyncio.get_running_loop()
         self._context.connections_max = _connections_max(self._settings.connections_max)
-        sockets = await _listening_sockets(host, port, self._settings)
+        if listener is None:
+            sockets = await _listening_sockets(host, port, self._settings)
+        else:
+            sockets = [listener]
+            _set_options(listener, self._settings)
         bound_host, bound_port = sockets[0].getsockname()[:2]
         self._context.local = f"{bound_host}:{bound_port}"
         self._context.scheduler = RpcScheduler(
