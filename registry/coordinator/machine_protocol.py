@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -44,6 +44,28 @@ class MachineFigures:
     """Requests since the start."""
 
 
+@dataclass(frozen=True, slots=True)
+class SessionDetail:
+    """One session, for people."""
+
+    timeout_ms: int
+    expires_in_ms: float
+    """Until the server ends it, if nothing comes from it."""
+    peer: Peer | None
+    """Its connection; None while it has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class MachineDetails:
+    """What wchc, wchp, dump and cons tell; costs time for each session and watch, so only when somebody asks."""
+
+    sessions: Mapping[int, SessionDetail] = field(default_factory=dict[int, SessionDetail])
+    ephemerals: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
+    """Paths of ephemeral nodes by the session that owns them."""
+    data_watches: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    """Sessions by the path that they watch for data: what ZooKeeper's wch* words list."""
+
+
 class Machine(Protocol):
     """A server without sockets. Not re-entrant: the face calls it from one loop, one call at a time.
 
@@ -73,4 +95,8 @@ class Machine(Protocol):
 
     def describe(self) -> MachineFigures:
         """Counts of this moment."""
+        ...
+
+    def inspect(self) -> MachineDetails:
+        """Copies of sessions, ephemerals and watches as they are now."""
         ...
