@@ -104,6 +104,10 @@ class RpcConnection(asyncio.Protocol):
         self.since_ms = context.now_ms
         context.opened(self)
 
+    def moved(self, transport: asyncio.Transport) -> None:
+        """Go on with another transport for the same peer."""
+        self._transport = transport
+
     def data_received(self, data: bytes) -> None:
         """Answer what can be answered at once, and hand on the rest."""
         context = self._context

@@ -13,6 +13,7 @@ import inspect
 import logging
 import resource
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 
 from google.protobuf.message import Message
@@ -21,6 +22,7 @@ from registry.clock import Clock
 from registry.names import Address
 from registry.rpc.connection import RpcConnection
 from registry.rpc.context import RpcContext, RpcServerSettings
+from registry.rpc.reception import Reception
 from registry.rpc.scheduler import RpcScheduler
 from registry.rpc.services import Answer, Call, ConnectionObserver, Handled, ServiceTable
 from registry.rpc.stats import RpcStats
@@ -49,6 +51,7 @@ class RpcServer:
         self._clock = clock
         self._context = RpcContext(settings, services, clock)
         self._servers: list[asyncio.Server] = []
+        self._reception: Reception | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         """Calls whose handlers are coroutines; kept here because a loop forgets tasks."""
@@ -90,6 +93,11 @@ class RpcServer:
         """How many connections are taken at once: the setting, or fewer where open files are limited."""
         return self._context.connections_max
 
+    @property
+    def visits(self) -> int:
+        """Connections that are silent and have no transport of their own; see `registry.rpc.reception`."""
+        return self._reception.visits if self._reception is not None else 0
+
     # --- life ----------------------------------------------------------------------------------------------------
 
     async def start(self, host: str, port: int, listener: socket.socket | None = None) -> Address:
@@ -115,10 +123,15 @@ class RpcServer:
             stats=self._context.stats,
             server_name=f"{host},{bound_port}",
         )
-        for listener in sockets:
-            self._servers.append(
-                await loop.create_server(self._connection, sock=listener, backlog=self._settings.backlog)
-            )
+        if sys.platform == "linux":
+            for listener in sockets:
+                listener.listen(self._settings.backlog)
+            self._reception = Reception(self._context, sockets)
+        else:
+            for listener in sockets:
+                self._servers.append(
+                    await loop.create_server(self._connection, sock=listener, backlog=self._settings.backlog)
+                )
         self._sweep_later()
         return Address(host or bound_host, bound_port)
 
@@ -154,6 +167,9 @@ class RpcServer:
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._wait_emptied()
+        if self._reception is not None:
+            self._reception.close()
+            self._reception = None
 
     def sweep(self) -> None:
         """Look after the time-outs of all connections; runs by itself once the server has started."""
@@ -173,6 +189,8 @@ class RpcServer:
             await self._context.emptied.wait()
 
     def _stop_listening(self) -> None:
+        if self._reception is not None:
+            self._reception.stop_listening()
         for server in self._servers:
             server.close()
         self._servers.clear()
