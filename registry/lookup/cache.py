@@ -36,7 +36,7 @@ from registry.lookup.events import (
 )
 from registry.lookup.snapshot import Fact, FactState, Snapshot, Version, Znode, ZnodeStat
 from registry.zk import trackers
-from registry.zk.paths import ZNodePaths
+from registry.zk.paths import Followed, ZNodePaths
 from registry.zk.trackers import UNREAD, Decoded, Decoder
 
 VERSION_NONE = Version(0, 0)
@@ -50,6 +50,14 @@ META_LOCATIONS = "meta_locations"
 REGION_SERVERS = "region_servers"
 TABLE_STATES = "table_states"
 FACTS = (CLUSTER_ID, ACTIVE_MASTER, BACKUP_MASTERS, META_LOCATIONS, REGION_SERVERS, TABLE_STATES)
+OTHERS = "others"
+"""Of the znodes that no fact rests on; they are followed for the façade, and only where there is one."""
+
+MEMBERS: dict[str, tuple[str, Decoder]] = {
+    REGION_SERVERS: (REGION_SERVERS, trackers.region_server),
+    TABLE_STATES: (TABLE_STATES, trackers.table_state),
+}
+"""Fact and meaning of the children of a directory, by the directory's fact; other children are of no fact."""
 
 
 class Slot:
@@ -85,8 +93,11 @@ class RegistryCache:
     `apply` never raises on what a peer sent. `validate` checks what must hold between two events.
     """
 
-    def __init__(self, paths: ZNodePaths, floor: Version = VERSION_NONE) -> None:
-        """`floor` is what clients of this address have seen already, in an earlier life of the server."""
+    def __init__(self, paths: ZNodePaths, floor: Version = VERSION_NONE, others: Iterable[Followed] = ()) -> None:
+        """`floor` is what clients of this address have seen already, in an earlier life of the server.
+
+        `others` are followed besides: they are in the snapshot's znodes and settle with it, nothing else.
+        """
         self.paths = paths
         self.slots: dict[str, Slot] = {}
         """By full path."""
@@ -105,7 +116,7 @@ class RegistryCache:
         """The last one known, kept while hbaseid is absent: another one means another history."""
         self._lost_history = ""
         """Why the generation must rise once everything has been read; empty when it need not."""
-        self._unread_counts: dict[str, int] = dict.fromkeys(FACTS, 0)
+        self._unread_counts: dict[str, int] = dict.fromkeys((*FACTS, OTHERS), 0)
         """Slots of each fact that have never been read."""
         self._loaded: set[str] = set()
         """Facts that have been read in full once: from then on they are never UNREAD again."""
@@ -126,9 +137,15 @@ class RegistryCache:
         self._add(Slot(p.rs, What.CHILDREN, REGION_SERVERS, trackers.directory))
         self._add(Slot(p.table, What.CHILDREN, TABLE_STATES, trackers.directory))
         self._members: dict[str, dict[str, Slot]] = {p.rs: {}, p.table: {}}
-        """Slots of the children of these two, by name."""
+        """Slots of the children of these, by name."""
         self._replicas: dict[str, Slot] = {p.meta: self.slots[p.meta]}
         """Slots of the replicas of hbase:meta, by path."""
+        for other in others:
+            if other.path not in self.slots:
+                what = What.CHILDREN if other.children else What.DATA
+                self._add(Slot(other.path, what, OTHERS, trackers.opaque))
+            if other.members:
+                self._members[other.path] = {}
         self._snapshot = self._first_snapshot()
 
     # --- what others read ---------------------------------------------------------------------------------------
@@ -288,12 +305,12 @@ class RegistryCache:
         names = parent.znode.children or ()
         for name in members.keys() - set(names):
             self._remove(members.pop(name))
-        decode = trackers.region_server if parent.fact == REGION_SERVERS else trackers.table_state
+        fact, decode = MEMBERS.get(parent.fact, (OTHERS, trackers.opaque))
         for name in names:
             slot = members.get(name)
             if slot is None:
                 path = self.paths.child(parent.znode.path, name)
-                members[name] = slot = self._add(Slot(path, What.DATA, parent.fact, decode, member=True))
+                members[name] = slot = self._add(Slot(path, What.DATA, fact, decode, member=True))
                 self._ask(slot, What.DATA, effects)
             elif slot.znode.state is FactState.ABSENT:
                 self._fire(slot, effects)  # deleted and made anew: nobody watches it
@@ -334,7 +351,7 @@ class RegistryCache:
             self._stale_facts.update(FACTS)
         elif self._seen_zxid > self._version.zxid:
             self._version = replace(self._version, zxid=self._seen_zxid)
-        elif not self._vanished:
+        elif not self._vanished and self._snapshot.settled:
             return
         effects.append(PUBLISH)
 
@@ -349,10 +366,11 @@ class RegistryCache:
         return self._assemble(znodes, complete=False)
 
     def _build(self) -> None:
-        if self._snapshot.version == self._version and not self._stale_facts:
+        settles = self.is_clean and not self._snapshot.settled
+        if self._snapshot.version == self._version and not self._stale_facts and not settles:
             return
         new_history = self._snapshot.version.generation != self._version.generation
-        for name in self._stale_facts:
+        for name in self._stale_facts - {OTHERS}:
             fact = self._fact(name, self._facts[name], new_history=new_history)
             if fact != self._facts[name]:
                 self._facts[name] = fact
@@ -363,7 +381,7 @@ class RegistryCache:
         if self._znodes_changed:
             self._znodes_changed = False
             znodes = MappingProxyType({path: slot.znode for path, slot in self.slots.items()})
-        complete = len(self._loaded) == len(FACTS)
+        complete = self._loaded.issuperset(FACTS)
         self._snapshot = self._assemble(znodes, complete=complete)
 
     def _assemble(self, znodes: Mapping[str, Znode], *, complete: bool) -> Snapshot:
@@ -378,6 +396,7 @@ class RegistryCache:
             region_servers=facts[REGION_SERVERS],
             table_states=facts[TABLE_STATES],
             znodes=znodes,
+            settled=self.is_clean,
         )
 
     def _fact(self, name: str, before: Fact[Any], *, new_history: bool) -> Fact[Any]:
@@ -406,7 +425,9 @@ class RegistryCache:
         if name == META_LOCATIONS:
             return self._replicas.values()
         slot = self.slots[self._facts[name].path]
-        return (slot, *self._members.get(slot.znode.path, {}).values())
+        if name not in MEMBERS:
+            return (slot,)
+        return (slot, *self._members[slot.znode.path].values())
 
     def _reading(self, name: str) -> Decoded[Any]:
         p, slots = self.paths, self.slots

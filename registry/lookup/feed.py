@@ -47,7 +47,8 @@ class RegistryFeed:
         Raises ValueError where `settings.root` is no path of a znode.
         """
         self._clock = clock
-        self._cache = RegistryCache(ZNodePaths(settings.root), floor)
+        paths = ZNodePaths(settings.root)
+        self._cache = RegistryCache(paths, floor, paths.others() if settings.others else ())
         self._watcher = ZooKeeperWatcher(settings, clock, self._take, self._after_turn)
         self._snapshot = self._cache.snapshot
         self._changed = False
@@ -55,7 +56,7 @@ class RegistryFeed:
         self._subscribers: list[Callable[[Snapshot], None]] = []
         self._waiters: list[_Waiter] = []
         self._asked_again_ms = 0.0
-        self.flight = FlightRecorder(settings.root, clock)
+        self.flight = FlightRecorder(settings.root, clock, others=settings.others)
         """What the cache has heard lately."""
 
     @property

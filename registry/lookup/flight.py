@@ -45,8 +45,9 @@ KINDS: dict[str, type[Event]] = {
 class FlightRecorder:
     """A bounded ring; recording costs an append, the text is made when asked for."""
 
-    def __init__(self, root: str, clock: Clock, events_max: int = EVENTS_MAX) -> None:
+    def __init__(self, root: str, clock: Clock, events_max: int = EVENTS_MAX, *, others: bool = False) -> None:
         self._root = root
+        self._others = others
         self._clock = clock
         self._events_max = events_max
         self._ring: deque[tuple[float, Event]] = deque()
@@ -64,7 +65,9 @@ class FlightRecorder:
 
     def lines(self) -> list[str]:
         """Oldest first; `replay` reads them."""
-        head = {"root": self._root, "dropped": self.dropped}
+        head: dict[str, Any] = {"root": self._root, "dropped": self.dropped}
+        if self._others:
+            head["others"] = True
         kept: list[tuple[float, Event]] = [] if self._connected is None else [self._connected]
         # parents first, or the cache would not know the children yet
         kept += sorted(self._folded.values(), key=_depth)
@@ -95,7 +98,8 @@ def replay(lines: Iterable[str]) -> Iterator[RegistryCache]:
     for line in lines:
         record = json.loads(line)
         if cache is None:
-            cache = RegistryCache(ZNodePaths(record["root"]))
+            paths = ZNodePaths(record["root"])
+            cache = RegistryCache(paths, others=paths.others() if record.get("others") else ())
             continue
         event = _event(record)
         if isinstance(event, ZnodeRead):

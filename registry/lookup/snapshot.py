@@ -125,7 +125,10 @@ class Snapshot:
     table_states: Fact[Mapping[str, str]]
     """Table name to ENABLED, DISABLED, DISABLING or ENABLING; ABSENT on clusters that keep them in meta only."""
     znodes: Mapping[str, Znode] = field(default_factory=lambda: MappingProxyType({}))
-    """Every znode behind the facts, by full path."""
+    """Every znode behind the facts, by full path, and the others that are followed."""
+    settled: bool = False
+    """Nothing was waiting to be read when this was made: the znodes are what ZooKeeper held at `version.zxid`, all of
+    them at that one moment. Otherwise some may be newer than the version says."""
 
     def facts(self) -> tuple[tuple[str, Fact[object]], ...]:
         """The facts by name, in the order in which pages show them."""

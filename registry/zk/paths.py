@@ -5,9 +5,25 @@ Source: org.apache.hadoop.hbase.zookeeper.ZNodePaths.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from registry.wire.znode import META_ZNODE, meta_replica_id
 
 DEFAULT_ROOT = "/hbase"
+
+OTHER_VALUES = ("running", "balancer", "normalizer", "snapshot-cleanup")
+OTHER_DIRECTORIES = ("draining", "switch")
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """A znode that is followed though no fact rests on it."""
+
+    path: str
+    children: bool
+    """Its list of children is followed, not its data."""
+    members: bool = False
+    """And the data of each child."""
 
 
 class ZNodePaths:
@@ -25,6 +41,20 @@ class ZNodePaths:
         self.rs = f"{root}/rs"
         self.table = f"{root}/table"
         self.meta = f"{root}/{META_ZNODE}"
+
+    def others(self) -> tuple[Followed, ...]:
+        """What clients before 2.5, shells and people read besides the facts, and what tells them that a znode is not.
+
+        The lists of children of all ancestors of the root are among it: they say what else there is and is not.
+        """
+        names = self.root.split("/")[1:-1]
+        above = ("/", *("/" + "/".join(names[: depth + 1]) for depth in range(len(names))))
+        return (
+            *(Followed(path, children=True) for path in above),
+            Followed(self.backup_masters, children=True, members=True),
+            *(Followed(f"{self.root}/{name}", children=False) for name in OTHER_VALUES),
+            *(Followed(f"{self.root}/{name}", children=True, members=True) for name in OTHER_DIRECTORIES),
+        )
 
     def child(self, parent: str, name: str) -> str:
         """The full path of a child."""

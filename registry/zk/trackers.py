@@ -115,6 +115,11 @@ def directory(znode: Znode) -> Decoded[tuple[str, ...]]:
     return Decoded(FactState.KNOWN, znode.children or ())
 
 
+def opaque(znode: Znode) -> Decoded[bytes]:
+    """A znode whose bytes are only handed on."""
+    return Decoded(znode.state, znode.data if znode.state is FactState.KNOWN else None)
+
+
 def backup_masters(parent: Znode) -> Decoded[tuple[ServerName, ...]]:
     """`backup-masters`: the names of its children suffice."""
     if parent.state is not FactState.KNOWN:

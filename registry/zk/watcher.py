@@ -67,6 +67,8 @@ class WatcherSettings:
     hosts: tuple[Address, ...]
     root: str = DEFAULT_ROOT
     """`zookeeper.znode.parent`."""
+    others: bool = False
+    """Follow also what no fact rests on (`ZNodePaths.others`): a façade shows it."""
     session_timeout_ms: float = 90_000.0
     """Asked for; ZooKeeper grants 2 to 20 of its ticks."""
     connect_timeout_ms: float = 1000.0

@@ -57,13 +57,18 @@ class Life:
 
     number: int
     zxid: int = 0
-    nodes: dict[str, Node] = field(default_factory=dict[str, Node])
+    nodes: dict[str, Node] = field(default_factory=lambda: {"/": Node(b"", 0, 0, 0)})
     past: list[tuple[int, dict[str, Node]]] = field(default_factory=list[tuple[int, dict[str, Node]]])
 
     def children(self, path: str, nodes: dict[str, Node] | None = None) -> tuple[str, ...]:
-        prefix = path + "/"
+        prefix = path.rstrip("/") + "/"
         tree = self.nodes if nodes is None else nodes
-        return tuple(sorted(p[len(prefix) :] for p in tree if p.startswith(prefix) and "/" not in p[len(prefix) :]))
+        names = (p[len(prefix) :] for p in tree if p.startswith(prefix))
+        return tuple(sorted(name for name in names if name and "/" not in name))
+
+    def tree_at(self, zxid: int) -> dict[str, Node]:
+        """The tree at `zxid`."""
+        return self.trees_from(zxid)[0]
 
     def trees_from(self, zxid: int) -> list[dict[str, Node]]:
         """The tree at `zxid` and at each later change."""
@@ -95,8 +100,8 @@ class ModelZooKeeper:
     # --- changes ------------------------------------------------------------------------------------------------
 
     def create(self, path: str, data: bytes = b"", *, readable: bool = True) -> None:
-        parent = path.rpartition("/")[0]
-        if path in self.life.nodes or (parent and parent not in self.life.nodes):
+        parent = path.rpartition("/")[0] or "/"
+        if path in self.life.nodes or parent not in self.life.nodes:
             return
         zxid = self._next()
         self.life.nodes[path] = Node(data, zxid, zxid, zxid, readable=readable)
@@ -120,7 +125,7 @@ class ModelZooKeeper:
             self.delete(f"{path}/{child}")
         zxid = self._next()
         del self.life.nodes[path]
-        parent = path.rpartition("/")[0]
+        parent = path.rpartition("/")[0] or "/"
         self._touch(parent, zxid)
         self._remember()
         self._fire(path, "data")

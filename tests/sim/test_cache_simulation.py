@@ -21,7 +21,7 @@ from registry.lookup.snapshot import FactState, Master, MetaLocation, RegionServ
 from registry.names import ServerName
 from registry.wire import znode
 from registry.zk.paths import ZNodePaths
-from tests.sim.model_zookeeper import ModelZooKeeper
+from tests.sim.model_zookeeper import ModelZooKeeper, Node
 
 PATHS = ZNodePaths("/hbase")
 SALT = b"\0" * 8
@@ -37,7 +37,7 @@ class Simulation:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.zookeeper = ModelZooKeeper()
-        self.cache = RegistryCache(PATHS)
+        self.cache = RegistryCache(PATHS, others=PATHS.others() if seed % 2 else ())
         self.version = Version(0, 0)
         self.life_of: dict[int, int] = {}
         self.published = 0
@@ -83,7 +83,7 @@ class Simulation:
     def change(self) -> None:
         zk, rng = self.zookeeper, self.random
         server = ServerName(f"h{rng.randint(1, 3)}", 16020, rng.randint(1, 3))
-        choice = rng.randint(0, 11)
+        choice = rng.randint(0, 13)
         if choice == 0:
             zk.create(PATHS.root)
         elif choice == 1:
@@ -105,13 +105,23 @@ class Simulation:
             zk.create(PATHS.table)
             self.put(f"{PATHS.table}/t{rng.randint(1, 4)}", znode.encode_table_state("ENABLED", "m", SALT))
         elif choice == 9 and zk.life.nodes:
-            zk.delete(rng.choice(sorted(zk.life.nodes)[1:] or [PATHS.root]))
+            zk.delete(rng.choice(sorted(zk.life.nodes)[2:] or [PATHS.root]))
         elif choice == 10 and rng.random() < 0.1:
             zk.delete(PATHS.root)
         elif choice == 10:
             self.put(PATHS.master, b"\xffnonsense")
+        elif choice in (11, 12):
+            self.change_others(server)
         else:
             zk.noise()
+
+    def change_others(self, server: ServerName) -> None:
+        zk, rng = self.zookeeper, self.random
+        zk.create(f"{PATHS.root}/draining", readable=rng.random() < 0.8)
+        zk.create(f"{PATHS.root}/draining/{server}")
+        if rng.random() < 0.5:
+            self.put(f"{PATHS.root}/running", rng.randbytes(3))
+            zk.create("/elsewhere")
 
     def put(self, path: str, data: bytes, *, readable: bool = True) -> None:
         if path in self.zookeeper.life.nodes:
@@ -143,6 +153,7 @@ class Simulation:
         version = snapshot.version
         assert version >= self.version, f"{version} after {self.version}"
         self.version = version
+        assert snapshot.complete or not snapshot.settled
         if not snapshot.complete:
             return
         life = self.zookeeper.lives[self.life_of.setdefault(version.generation, self.zookeeper.life.number)]
@@ -158,6 +169,17 @@ class Simulation:
                 and (known.children is None or known.children == life.children(path, tree))
                 for tree in trees
             ), f"{path} was never {known} from zxid {version.zxid} on\n{self.cache.story(path)}"
+        if snapshot.settled:
+            self.check_settled(snapshot, life.tree_at(version.zxid))
+
+    def check_settled(self, snapshot: Snapshot, tree: dict[str, Node]) -> None:
+        """All of it is the tree of that one zxid, which is what the façade rests on."""
+        for path, known in snapshot.znodes.items():
+            assert (path in tree) == (known.state is not FactState.ABSENT), f"{path}: {known}"
+            if known.state is FactState.KNOWN and known.stat is not None:
+                assert (known.stat.czxid, known.stat.mzxid) == (tree[path].czxid, tree[path].mzxid), f"{path}: {known}"
+                assert known.children is not None or known.data == tree[path].data
+                assert known.children is None or known.stat.pzxid == tree[path].pzxid
 
     def finish(self) -> None:
         """Connect, deliver everything, confirm: then nothing may be missing."""
@@ -171,6 +193,7 @@ class Simulation:
         snapshot, life = self.cache.snapshot, self.zookeeper.life
         assert self.cache.is_clean
         assert snapshot.complete
+        assert snapshot.settled
         assert snapshot.version.zxid == life.zxid
         assert self.cache.confirmed_at_ms == self.zookeeper.now_ms
         for path, known in snapshot.znodes.items():

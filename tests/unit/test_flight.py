@@ -16,7 +16,7 @@ from tests.support.clock import ManualClock
 
 def recorded(seed: int, steps: int, events_max: int) -> tuple[FlightRecorder, RegistryCache]:
     """A simulated life with everything recorded."""
-    recorder = FlightRecorder(PATHS.root, ManualClock(), events_max)
+    recorder = FlightRecorder(PATHS.root, ManualClock(), events_max, others=bool(seed % 2))
     simulation = Simulation(seed)
     apply = simulation.cache.apply
 
