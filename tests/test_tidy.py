@@ -32,6 +32,14 @@ UNITS = (
     "_mib",
 )
 PLAIN_NUMBERS = {
+    "perms",
+    "err",
+    "xid",
+    "kind",
+    "kinds",
+    "mode",
+    "session_id",
+    "code",
     "port",
     "count",
     "index",
