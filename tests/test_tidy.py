@@ -33,6 +33,10 @@ UNITS = (
 )
 PLAIN_NUMBERS = {
     "perms",
+    "at",
+    "descriptor",
+    "owner",
+    "backlog",
     "err",
     "xid",
     "kind",
