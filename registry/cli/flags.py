@@ -19,6 +19,27 @@ SERVER_FLAGS: Mapping[str, tuple[str, str, str]] = {
 }
 """Flag to the key it sets, what it takes, and the sentence of the help."""
 
+COORDINATOR_FLAGS: Mapping[str, tuple[str, str, str]] = {
+    "--listen": (
+        "hbeacon.coordinator.address",
+        "HOST:PORT",
+        "listen here for ZooKeeper's clients (127.0.0.1:2181; port 0: any free one)",
+    ),
+    "--data-dir": (
+        "hbeacon.data.dir",
+        "DIR",
+        "keep tree and sessions there; without it they are gone with the process",
+    ),
+    "--guard": (
+        "hbeacon.guard",
+        "on|off",
+        "a small parent process replaces the server when it hangs; needs --data-dir (off)",
+    ),
+    "--log-format": SERVER_FLAGS["--log-format"],
+    "--log-level": SERVER_FLAGS["--log-level"],
+}
+"""Those of the coordinator, in the same form."""
+
 QUORUM, ZNODE = "hbase.zookeeper.quorum", "zookeeper.znode.parent"
 
 
@@ -49,14 +70,15 @@ def parser(command: str, sentence: str, epilog: str = "") -> argparse.ArgumentPa
     )
 
 
-def add_common_flags(to: argparse.ArgumentParser) -> None:
-    """The flags of every command that reads settings: --zookeeper, --conf, --set."""
+def add_common_flags(to: argparse.ArgumentParser, *, zookeeper: bool = True) -> None:
+    """The flags of every command that reads settings: --conf, --set, and --zookeeper where it is asked for one."""
     group = to.add_argument_group("settings")
-    group.add_argument(
-        "--zookeeper",
-        metavar="HOST:PORT[,...][/znode]",
-        help="ZooKeeper's servers and HBase's znode (127.0.0.1:2181/hbase)",
-    )
+    if zookeeper:
+        group.add_argument(
+            "--zookeeper",
+            metavar="HOST:PORT[,...][/znode]",
+            help="ZooKeeper's servers and HBase's znode (127.0.0.1:2181/hbase)",
+        )
     group.add_argument("--conf", metavar="DIR", help="read core-site.xml and hbase-site.xml there (HBASE_CONF_DIR)")
     group.add_argument(
         "--set",
@@ -70,9 +92,13 @@ def add_common_flags(to: argparse.ArgumentParser) -> None:
 def add_server_flags(to: argparse.ArgumentParser) -> None:
     """The flags of every server."""
     add_common_flags(to)
-    group = to.add_argument_group("this server")
-    for flag, (_, metavar, sentence) in SERVER_FLAGS.items():
-        group.add_argument(flag, metavar=metavar, help=sentence)
+    _add_flags(to, SERVER_FLAGS)
+
+
+def add_coordinator_flags(to: argparse.ArgumentParser) -> None:
+    """The flags of the coordinator."""
+    add_common_flags(to, zookeeper=False)
+    _add_flags(to, COORDINATOR_FLAGS)
 
 
 def flags_of(arguments: argparse.Namespace) -> Flags:
@@ -84,14 +110,20 @@ def flags_of(arguments: argparse.Namespace) -> Flags:
         if not sign or not key.strip():
             raise BadSetting("--set", text, "command line", "write KEY=VALUE, such as hbase.masters=beacon1:16000")
         values[key.strip()], names[key.strip()] = value, "--set"
-    if arguments.zookeeper is not None:
+    if getattr(arguments, "zookeeper", None) is not None:
         for key, value in _zookeeper(arguments.zookeeper).items():
             values[key], names[key] = value, "--zookeeper"
-    for flag, (key, _, _) in SERVER_FLAGS.items():
+    for flag, (key, _, _) in (*SERVER_FLAGS.items(), *COORDINATOR_FLAGS.items()):
         value = getattr(arguments, flag[2:].replace("-", "_"), None)
         if value is not None:
             values[key], names[key] = value, flag
     return Flags(values, names, arguments.conf)
+
+
+def _add_flags(to: argparse.ArgumentParser, flags: Mapping[str, tuple[str, str, str]]) -> None:
+    group = to.add_argument_group("this server")
+    for flag, (_, metavar, sentence) in flags.items():
+        group.add_argument(flag, metavar=metavar, help=sentence)
 
 
 def _zookeeper(text: str) -> dict[str, str]:

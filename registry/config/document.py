@@ -41,6 +41,8 @@ The first of these that sets a key wins:
 | `--http HOST:PORT` | `hbeacon.http.address` |
 | `--grpc off` | `hbeacon.grpc.address` |
 | `--advertise HOST[:PORT]` | `hbeacon.advertise.address` |
+| `--listen HOST:PORT` | `hbeacon.coordinator.address` |
+| `--data-dir DIR` | `hbeacon.data.dir` |
 | `--guard on\\|off` | `hbeacon.guard` |
 | `--log-format text\\|json` | `hbeacon.log.format` |
 | `--log-level LEVEL` | `hbeacon.log.level` |

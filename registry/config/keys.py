@@ -125,10 +125,20 @@ _SERVERS = (
         maximum=3_600_000,
     ),
     Key(
+        "hbeacon.tables.interval_ms",
+        Kind.MS,
+        "2000",
+        "How often states of tables are read from hbase:meta, while a façade is open and ZooKeeper has none.",
+        minimum=100,
+        maximum=60_000,
+        live=True,
+    ),
+    Key(
         "hbeacon.guard",
         Kind.BOOL,
         "on",
-        "Whether a small parent process watches the server and replaces it when it hangs or dies.",
+        "Whether a small parent process watches the server and replaces it when it hangs or dies. The coordinator has"
+        " one only where this is set.",
     ),
     Key(
         "hbeacon.guard.timeout_ms",
@@ -226,6 +236,87 @@ _ZOOKEEPER = (
         "90000",
         "The session time-out asked of ZooKeeper, which may grant less.",
         minimum=1000,
+    ),
+)
+
+_COORDINATOR = (
+    Key(
+        "hbeacon.coordinator.address",
+        Kind.ADDRESS,
+        "127.0.0.1:2181",
+        "Where the coordinator listens for ZooKeeper's clients; port 0 takes a free one. Where it is not set, the port"
+        " is hbase.zookeeper.property.clientPort.",
+    ),
+    Key(
+        "hbeacon.data.dir",
+        Kind.TEXT,
+        "",
+        "Where the coordinator keeps its tree and sessions; empty: in memory, and all is gone with the process.",
+    ),
+    Key(
+        "hbeacon.coordinator.fsync",
+        Kind.BOOL,
+        "on",
+        "Whether an acknowledged write survives a loss of power; off: only the death of the process (ZooKeeper's"
+        " forceSync).",
+    ),
+    Key(
+        "hbeacon.coordinator.connections_max",
+        Kind.INT,
+        "20000",
+        "Connections open at once; what comes beyond is closed at once.",
+        minimum=1,
+    ),
+    Key(
+        "hbase.zookeeper.property.maxClientCnxns",
+        Kind.INT,
+        "300",
+        "Connections open at once from one IP address; 0: no limit but hbeacon.coordinator.connections_max.",
+    ),
+    Key(
+        "hbase.zookeeper.property.tickTime",
+        Kind.INT,
+        "500",
+        "The coordinator's unit of time in milliseconds: sessions end at the first tick after their time-out."
+        " ZooKeeper's own default is 3000.",
+        minimum=10,
+        maximum=60_000,
+    ),
+    Key(
+        "hbase.zookeeper.property.minSessionTimeout",
+        Kind.INT,
+        "-1",
+        "The shortest session time-out that the coordinator grants, in milliseconds; -1: two ticks.",
+        minimum=-1,
+    ),
+    Key(
+        "hbase.zookeeper.property.maxSessionTimeout",
+        Kind.INT,
+        "-1",
+        "The longest session time-out that the coordinator grants, in milliseconds; -1: 20 ticks of a tickTime that is"
+        " set, else 60000, which ZooKeeper's default tick gives.",
+        minimum=-1,
+    ),
+    Key(
+        "hbase.zookeeper.property.dataDir",
+        Kind.TEXT,
+        "",
+        "ZooKeeper's directory: where hbeacon.data.dir is not set, the coordinator keeps its own in hbeacon-coordinator"
+        " below it, and touches nothing else there.",
+    ),
+    Key(
+        "hbase.zookeeper.property.4lw.commands.whitelist",
+        Kind.TEXT,
+        "srvr",
+        "Four-letter words that the coordinator answers, separated by commas; * is all. srvr is always answered.",
+    ),
+    Key(
+        "jute.maxbuffer",
+        Kind.BYTES,
+        "1048575",
+        "The longest request that the coordinator takes, as ZooKeeper has it.",
+        minimum=1024,
+        maximum=256 << 20,
     ),
 )
 
@@ -378,6 +469,7 @@ _CALLS = (
 SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Servers", _SERVERS),
     ("ZooKeeper", _ZOOKEEPER),
+    ("Coordinator", _COORDINATOR),
     ("Registry, as clients know it", _REGISTRY),
     ("Calls", _CALLS),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from registry.cli.flags import SERVER_FLAGS
+from registry.cli.flags import COORDINATOR_FLAGS, SERVER_FLAGS
 from registry.cli.main import COMMANDS
 from registry.config.document import page
 
@@ -17,6 +17,6 @@ def test_the_page_is_current() -> None:
 
 def test_the_page_names_every_flag() -> None:
     text = page()
-    for flag in (*SERVER_FLAGS, "--zookeeper", "--conf", "--set"):
+    for flag in (*SERVER_FLAGS, *COORDINATOR_FLAGS, "--zookeeper", "--conf", "--set"):
         assert f"`{flag}" in text
     assert "config" in COMMANDS
