@@ -12,19 +12,18 @@ import random
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import cast
 
-from protos.hbase import HBase_pb2
 from registry.client.answers import Found, RegistryMaster, What
 from registry.client.attempts import AttemptLog
 from registry.client.probing import Policy, groups, share_ms
 from registry.client.questions import QUESTIONS, SERVICE, NotKnown, Question
 from registry.client.server_list import ServerList
 from registry.client.settings import ClientSettings
+from registry.client.spoken import SPOKEN
 from registry.client.target import RpcTarget
 from registry.clock import Clock
 from registry.lookup.snapshot import Version
 from registry.names import Address, ServerName
 from registry.rpc.client import RpcChannel, fetch_cluster_id
-from registry.version import VERSION
 from registry.wire.errors import (
     CallTimeoutException,
     ConnectionClosedException,
@@ -36,18 +35,6 @@ from registry.wire.errors import (
 from registry.wire.stamp import Stamp
 
 logger = logging.getLogger("registry.client")
-
-SPOKEN = HBase_pb2.VersionInfo(
-    version=f"hbeacon-{VERSION}",
-    url="",
-    revision="",
-    user="",
-    date="",
-    src_checksum="",
-    version_major=2,
-    version_minor=6,
-)
-"""Servers choose cells and exceptions by this: we understand what a 2.6 client does."""
 
 
 class RpcSource:

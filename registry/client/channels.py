@@ -1,0 +1,81 @@
+"""Connections to region servers: one for each address, made when first used, kept while it is of use.
+
+    channel = await channels.get(address, connect_timeout_ms=500)
+
+Source: org.apache.hadoop.hbase.ipc.AbstractRpcClient, which keeps one connection for address, user and service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from registry.client.settings import ClientSettings
+from registry.client.spoken import SPOKEN
+from registry.names import Address
+from registry.rpc.client import RpcChannel
+from registry.wire.errors import StoppedRpcClientException
+from registry.wire.header import KEY_VALUE_CODEC
+from registry.wire.limits import WireLimits
+
+CLIENT_SERVICE = "ClientService"
+ANSWER_BYTES_MAX = 128 << 20
+"""The longest answer that is taken. A server ends an answer at hbase.client.scanner.max.result.size, but never within
+a cell, and hbase.server.keyvalue.maxsize may be set high."""
+
+
+class Channels:
+    """Belongs to one loop; `close` ends all of them."""
+
+    def __init__(self, settings: ClientSettings, service: str = CLIENT_SERVICE) -> None:
+        self._settings = settings
+        self._service = service
+        self._channels: dict[Address, RpcChannel] = {}
+        self._locks: dict[Address, asyncio.Lock] = {}
+        self._closed = False
+
+    async def get(self, address: Address, *, connect_timeout_ms: float) -> RpcChannel:
+        """The open connection to `address`. Raises ConnectException, StoppedRpcClientException."""
+        async with self._locks.setdefault(address, asyncio.Lock()):  # who comes meanwhile gets the same one
+            if self._closed:
+                raise StoppedRpcClientException("the client was closed")
+            channel = self._channels.get(address)
+            if channel is None or not channel.is_open:
+                channel = await RpcChannel.connect(
+                    address,
+                    self._service,
+                    user=self._settings.user,
+                    connect_timeout_ms=min(connect_timeout_ms, self._settings.connect_timeout_ms),
+                    read_timeout_ms=self._settings.read_timeout_ms,
+                    cell_block_codec=KEY_VALUE_CODEC,
+                    version=SPOKEN,
+                    limits=WireLimits(frame_bytes_max=ANSWER_BYTES_MAX),
+                )
+                if self._closed:
+                    channel.close()
+                    raise StoppedRpcClientException("the client was closed")
+                self._channels[address] = channel
+        return channel
+
+    def drop(self, address: Address) -> None:
+        """End the connection to `address`: it does not answer, or nobody needs it."""
+        channel = self._channels.pop(address, None)
+        lock = self._locks.get(address)
+        if lock is not None and not lock.locked():
+            del self._locks[address]
+        if channel is not None:
+            channel.close()
+
+    def keep_only(self, address: Address) -> None:
+        """End all connections but one: the region has moved there."""
+        for other in tuple(self._channels):
+            if other != address:
+                self.drop(other)
+
+    async def close(self) -> None:
+        """End all connections; outstanding calls fail."""
+        self._closed = True
+        channels, self._channels = list(self._channels.values()), {}
+        for channel in channels:
+            channel.close()
+        for channel in channels:
+            await channel.wait_closed()
