@@ -77,6 +77,16 @@ def _state(value: bytes) -> HBase_pb2.TableState.State:
     return message.state
 
 
+def until_next_ms(interval_ms: float, failed_in_a_row: int, chance: random.Random) -> float:
+    """From the begin of one reading to the next: the interval, and after failures up to a growing pause more.
+
+    The whole of that pause is by chance, so that many readers do not come back to a tired server together.
+    """
+    if not failed_in_a_row:
+        return interval_ms
+    return interval_ms + chance.uniform(0.0, min(BACK_OFF_MAX_MS, interval_ms * 2 ** min(failed_in_a_row, 16)))
+
+
 async def read_table_states(scanner: Scanner, *, timeout_ms: float = READ_TIMEOUT_MS) -> dict[str, str]:
     """Table name to ENABLED, DISABLED, DISABLING or ENABLING; empty on HBase 1.x. Raises HBaseError."""
     try:
@@ -172,7 +182,7 @@ class TableStatesFollower:
     def start(self) -> None:
         """Begin; call on the loop."""
         assert self._task is None, "started twice"
-        self._task = asyncio.create_task(self._run(), name="table states")
+        self._task = asyncio.create_task(self.run(), name="table states")
 
     async def stop(self) -> None:
         """End, with the reading under way."""
@@ -182,7 +192,8 @@ class TableStatesFollower:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    async def _run(self) -> None:
+    async def run(self) -> None:
+        """Follow until cancelled: what `start` starts, for who has tasks of its own."""
         while True:
             await self._wanted.wait()
             self._look_again.clear()
@@ -190,7 +201,8 @@ class TableStatesFollower:
             await self._read_once(begun_ms)
             if self._look_again.is_set():
                 continue
-            wait_ms = self._wait_ms() - (self._clock.monotonic_ms() - begun_ms)
+            wait_ms = until_next_ms(self._interval_ms(), self._failed_in_a_row, self._chance)
+            wait_ms -= self._clock.monotonic_ms() - begun_ms
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.0, wait_ms) / 1000):
                     await self._look_again.wait()
@@ -233,19 +245,8 @@ class TableStatesFollower:
         self._failed_in_a_row += 1
         self._problem = problem
 
-    def _wait_ms(self) -> float:
-        """From the begin of one reading to the next: the interval, and after failures up to a growing pause more.
-
-        The whole of that pause is by chance, so that many readers do not come back to a tired server together.
-        """
-        interval_ms = self._interval_ms()
-        if not self._failed_in_a_row:
-            return interval_ms
-        grown_ms = min(BACK_OFF_MAX_MS, interval_ms * 2 ** min(self._failed_in_a_row, 16))
-        return interval_ms + self._chance.uniform(0.0, grown_ms)
-
     def _interrupt(self) -> None:
-        """Have `_run` look again at once."""
+        """Have `run` look again at once."""
         self._look_again.set()
         if self._reading is not None:
             self._reading.cancel()

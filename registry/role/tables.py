@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 from registry.client.channels import Channels
 from registry.client.locate import SnapshotLocator, meta_address
@@ -27,8 +27,16 @@ CLIENT = ClientSettings(
 class TableStatesPart(Part):
     """Follows the states while `follower.set_wanted(True)` holds. Costs nothing before that."""
 
-    def __init__(self, feed: RegistryFeed, settings: Callable[[], Settings], clock: Clock) -> None:
+    def __init__(
+        self,
+        feed: RegistryFeed,
+        settings: Callable[[], Settings],
+        clock: Clock,
+        start_task: Callable[[Coroutine[None, None, None], str], None],
+    ) -> None:
+        """`start_task` is the server's own: a follower that fails by a fault of ours ends the server."""
         self._feed = feed
+        self._start_task = start_task
         chance = random.Random()
         self._channels = Channels(CLIENT)
         self._scanner = Scanner(SnapshotLocator(lambda: feed.snapshot), self._channels, CLIENT, clock, chance)
@@ -43,11 +51,10 @@ class TableStatesPart(Part):
     async def start(self) -> None:
         """Begin to follow; nothing is read before somebody wants it."""
         self._feed.subscribe(self._snapshot_changed)
-        self.follower.start()
+        self._start_task(self.follower.run(), "table states")
 
     async def stop(self) -> None:
-        """End all of it."""
-        await self.follower.stop()
+        """End its connections; the server has ended the task."""
         await self._scanner.close()
         await self._channels.close()
 
