@@ -60,11 +60,11 @@ _long_at = LONG.unpack_from
 def path_and_watch(frame: Frame) -> tuple[str, bool]:
     """The record of exists, getData, getChildren and getChildren2: path, then whether to watch."""
     try:
-        (length,) = _int_at(frame, 8)
+        length: int = _int_at(frame, 8)[0]
         end = 12 + length
         if length < 0:
             raise MarshallingError("no path")
-        return str(frame[12:end], "utf-8"), bool(frame[end])
+        return str(frame[12:end], "utf-8"), frame[end] != 0
     except (IndexError, struct.error) as error:
         raise MarshallingError("frame ends within its record") from error
     except UnicodeDecodeError:
