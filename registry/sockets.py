@@ -38,11 +38,12 @@ def listening_sockets(host: str, port: int, backlog: int) -> list[socket.socket]
                 unusable = error
                 continue
             sockets.append(listener)
-            set_options(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:  # alone, [::] takes IPv4 clients too, as a Java server does
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, both_families)
             listener.bind(address)
             listener.listen(backlog)
+            listener.setblocking(False)
     except OSError:
         for listener in sockets:
             listener.close()
@@ -54,8 +55,6 @@ def listening_sockets(host: str, port: int, backlog: int) -> list[socket.socket]
 
 def set_options(listener: socket.socket) -> None:
     """What accepted connections inherit."""
-    listener.setblocking(False)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):

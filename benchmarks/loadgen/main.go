@@ -10,6 +10,13 @@
 //	idle      -c connections, one call on each, held until standard input ends
 //	once      one call of each method; prints what the answers say
 //
+// or, in ZooKeeper's client protocol,
+//
+//	zkprepare                  make the nodes that the others use
+//	zkget zkset zkcreate       getData, setData, create (deleted again, not counted); -c connections, -p outstanding
+//	zkmixed                    getData, and a setData for every fifth request
+//	zkwatch                    -c sessions with one data watch each, one change, -n times; held until input ends
+//
 // One line of JSON on standard output. A run with errors still reports; exit 1 when nothing was answered.
 package main
 
@@ -44,7 +51,7 @@ type options struct {
 
 func main() {
 	if len(os.Args) < 2 || strings.HasPrefix(os.Args[1], "-") {
-		fmt.Fprintln(os.Stderr, "usage: hbload clusterid|activemaster|metalocations|masters|bootstrapnodes|storm|regist|idle|once -addr HOST:PORT")
+		fmt.Fprintln(os.Stderr, "usage: hbload clusterid|activemaster|metalocations|masters|bootstrapnodes|storm|regist|idle|once|zkprepare|zkget|zkset|zkcreate|zkmixed|zkwatch -addr HOST:PORT")
 		os.Exit(2)
 	}
 	o := options{op: os.Args[1]}
@@ -55,6 +62,7 @@ func main() {
 	set.DurationVar(&o.measured, "d", 5*time.Second, "measured time")
 	set.DurationVar(&o.warmUp, "w", time.Second, "warm-up, not counted")
 	set.Float64Var(&o.rate, "rate", 0, "calls per second over all connections, counted from when they were due; 0: as fast as answered")
+	rounds := set.Int("n", 1, "rounds of zkwatch")
 	procs := set.Int("procs", 0, "processors for this program; 0: all")
 	set.Parse(os.Args[2:])
 	o.targets = strings.Split(*addr, ",")
@@ -79,6 +87,19 @@ func main() {
 		measure(o, stormWorker)
 	case isMethod:
 		measure(o, callWorker)
+	case zkOps[o.op]:
+		measure(o, zkWorker)
+	case o.op == "zkprepare" || o.op == "zkwatch":
+		var err error
+		if o.op == "zkwatch" {
+			err = zkWatch(o, *rounds)
+		} else if err = zkPrepare(o); err == nil {
+			printLine(map[string]any{"op": o.op, "errors": 0})
+		}
+		if err != nil {
+			printLine(map[string]any{"op": o.op, "error": err.Error()})
+			os.Exit(1)
+		}
 	default:
 		fmt.Fprintf(os.Stderr, "hbload: there is no op %q\n", o.op)
 		os.Exit(2)

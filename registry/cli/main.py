@@ -10,6 +10,11 @@ from registry.cli.exits import BAD_SETTING, FAILED, INTERRUPTED
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "adapter": ("registry.cli.adapter:run", "serve the registry of an existing HBase cluster from its ZooKeeper"),
+    "master": ("registry.cli.master:run", "stand for election in ZooKeeper, serve the registry of our own cluster"),
+    "coordinator": (
+        "registry.cli.coordinator:run",
+        "ZooKeeper's client protocol from one process: one node, no quorum",
+    ),
     "lookup": ("registry.cli.lookup:run", "ask registry servers, or ZooKeeper, where a cluster is"),
     "status": ("registry.cli.status:run", "what a running server knows, how old that is, and whether it is ready"),
     "config": ("registry.cli.config:run", "every setting, its value and where it came from"),
@@ -69,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """The help text."""
-    return USAGE.format(commands="\n".join(f"  {word:<9} {sentence}" for word, (_, sentence) in COMMANDS.items()))
+    return USAGE.format(commands="\n".join(f"  {word:<11} {sentence}" for word, (_, sentence) in COMMANDS.items()))
 
 
 def _function(reference: str) -> Callable[[Sequence[str]], int]:

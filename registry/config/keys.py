@@ -251,7 +251,8 @@ _COORDINATOR = (
         "hbeacon.data.dir",
         Kind.TEXT,
         "",
-        "Where the coordinator keeps its tree and sessions; empty: in memory, and all is gone with the process.",
+        "Where the coordinator keeps its tree and sessions, and a master the id of its cluster; empty: in memory, and all is"
+        " gone with the process.",
     ),
     Key(
         "hbeacon.coordinator.fsync",
@@ -309,6 +310,13 @@ _COORDINATOR = (
         Kind.TEXT,
         "srvr",
         "Four-letter words that the coordinator answers, separated by commas; * is all. srvr is always answered.",
+    ),
+    Key(
+        "zookeeper.DigestAuthenticationProvider.superDigest",
+        Kind.TEXT,
+        "",
+        "Who may do everything on the coordinator: super: and the base64 of the SHA-1 of super:PASSWORD.",
+        secret=True,
     ),
     Key(
         "jute.maxbuffer",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Sequence
 
 from registry.clock import Clock
 from registry.coordinator.connection import DoorConnection
@@ -60,19 +61,19 @@ class DoorServer:
         """Gets the exception of a commit or tick that failed."""
         return self.door.failure
 
-    async def start(self, host: str, port: int, listener: socket.socket | None = None) -> Address:
+    async def start(self, host: str, port: int, listeners: Sequence[socket.socket] = ()) -> Address:
         """Listen; gives the host as asked for and the real port. Raises OSError.
 
-        A host with several addresses is listened for on each of them, on the same port. A `listener` that is there
-        already is taken instead; its host and port are the given ones.
+        A host with several addresses is listened for on each of them, on the same port. `listeners` that are there
+        already are taken instead; their host and port are the given ones.
         """
         self.door.connections_max = connections_allowed(self._limits.connections_max)
         loop = self.door.loop
-        if listener is None:
+        sockets = listeners
+        if not sockets:
             sockets = await loop.run_in_executor(None, listening_sockets, host, port, self._limits.backlog)
-        else:
+        for listener in sockets:
             set_options(listener)
-            sockets = [listener]
         bound_host, bound_port = sockets[0].getsockname()[:2]
         for each in sockets:
             self._servers.append(await loop.create_server(self._connection, sock=each, backlog=self._limits.backlog))

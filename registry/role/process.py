@@ -38,6 +38,13 @@ def run_role(
     settings = load()
     if link is not None and not settings.bool_("hbeacon.guard"):
         return UNGUARDED_CODE
+    start_logs(settings, role)
+    with asyncio.Runner(loop_factory=loop_factory()) as runner:
+        return runner.run(_serve(role, settings, load, link, make, listeners or {}))
+
+
+def start_logs(settings: Settings, role: str) -> None:
+    """Begin to log, with the warnings of the settings, and be ready to write stacks. Raises BadSetting."""
     level = settings.str_("hbeacon.log.level")
     try:
         parse_levels(level)
@@ -48,8 +55,15 @@ def run_role(
         logger.warning("%s", warning)
     faulthandler.enable()
     faulthandler.register(STACKS_SIGNAL, all_threads=True)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(_serve(role, settings, load, link, make, listeners or {}))
+
+
+def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    """Makes uvloop's loop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:  # it is made for some systems only
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
 
 
 async def _serve(
@@ -84,11 +98,3 @@ async def _serve(
 def _ends(role: str, error: Exception, code: int) -> int:
     sys.stderr.write(f"hbeacon {role}: {error}\n")
     return code
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    try:
-        import uvloop
-    except ImportError:  # it is made for some systems only
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
