@@ -74,6 +74,7 @@ class RoleServer:
         self._answers = asyncio.Event()
         """What `answers` waits for has come."""
         self._draining = False
+        self._speaking: frozenset[ServerName] = frozenset()
         self._levels = parse_levels(settings.str_("hbeacon.log.level"))
         self._tasks: list[asyncio.Task[None]] = []
         self._http: HttpServer | None = None
@@ -108,6 +109,10 @@ class RoleServer:
         known = FactState.KNOWN
         return snapshot.complete and snapshot.cluster_id.state is known and snapshot.active_master.state is known
 
+    def own_names(self) -> frozenset[ServerName]:
+        """Under which names this server itself may be handed out by `auto`; nobody asks itself whether it speaks."""
+        return frozenset()
+
     def make_status(self, identity: Identity) -> StatusSource:
         """What pages, probes and metrics show. Called when the pages are loaded."""
         from registry.role.status import RoleStatus
@@ -136,6 +141,10 @@ class RoleServer:
     def start_task(self, work: Coroutine[None, None, None], name: str) -> None:
         """Run `work` until it ends or the server does; where it fails, the server ends with its error."""
         self._tasks.append(asyncio.create_task(work, name=name))
+
+    def names_changed(self) -> None:
+        """`own_names` gives others now."""
+        self.publisher.set_speaking(self._speaking | self.own_names())
 
     def look_again(self) -> None:
         """Ask `answers` again: something besides the snapshot has changed."""
@@ -278,7 +287,8 @@ class RoleServer:
             self._beats.keep(Kept(self.rpc_address.port, http_port, snapshot.version).text())
 
     def _speakers_changed(self, speaking: frozenset[ServerName]) -> None:
-        self.publisher.set_speaking(speaking)
+        self._speaking = speaking
+        self.names_changed()
 
     async def _look_after(self) -> None:
         """The lease and the choice of servers change with time alone."""

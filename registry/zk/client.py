@@ -47,10 +47,13 @@ _Handler: Any = cast("Any", kazoo_threading).SequentialThreadingHandler
 _KazooTimeoutError: Any = cast("Any", kazoo_threading).KazooTimeoutError
 _ConnectionHandler: Any = cast("Any", kazoo_connection).ConnectionHandler
 _invoke_anything: Any = _ConnectionHandler._invoke  # noqa: SLF001
+_attempt_anything: Any = _ConnectionHandler._connect_attempt  # noqa: SLF001
+_STOP_CONNECTING: Any = cast("Any", kazoo_connection).STOP_CONNECTING
 _Connect: Any = cast("Any", kazoo_serialization).Connect
 _Auth: Any = cast("Any", kazoo_serialization).Auth
 _EventType: Any = cast("Any", kazoo_states).EventType
 _KazooState: Any = cast("Any", kazoo_states).KazooState
+_EXPIRED_SESSION: Any = cast("Any", kazoo_states).KeeperState.EXPIRED_SESSION
 _LOST: Any = (
     cast("Any", kazoo_exceptions).ConnectionLoss,
     cast("Any", kazoo_exceptions).SessionExpiredError,
@@ -200,6 +203,7 @@ class _LoopHandler(_Handler):
 class _Connection(_ConnectionHandler):
     """Keeps the time-out that ZooKeeper granted, and does not wait long for a server that hangs."""
 
+    one_session = False
     negotiated_timeout_ms = 0.0
     _patience_s = CONNECT_ANSWER_S_FIRST
 
@@ -214,6 +218,11 @@ class _Connection(_ConnectionHandler):
         self._patience_s = CONNECT_ANSWER_S_FIRST
         self.negotiated_timeout_ms = float(result[0].time_out)
         return result
+
+    def _connect_attempt(self, *args: Any) -> Any:
+        status: Any = _attempt_anything(self, *args)
+        over = self.client.client_state == _EXPIRED_SESSION
+        return _STOP_CONNECTING if self.one_session and over else status
 
 
 class _Quiet(logging.Filter):
@@ -240,7 +249,8 @@ class _Quiet(logging.Filter):
 class ZooKeeperClient:
     """One kazoo client from its start to its end. All methods on the loop; all callbacks on the loop, in order.
 
-    It only ever reads: connect, ping, sync, exists, getData, getChildren2, auth and close are all it can send.
+    It only ever reads: connect, ping, sync, exists, getData, getChildren2, auth and close are all it can send; a
+    master writes, through registry.zk.writer.
     """
 
     def __init__(
@@ -253,8 +263,12 @@ class ZooKeeperClient:
         clock: Clock,
         changed: Callable[[StateChange], None],
         after_turn: Callable[[], None],
+        one_session: bool = False,
     ) -> None:
-        """`changed` hears of each change of state, `after_turn` after each turn that brought anything."""
+        """`changed` hears of each change of state, `after_turn` after each turn that brought anything.
+
+        With `one_session` the client ends with its session, so that no request of the one can get into the next.
+        """
         self._changed = changed
         self._loop = asyncio.get_running_loop()
         self._inbox = Inbox(self._loop, clock, after_turn)
@@ -278,6 +292,7 @@ class ZooKeeperClient:
         )
         client = self._client
         self._connection = _Connection(client, client._conn_retry.copy(), logger=kazoo_logger)  # noqa: SLF001
+        self._connection.one_session = one_session
         client._connection = self._connection  # noqa: SLF001
         client.add_listener(self._listen)
 

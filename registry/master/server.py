@@ -1,0 +1,121 @@
+"""The master: the registry of every role, and a candidate in the election of the active one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from registry.clock import Clock
+from registry.config.settings import Settings
+from registry.guarded import GuardLink
+from registry.lookup.snapshot import Snapshot
+from registry.master.campaign import Campaign, Place
+from registry.master.duties import Duties, Duty, keep_cluster_up
+from registry.master.epoch import Mastership
+from registry.master.identity import DataDirectory, Memory, ProcessMemory
+from registry.master.services import add_master_services
+from registry.names import ServerName
+from registry.role import mapping
+from registry.role.part import Part
+from registry.role.server import Refused, RoleServer
+from registry.rpc.services import ServiceTable
+from registry.version import VERSION
+
+HBASE_VERSION = f"2.6.4-hbeacon-{VERSION}"
+"""What GetClusterStatus says: the HBase that is followed, before the dash, is what clients compare."""
+
+
+class Master(RoleServer):
+    """One master in one process. `run` is its whole life, which may hold several candidates'."""
+
+    role = "master"
+
+    def __init__(self, settings: Settings, load: Callable[[], Settings], link: GuardLink | None, clock: Clock) -> None:
+        self.mastership = Mastership(clock)
+        super().__init__(settings, load, link, clock)
+
+    def make_services(self) -> ServiceTable:
+        """Those of HBase's masters."""
+        table = mapping.service_table()
+        add_master_services(table, self)
+        return table
+
+    def make_parts(self) -> list[Part]:
+        """Standing for election."""
+        settings = self.settings
+        directory = settings.str_("hbeacon.data.dir").strip()
+        memory: Memory = DataDirectory(Path(directory)) if directory else ProcessMemory()
+        self.campaign = Campaign(
+            mapping.feed_settings(settings),
+            self.clock,
+            self.mastership,
+            memory,
+            f"hbeacon {VERSION}",
+            self._campaign_changed,
+        )
+        self.duties = Duties(self.mastership, self.make_duties())
+        return [*super().make_parts(), _Candidacy(self)]
+
+    def make_duties(self) -> list[Duty]:
+        """What the active master does by itself."""
+        return [keep_cluster_up(self.campaign, self.clock, os.urandom)]
+
+    def own_names(self) -> frozenset[ServerName]:
+        """A master speaks ClientMetaService: `auto` hands it out like the others that were seen to."""
+        return frozenset((self.campaign.name,)) if self.campaign.name else frozenset()
+
+    # --- what the services show ---------------------------------------------------------------------------------
+
+    @property
+    def name(self) -> ServerName | None:
+        """Of the present candidate."""
+        return self.campaign.name
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The cluster as it is known now."""
+        return self.feed.snapshot
+
+    @property
+    def hbase_version(self) -> str:
+        """Of HBase, whose behaviour clients may expect."""
+        return HBASE_VERSION
+
+    @property
+    def info_port(self) -> int:
+        """Of the pages."""
+        return self.http_address.port if self.http_address else -1
+
+    def acts(self) -> bool:
+        """Whether this master is the active one at this moment."""
+        return self.mastership.is_acting
+
+    def _campaign_changed(self) -> None:
+        self.names_changed()
+        self.duties.wake()
+
+
+class _Candidacy(Part):
+    """The campaign as a part of the server."""
+
+    def __init__(self, master: Master) -> None:
+        self._master = master
+
+    async def start(self) -> None:
+        """The advertised address is known now, and stands in the znodes."""
+        master = self._master
+        master.campaign.start(Place(master.advertised, master.info_port))
+        master.start_task(master.duties.run(), "duties")
+        master.start_task(self._refusal(), "refusal")
+
+    async def drain(self) -> None:
+        """First of all the others learn that they may follow."""
+        await self._master.campaign.stop()
+
+    async def stop(self) -> None:
+        """The same where there was no time to drain."""
+        await self._master.campaign.stop()
+
+    async def _refusal(self) -> None:
+        raise Refused(await self._master.campaign.refusal)
