@@ -1,7 +1,7 @@
 """The coordinator's store: a journal of opaque records in segments, and snapshots of what they add up to.
 
-`format` is bytes alone, `recovery` reads, `log` writes, `snapshots` shortens, `keeper` has that done by a process of
-its own; `files` is the directory below them.
+`format` is bytes alone, `recovery` reads, `log` writes, `snapshots` shortens, `keeper` has that done beside a loop;
+`files` is the directory below them.
 """
 
 from registry.coordinator.journal.format import DataNotUsable

@@ -7,7 +7,7 @@ what it cannot read:
             8  4  format version
            12  4  mark of this file, four bytes of chance
            16  8  zxid: a journal holds what follows it, a snapshot what happened up to it
-           24  1  1: every commit was made to survive a loss of power (sync=fsync)
+           24  1  1: every commit was made to survive a loss of power (fsync)
            25 32  version of the program that wrote the file, UTF-8, filled up with zeros
            57 67  zeros
           124  4  CRC-32 of the 124 bytes before

@@ -64,7 +64,7 @@ class Recovered:
     last_zxid: int = 0
     """Of the last transaction, once all have been read."""
     torn: TornTail | None = None
-    lengths: dict[str, int] = field(default_factory=lambda: {})
+    lengths: dict[str, int] = field(default_factory=dict[str, int])
     """Segments that have been read, and how many of their bytes are good."""
     snapshot_count: int = 0
     """Records of the snapshot that have been read."""
@@ -75,18 +75,12 @@ class Recovered:
     """Everything has been read and nothing was wrong with it."""
 
 
-def recover(files: Files, *, up_to_zxid: int | None = None) -> Recovered:
-    """What is in the directory, or what was up to the end of the segment that ends with `up_to_zxid`.
-
-    DataNotUsable comes from here when names and headers are wrong, and from the iterators when contents are.
-    """
+def recover(files: Files) -> Recovered:
+    """What is in the directory. DataNotUsable: now, for names and headers, or from the iterators, for contents."""
     names = [(parsed, name) for name in files.names() if (parsed := parse_name(name)) is not None]
     journals = sorted(parsed[1] for parsed, _ in names if parsed[0] == JOURNAL)
     snapshots = sorted(parsed[1] for parsed, _ in names if parsed[0] == SNAPSHOT)
     headers = {name: _read_header(files, parsed[0], parsed[1], name) for parsed, name in names}
-    if up_to_zxid is not None:
-        journals = [zxid for zxid in journals if zxid < up_to_zxid]
-        snapshots = [zxid for zxid in snapshots if zxid <= up_to_zxid]
     segments = [Segment(file_name(JOURNAL, zxid), zxid, headers[file_name(JOURNAL, zxid)]) for zxid in journals]
     recovered = Recovered(snapshots[-1] if snapshots else 0)
     recovered.last_zxid = recovered.snapshot_zxid
@@ -97,7 +91,7 @@ def recover(files: Files, *, up_to_zxid: int | None = None) -> Recovered:
             raise _damaged(files, name, None, 0)
         recovered.snapshot_records = _snapshot_records(files, name, header, recovered)
     needed = _needed(files, segments, recovered.snapshot_zxid)
-    recovered.transactions = _transactions(files, needed, recovered, torn_allowed=up_to_zxid is None)
+    recovered.transactions = _transactions(files, needed, recovered)
     return recovered
 
 
@@ -123,7 +117,9 @@ def _damaged(files: Files, name: str, header: FileHeader | None, offset: int) ->
         if kind == SNAPSHOT
         else "restore the directory from a copy, or move all of it away to begin anew"
     )
-    reason = "; it was written with sync=none, which no loss of power survives" if header and not header.fsynced else ""
+    reason = (
+        "; it was written without fsync, so a loss of power may have done it" if header and not header.fsynced else ""
+    )
     return DataNotUsable(f"{files.place}/{name} has a wrong checksum at byte {offset}{reason}: {way_on}")
 
 
@@ -168,9 +164,7 @@ def _snapshot_records(files: Files, name: str, header: FileHeader, recovered: Re
     recovered.snapshot_bytes = len(data)
 
 
-def _transactions(
-    files: Files, segments: list[Segment], recovered: Recovered, *, torn_allowed: bool
-) -> Iterator[bytes]:
+def _transactions(files: Files, segments: list[Segment], recovered: Recovered) -> Iterator[bytes]:
     """The records of all segments after the snapshot; notes what has been read and where a torn tail begins."""
     previous: int | None = None
     for segment in segments:
@@ -181,7 +175,7 @@ def _transactions(
                 if segment.after_zxid > previous
                 else f"{files.place}/{segment.name} begins before its forerunner ends (0x{previous:x})"
             )
-        may_be_torn = torn_allowed and segment is segments[-1]
+        may_be_torn = segment is segments[-1]
         previous = segment.after_zxid
         for zxid, record in _segment_records(files, segment, recovered, may_be_torn=may_be_torn):
             previous = zxid
