@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-from tests.support.coordinators import CoordinatorProcess
+from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.zk_histories import Player, Step
 from tests.support.zookeeper import TICK_MS, ZooKeeperServer, debian
 
@@ -120,7 +120,7 @@ def players(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Player,
     directory = tmp_path_factory.mktemp("histories")
     real = ZooKeeperServer(debian(), directory / "zookeeper")
     ours: CoordinatorProcess | ZooKeeperServer = CoordinatorProcess(
-        directory / "coordinator", keep=False, settings={"hbeacon.coordinator.tickTime": str(TICK_MS)}
+        directory / "coordinator", keep=False, settings={"hbase.zookeeper.property.tickTime": str(TICK_MS)}
     )
     if os.environ.get("HBEACON_HISTORIES_OF") == "zookeeper":  # what it says of itself is what the player leaves open
         ours = ZooKeeperServer(debian(), directory / "coordinator")

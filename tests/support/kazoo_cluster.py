@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.support.coordinators import CoordinatorProcess
+from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.zookeeper import ZooKeeperServer, debian
 
 SERVER = "HBEACON_KAZOO_SERVER"
