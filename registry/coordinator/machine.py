@@ -180,13 +180,13 @@ class Coordinator(SessionMachine):
         """Containers that have lost their children, and childless nodes past their TTL. Source: ContainerManager."""
         now_ms = self.clock.wall_ms()
         found: list[str] = []
-        for path in (*self.tree.containers, *self.tree.ttl_paths):
+        for path, owner in self.tree.unowned.items():
             node = self.tree.nodes[path]
             if node.child_count():
                 continue
             stat = node.stat
             age_ms = now_ms - stat.mtime
-            ttl_ms = ttl_ms_of(stat.ephemeral_owner)
+            ttl_ms = ttl_ms_of(owner)
             if ttl_ms:
                 if age_ms > ttl_ms:
                     found.append(path)

@@ -39,7 +39,7 @@ from registry.coordinator.transactions import (
 from registry.coordinator.watches import WatchManager
 
 CONTAINER_OWNER = -(1 << 63)
-"""The ephemeralOwner of containers."""
+"""The ephemeralOwner of containers. It is ZooKeeper's own: clients are shown 0, as for nodes with a TTL."""
 TTL_OWNER_BASE = -(1 << 56)
 """The ephemeralOwner of a node with a TTL is this plus the TTL in ms: first byte 0xff, then feature 0."""
 TTL_MS_MAX = (1 << 40) - 1
@@ -48,6 +48,7 @@ SPECIAL_PATHS = frozenset(("/", "/zookeeper", "/zookeeper/quota", "/zookeeper/co
 """Nodes that are always there and cannot be deleted."""
 CREATIONS_MASK = (1 << 31) - 1
 _CVERSION = INT
+_OWNER = Struct(">q")
 _CHILDREN_AND_PZXID = Struct(">iq")
 _cversion_at = INT.unpack_from
 _pack_stat = STAT.pack
@@ -132,6 +133,10 @@ def node_body(data: bytes | None, stat: bytes) -> bytes:
     return NULL + stat if data is None else INT.pack(len(data)) + data + stat
 
 
+def _with_owner(body: bytes, owner: int) -> bytes:
+    return b"".join((body[:-24], _OWNER.pack(owner), body[-16:]))
+
+
 class DataTree:
     """All nodes by path. A registry.coordinator.view.NodeView; the root is known as "" too."""
 
@@ -144,8 +149,8 @@ class DataTree:
         self.session_paths: dict[int, dict[str, None]] = {}
         """Ephemeral nodes by session."""
         self.ephemeral_count = 0
-        self.containers: dict[str, None] = {}
-        self.ttl_paths: dict[str, None] = {}
+        self.unowned: dict[str, int] = {}
+        """Containers and nodes with a TTL, and the ephemeralOwner that says which; their Stat shows none."""
         self.data_bytes = 0
         """Paths and data together, as ZooKeeper's approximate data size."""
         self._before_dump: dict[str, tuple[bytes, tuple[ACL, ...]]] | None = None
@@ -210,8 +215,7 @@ class DataTree:
         """Remove everything, the special nodes too: records of a dump are to follow."""
         self.nodes.clear()
         self.session_paths.clear()
-        self.containers.clear()
-        self.ttl_paths.clear()
+        self.unowned.clear()
         self.ephemeral_count = self.data_bytes = 0
 
     def load(self, record: bytes | memoryview) -> None:
@@ -243,7 +247,7 @@ class DataTree:
                 kept = changed.pop(path, None)
                 if kept is None:
                     node = self.nodes[path]
-                    kept = node.body, node.acl
+                    kept = self._whole_body(path, node), node.acl
                 body, acl = kept
                 if acl not in packed_acls:
                     packed_acls[acl] = pack_acls(acl)
@@ -254,7 +258,12 @@ class DataTree:
     def _keep(self, path: str, node: Node) -> None:
         """Remember a node for the dump that is under way, before its first change."""
         if self._before_dump is not None:
-            self._before_dump.setdefault(path or "/", (node.body, node.acl))
+            self._before_dump.setdefault(path or "/", (self._whole_body(path, node), node.acl))
+
+    def _whole_body(self, path: str, node: Node) -> bytes:
+        """The body with the owner that clients are not shown."""
+        owner = self.unowned.get(path)
+        return node.body if owner is None else _with_owner(node.body, owner)
 
     def _found(self) -> None:
         """The nodes that every tree has. Source: DataTree's constructor, ZOOKEEPER-2014 (the config node's ACL)."""
@@ -277,10 +286,9 @@ class DataTree:
         self.data_bytes += len(path) + len(node.body) - STAT_BYTES - 4
         if owner == 0:
             return
-        if owner == CONTAINER_OWNER:
-            self.containers[path] = None
-        elif ttl_ms_of(owner):
-            self.ttl_paths[path] = None
+        if not is_session(owner):
+            self.unowned[path] = owner
+            node.body = _with_owner(node.body, 0)
         else:
             self.session_paths.setdefault(owner, {})[path] = None
             self.ephemeral_count += 1
@@ -318,11 +326,9 @@ class DataTree:
         parent.set_child_facts(creation_count, transaction.zxid)
         self.data_bytes -= len(path) + len(node.body) - STAT_BYTES - 4
         owner = node.stat.ephemeral_owner
-        if owner == CONTAINER_OWNER:
-            del self.containers[path]
-        elif ttl_ms_of(owner):
-            del self.ttl_paths[path]
-        elif owner != 0 and (paths := self.session_paths.get(owner)) is not None:
+        if owner == 0:
+            self.unowned.pop(path, None)
+        elif (paths := self.session_paths.get(owner)) is not None:
             del paths[path]
             self.ephemeral_count -= 1
             if not paths:

@@ -11,7 +11,6 @@ from tests.support import zk_frames
 from tests.support.coordinators import Client, CoordinatorBench
 
 NOW_MS = 1_795_000_000_000
-TTL_OWNER = 0xFF00000000000000 - (1 << 64)
 
 
 @pytest.fixture
