@@ -12,8 +12,9 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from registry.clock import Clock
 from registry.lookup.snapshot import Master
@@ -24,14 +25,14 @@ from registry.master.identity import Memory
 from registry.master.mark import Refusal, mark_path
 from registry.names import Address, ServerName
 from registry.wire.znode import SALT_BYTES, encode_master
+from registry.zk.lease import Lease
 from registry.zk.paths import ZNodePaths
 from registry.zk.requests import Reply, Request, Result
-from registry.zk.session import ZooKeeperSession
-from registry.zk.watcher import WatcherSettings
+from registry.zk.session import SessionOwner
 
 logger = logging.getLogger("registry.master")
 
-NEXT_LIFE_MS_FIRST, NEXT_LIFE_MS_MAX = 50.0, 2000.0
+NEXT_LIFE_MS_FIRST, NEXT_LIFE_MS_MAX = 50.0, 400.0
 """Pause before the next candidate; twice as long after each life that was shorter than LONG_LIFE_MS."""
 LONG_LIFE_MS = 30_000.0
 
@@ -45,20 +46,60 @@ class Place:
     """Of the pages; -1 where they are off."""
 
 
+class Session(Protocol):
+    """What a candidate needs of a ZooKeeper session: registry.zk.session.ZooKeeperSession, or a model of it."""
+
+    lease: Lease
+    session_id: int
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether requests can be sent now."""
+        ...
+
+    def start(self) -> None:
+        """Begin."""
+        ...
+
+    def ask(self, request: Request, done: Callable[[Reply], object]) -> None:
+        """Send a request; `done` is not called where the connection goes first."""
+        ...
+
+    def discard(self) -> Awaitable[object]:
+        """End it; nothing more is heard of it."""
+        ...
+
+
+class Timer(Protocol):
+    """What `later` gives."""
+
+    def cancel(self) -> None:
+        """Not any more."""
+        ...
+
+
+OpenSession = Callable[[SessionOwner], Session]
+Later = Callable[[float, Callable[[], None]], Timer]
+"""Have something called after so many milliseconds."""
+
+
 class Campaign:
     """Belongs to the loop. `start` once the doors are open, for their address stands in the znodes."""
 
     def __init__(
         self,
-        settings: WatcherSettings,
+        root: str,
         clock: Clock,
         mastership: Mastership,
         memory: Memory,
+        open_session: OpenSession,
+        later: Later,
+        *,
         founded_by: str,
         changed: Callable[[], None],
     ) -> None:
         """`changed` hears that role, name or cluster of this master are others now."""
-        self.paths = ZNodePaths(settings.root)
+        self.paths = ZNodePaths(root)
         self.mastership = mastership
         self.name: ServerName | None = None
         """Of the present life."""
@@ -68,24 +109,25 @@ class Campaign:
         self.lives = 0
         self.refusal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done when this master may not take part here."""
-        self._settings = settings
         self._clock = clock
+        self._open_session = open_session
+        self._later = later
         self._memory = memory
         self._founded_by = founded_by
         self._changed = changed
         self._place: Place | None = None
-        self._session: ZooKeeperSession | None = None
+        self._session: Session | None = None
         self._candidate: Candidate | None = None
         self._founding: Founding | None = None
         self._asked: set[asyncio.Future[Reply]] = set()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Future[object]] = set()
         self._began_ms = 0.0
         self._pause_ms = NEXT_LIFE_MS_FIRST
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._stopped = False
 
     @property
-    def session(self) -> ZooKeeperSession | None:
+    def session(self) -> Session | None:
         """Of the present life; None between two."""
         return self._session
 
@@ -108,7 +150,7 @@ class Campaign:
             self._timer.cancel()
         if self._session is not None:
             session, self._session = self._session, None
-            await session.close()
+            await session.discard()
         if self._closing:
             await asyncio.wait(self._closing)
 
@@ -137,7 +179,7 @@ class Campaign:
         self.name = ServerName(self._place.address.host, self._place.address.port, start_code)
         self.active = None
         self._founding = self._candidate = None
-        self._session = ZooKeeperSession(self._settings, self._clock, self)
+        self._session = self._open_session(self)
         self._session.start()
         self._changed()
 
@@ -147,7 +189,7 @@ class Campaign:
         self._founding = self._candidate = None
         self._lose_asked()
         if session is not None:
-            closing = asyncio.get_running_loop().create_task(session.close(), name="close session")
+            closing = asyncio.ensure_future(session.discard())
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
         if self._stopped or self.refusal.done():
@@ -155,7 +197,7 @@ class Campaign:
         lived_ms = self._clock.monotonic_ms() - self._began_ms
         self._pause_ms = NEXT_LIFE_MS_FIRST if lived_ms > LONG_LIFE_MS else min(self._pause_ms * 2, NEXT_LIFE_MS_MAX)
         logger.warning("%s is over: %s; another candidate follows in %.0f ms", self.name, reason, self._pause_ms)
-        self._timer = asyncio.get_running_loop().call_later(self._pause_ms / 1000, self._begin_life)
+        self._timer = self._later(self._pause_ms, self._begin_life)
         self._changed()
 
     def _refuse(self, reason: str) -> None:

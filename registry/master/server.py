@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,7 @@ from registry.role.part import Part
 from registry.role.server import Refused, RoleServer
 from registry.rpc.services import ServiceTable
 from registry.version import VERSION
+from registry.zk.session import ZooKeeperSession
 
 HBASE_VERSION = f"2.6.4-hbeacon-{VERSION}"
 """What GetClusterStatus says: the HBase that is followed, before the dash, is what clients compare."""
@@ -46,13 +48,17 @@ class Master(RoleServer):
         settings = self.settings
         directory = settings.str_("hbeacon.data.dir").strip()
         memory: Memory = DataDirectory(Path(directory)) if directory else ProcessMemory()
+        watcher = mapping.feed_settings(settings)
+        loop = asyncio.get_running_loop()
         self.campaign = Campaign(
-            mapping.feed_settings(settings),
+            watcher.root,
             self.clock,
             self.mastership,
             memory,
-            f"hbeacon {VERSION}",
-            self._campaign_changed,
+            lambda owner: ZooKeeperSession(watcher, self.clock, owner),
+            lambda delay_ms, work: loop.call_later(delay_ms / 1000, work),
+            founded_by=f"hbeacon {VERSION}",
+            changed=self._campaign_changed,
         )
         self.duties = Duties(self.mastership, self.make_duties())
         return [*super().make_parts(), _Candidacy(self)]

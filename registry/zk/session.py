@@ -18,6 +18,7 @@ import asyncio
 import functools
 import logging
 from collections import deque
+from collections.abc import Awaitable
 from typing import Protocol
 
 from registry.clock import Clock
@@ -36,7 +37,7 @@ SILENCE_SHARE, SILENCE_MS_MIN = 1.0 / 3.0, 300.0
 DISCARD_TIMEOUTS = 2.0
 """A session is given up after this many time-outs without a connection."""
 CLOSE_MS_MAX = 2000.0
-"""How long `close` waits for ZooKeeper to end the session; it ends by itself after its time-out."""
+"""How long the end waits for ZooKeeper to end the session; it ends by itself after its time-out."""
 
 
 class SessionOwner(Protocol):
@@ -108,11 +109,15 @@ class ZooKeeperSession:
         self._client.start()
         self._tick()
 
-    async def close(self) -> None:
-        """End the session, and with it every ephemeral znode of it; nothing more is heard of it."""
+    def discard(self) -> Awaitable[object]:
+        """End the session, and with it every ephemeral znode of it; nothing more is heard of it from now on.
+
+        What comes back is done when ZooKeeper has been told, or cannot be.
+        """
         closing = self._drop_client()
-        if closing is not None:
-            await asyncio.wait([closing], timeout=CLOSE_MS_MAX / 1000.0)
+        if closing is None:
+            return asyncio.sleep(0)
+        return asyncio.wait([closing], timeout=CLOSE_MS_MAX / 1000.0)
 
     def ask(self, request: Request, done: Done) -> None:
         """Send a request of this connection; where the connection goes first, `done` is not called."""
