@@ -12,6 +12,11 @@ SERVER_FLAGS: Mapping[str, tuple[str, str, str]] = {
     "--rpc": ("hbeacon.rpc.address", "HOST:PORT", "listen here for HBase RPC (127.0.0.1:16000; port 0: any free one)"),
     "--http": ("hbeacon.http.address", "HOST:PORT", "listen here for pages and probes, or off (127.0.0.1:16010)"),
     "--grpc": ("hbeacon.grpc.address", "off", "the gRPC face is not part of this release; only off is accepted"),
+    "--facade": (
+        "hbeacon.facade.address",
+        "HOST:PORT",
+        "open a read-only ZooKeeper there for old clients, or off (off; port 0: any free one)",
+    ),
     "--advertise": ("hbeacon.advertise.address", "HOST[:PORT]", "the address by which clients reach this server"),
     "--guard": ("hbeacon.guard", "on|off", "a small parent process replaces the server when it hangs (on)"),
     "--log-format": ("hbeacon.log.format", "text|json", "HBase's log line or JSON, on standard error (text)"),
@@ -39,6 +44,21 @@ COORDINATOR_FLAGS: Mapping[str, tuple[str, str, str]] = {
     "--log-level": SERVER_FLAGS["--log-level"],
 }
 """Those of the coordinator, in the same form."""
+
+DEV_FLAGS: Mapping[str, tuple[str, str, str]] = {
+    "--zookeeper-listen": (
+        "hbeacon.coordinator.address",
+        "HOST:PORT",
+        "listen here for ZooKeeper's clients (127.0.0.1:2181)",
+    ),
+    "--rpc": ("hbeacon.rpc.address", "HOST:PORT", "where master 0 listens for HBase RPC (127.0.0.1:16000)"),
+    "--http": ("hbeacon.http.address", "HOST:PORT", "where master 0 has its pages, or off (127.0.0.1:16010)"),
+    "--advertise": ("hbeacon.advertise.address", "HOST", "the name by which clients reach this machine"),
+    "--data-dir": ("hbeacon.data.dir", "DIR", "keep all state there (a temporary folder, removed at the end)"),
+    "--log-format": SERVER_FLAGS["--log-format"],
+    "--log-level": ("hbeacon.log.level", "LEVEL", "such as info, or warn,registry.zk=debug (warn)"),
+}
+"""Those of a whole cluster on this machine."""
 
 QUORUM, ZNODE = "hbase.zookeeper.quorum", "zookeeper.znode.parent"
 
@@ -113,7 +133,7 @@ def flags_of(arguments: argparse.Namespace) -> Flags:
     if getattr(arguments, "zookeeper", None) is not None:
         for key, value in _zookeeper(arguments.zookeeper).items():
             values[key], names[key] = value, "--zookeeper"
-    for flag, (key, _, _) in (*SERVER_FLAGS.items(), *COORDINATOR_FLAGS.items()):
+    for flag, (key, _, _) in (*SERVER_FLAGS.items(), *COORDINATOR_FLAGS.items(), *DEV_FLAGS.items()):
         value = getattr(arguments, flag[2:].replace("-", "_"), None)
         if value is not None:
             values[key], names[key] = value, flag

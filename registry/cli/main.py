@@ -9,6 +9,7 @@ from importlib import import_module
 from registry.cli.exits import BAD_SETTING, FAILED, INTERRUPTED
 
 COMMANDS: dict[str, tuple[str, str]] = {
+    "dev": ("registry.cli.dev:run", "a coordinator, masters and the registry on this machine, by this one command"),
     "adapter": ("registry.cli.adapter:run", "serve the registry of an existing HBase cluster from its ZooKeeper"),
     "master": ("registry.cli.master:run", "stand for election in ZooKeeper, serve the registry of our own cluster"),
     "coordinator": (
@@ -31,6 +32,7 @@ commands:
 {commands}
 
 examples:
+  hbeacon dev
   hbeacon adapter --zookeeper zk1,zk2,zk3:2181/hbase --rpc 0.0.0.0:16000 --http 0.0.0.0:16010
   hbeacon adapter --conf /etc/hbase/conf --set hbeacon.registry.servers=beacon1,beacon2,beacon3
   hbeacon lookup hbase+rpc://beacon1:16000,beacon2:16000

@@ -1,0 +1,61 @@
+"""`hbeacon dev`: a cluster of its own on this machine, by one command."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+EPILOG = """\
+A coordinator (ZooKeeper's protocol, one node), masters that elect one of them, and the registry that clients ask: all
+on this machine, in about a second. It prints one line when every part can answer, then what a client needs:
+  hbeacon dev ready zookeeper=HOST:PORT masters=HOST:PORT,... http=HOST:PORT,...
+Logs go to standard error, warnings alone unless --log-level says otherwise.
+
+examples:
+  hbeacon dev
+  hbeacon dev --data-dir ~/.hbeacon          keeps its state; without it all is gone at Ctrl-C
+  hbeacon dev --ports free                   whatever ports are taken; the real ones are printed
+  hbeacon dev --write-conf conf              then: HBASE_CONF_DIR=conf hbase shell
+  hbeacon dev --rpc 0.0.0.0:16000 --http 0.0.0.0:16010 --zookeeper-listen 0.0.0.0:2181 --advertise dev1.example.org
+
+It has a coordinator of its own, whatever hbase.zookeeper.quorum says. For a cluster that exists: hbeacon adapter.
+ports: master 0 takes 16000 and 16010, number i takes 100 i more. What dies is started again.
+signals: INT (Ctrl-C) and TERM stop masters, then the coordinator; a second one at once. HUP reads the files again.
+exit codes: 0 stopped as asked, 2 bad setting or command line, 3 cannot listen, 4 the data directory cannot be used,
+  1 anything else.
+"""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run it until stopped."""
+    gc.disable()  # nothing of what is loaded is garbage; each child enables it again
+    from registry.clock import SystemClock
+
+    clock = SystemClock()
+    began_ms = clock.monotonic_ms()
+    from registry.cli.flags import DEV_FLAGS, add_common_flags, flags_of, parser
+    from registry.dev.plan import MASTERS_MAX
+    from registry.dev.process import DevOptions, run_dev
+
+    made = parser("dev", "Run coordinator, masters and registry on this machine, without an installation.", EPILOG)
+    add_common_flags(made, zookeeper=False)
+    group = made.add_argument_group("this cluster")
+    group.add_argument("--masters", metavar="N", type=_count(MASTERS_MAX), default=2, help="how many masters (2)")
+    group.add_argument("--ports", choices=("free",), help="take any free ports instead of HBase's own")
+    group.add_argument("--write-conf", metavar="DIR", type=Path, help="write hbase-site.xml for Java clients there")
+    for flag, (_, metavar, sentence) in DEV_FLAGS.items():
+        group.add_argument(flag, metavar=metavar, help=sentence)
+    arguments = made.parse_args(argv)
+    options = DevOptions(arguments.masters, free_ports=arguments.ports == "free", write_conf=arguments.write_conf)
+    return run_dev(flags_of(arguments), options, clock, began_ms)
+
+
+def _count(most: int) -> Callable[[str], int]:
+    def count(text: str) -> int:
+        if not text.isdigit() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"write a number from 1 to {most}")
+        return int(text)
+
+    return count

@@ -1,0 +1,163 @@
+"""The directory that holds all state of one `hbeacon dev`, or a temporary one that goes with it.
+
+    DIR/format       one line: who wrote the directory, and in which format
+    DIR/lock         flock(2) for as long as a process of this dev lives
+    DIR/cluster-id   the id of the cluster, which its masters keep there so that it is never founded twice
+    DIR/coordinator/ the coordinator's journal
+
+Source: flock(2); HBase keeps hbase.id and hbase.version in its root directory for the same ends (FSUtils).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+CLUSTER_ID_FILE = "cluster-id"
+"""Written by registry.master.identity."""
+FORMAT_NAME = "hbeacon dev"
+FORMAT = 1
+LOCK, FORMAT_FILE, COORDINATOR = "lock", "format", "coordinator"
+UNFINISHED = frozenset({LOCK, f"{FORMAT_FILE}.new"})
+"""What lies there when the very first start was cut off."""
+LOCK_WAIT_S = 1.0
+"""Children of a dev that was killed end within milliseconds, and hold its lock until then."""
+FILE_BYTES_MAX = 1000
+"""Ours hold one short line; what is longer is somebody else's."""
+TEMPORARY_PREFIX = "hbeacon-dev-"
+
+
+class DataDirError(Exception):
+    """The directory cannot be used; `str()` is one line that names it and says why."""
+
+
+class DataDir:
+    """An open directory, locked until `close`. The lock is inherited by children, and held until the last ends."""
+
+    def __init__(self, path: Path, *, temporary: bool) -> None:
+        """Take the directory as it is, or make it. Raises DataDirError."""
+        self.path = path
+        self.temporary = temporary
+        """It is removed by `close`."""
+        self._pid = os.getpid()
+        self._lock_fd = _locked(path)
+        try:
+            self._check_format()
+            self.founded_before = bool(self.cluster_id())
+            """An earlier run has chosen the id of the cluster."""
+            self.coordinator = path / COORDINATOR
+            self.coordinator.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            os.close(self._lock_fd)
+            raise DataDirError(f"{path} cannot be used: {error.strerror or error}") from None
+        except DataDirError:
+            os.close(self._lock_fd)
+            raise
+
+    @classmethod
+    def open(cls, text: str) -> DataDir:
+        """The directory of that name, or a temporary one where it is empty. Raises DataDirError."""
+        if text:
+            return cls(Path(text).absolute(), temporary=False)
+        try:
+            made = tempfile.mkdtemp(prefix=TEMPORARY_PREFIX)
+        except OSError as error:
+            raise DataDirError(f"no temporary directory: {error.strerror or error}; name one with --data-dir") from None
+        return cls(Path(made), temporary=True)
+
+    def close(self) -> None:
+        """Let go of the directory; remove it where it is a temporary one. Changes nothing in a forked child."""
+        if self._lock_fd < 0 or os.getpid() != self._pid:
+            return
+        if self.temporary:
+            shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self._lock_fd)
+        self._lock_fd = -1
+
+    def cluster_id(self) -> str:
+        """The id that the masters keep here; empty before one of them has founded the cluster.
+
+        What is damaged there, the masters say it.
+        """
+        text = _read(self.path / CLUSTER_ID_FILE)
+        try:
+            return str(json.loads(text)["cluster_id"]) if text else ""
+        except (ValueError, KeyError, TypeError):
+            return ""
+
+    def _check_format(self) -> None:
+        text = _read(self.path / FORMAT_FILE)
+        if text is None:
+            others = sorted(entry.name for entry in self.path.iterdir() if entry.name not in UNFINISHED)
+            if others:
+                shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+                raise DataDirError(
+                    f"{self.path} was not made by `hbeacon dev` and holds {shown}: name an empty directory, or none yet"
+                )
+            _write(self.path / FORMAT_FILE, f"{FORMAT_NAME} {FORMAT}")
+            return
+        match = re.fullmatch(rf"{FORMAT_NAME} (\d+)", text)
+        if match is None:
+            raise DataDirError(f"{self.path / FORMAT_FILE} is damaged: it says {text[:50]!r}")
+        if int(match[1]) > FORMAT:
+            raise DataDirError(
+                f"{self.path} is of format {match[1]}, and this version of hbeacon knows {FORMAT}: use a newer hbeacon"
+            )
+
+
+def _locked(path: Path) -> int:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise DataDirError(f"{path} cannot be used: {error.strerror or error}") from None
+    deadline_s = time.monotonic() + LOCK_WAIT_S
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except OSError as error:
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES) or time.monotonic() > deadline_s:
+                holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
+                os.close(fd)
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise DataDirError(f"{path} cannot be locked: {error.strerror or error}") from None
+                who = f"hbeacon dev (pid {holder})" if holder.isdigit() else "another hbeacon dev"
+                raise DataDirError(f"{path} is in use by {who}: stop that, or name another directory") from None
+        time.sleep(0.01)
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd
+
+
+def _read(path: Path) -> str | None:
+    """The line in the file; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(FILE_BYTES_MAX).decode("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, line: str) -> None:
+    """Put the line there whole and for good, or not at all: power may fail at any moment."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    with contextlib.suppress(OSError):  # some file systems know no fsync of directories
+        fd = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

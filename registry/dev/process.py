@@ -1,0 +1,215 @@
+"""`hbeacon dev` from the command line to its end: state, doors, forks, announcement, and the way back.
+
+The order decides how fast it is. The coordinator is forked as soon as its own modules are there; while it reads its
+journal, the parent loads what masters need, pages included, and then forks them: they share all of that memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from registry.cli.exits import BAD_SETTING, CANNOT_LISTEN, REFUSED
+from registry.cli.flags import Flags
+from registry.clock import Clock
+from registry.config.settings import Settings
+from registry.dev.announce import Cluster, announcement, ready_line
+from registry.dev.child import Role
+from registry.dev.data_dir import DataDir, DataDirError
+from registry.dev.hbase_site import FILE_NAME, NotOurFileError, by_registry, by_zookeeper, check_ours, write_files
+from registry.dev.plan import Doors, Plan, is_local_only, plan_of, told
+from registry.dev.roles import coordinator_values, master_values, quiet, servers_of, with_values
+from registry.dev.supervisor import Supervisor
+from registry.logs import parse_levels, set_up_logs
+from registry.names import Address
+from registry.role.listening import CannotListen
+
+logger = logging.getLogger("registry.dev")
+
+STOP_GRACE_MS = 3000
+"""What a role gets beyond hbeacon.drain.timeout_ms to close its session and end."""
+ENDS_WITH = frozenset({BAD_SETTING, REFUSED})
+"""A setting stays wrong, and foreign or damaged data stays so. A port that is taken may become free."""
+OF_MASTERS = ("registry.master.process", "registry.role.server", "registry.http.app", "registry.http.serve")
+"""What a master imports sooner or later."""
+
+
+@dataclass(frozen=True, slots=True)
+class DevOptions:
+    """What the command line of `hbeacon dev` says beside settings."""
+
+    masters_count: int
+    free_ports: bool = False
+    write_conf: Path | None = None
+
+
+def run_dev(flags: Flags, options: DevOptions, clock: Clock, began_ms: float) -> int:
+    """Run all of it until stopped; gives the exit code. Raises BadSetting before anything is opened.
+
+    `began_ms`: when the command began, by the clock.
+    """
+    settings = flags.load()
+    flags = quiet(flags, settings)
+    settings = flags.load()
+    _check(settings)
+    set_up_logs(settings.choice("hbeacon.log.format"), settings.str_("hbeacon.log.level"), "dev")
+    for warning in settings.warnings:
+        logger.warning("%s", warning)
+    with contextlib.ExitStack() as stack:
+        try:
+            if options.write_conf is not None:
+                check_ours(options.write_conf / FILE_NAME)
+            doors = stack.enter_context(contextlib.closing(Doors(_plan(settings, options))))
+            data = stack.enter_context(contextlib.closing(DataDir.open(settings.str_("hbeacon.data.dir").strip())))
+        except CannotListen as error:
+            return _refused(error, CANNOT_LISTEN)
+        except DataDirError as error:
+            return _refused(error, REFUSED)
+        except NotOurFileError as error:
+            return _refused(error, BAD_SETTING)
+        supervisor = Supervisor(
+            clock,
+            stop_timeout_ms=settings.ms("hbeacon.drain.timeout_ms") + STOP_GRACE_MS,
+            hangup_stops=sys.stdin is not None and sys.stdin.isatty(),
+        )
+        dev = Dev(flags, settings, options, doors, data, supervisor)
+        dev.start()
+        code = supervisor.run(lambda: dev.announce(clock.monotonic_ms() - began_ms))
+        if data.temporary:
+            logger.info("stopped; what it kept is gone")
+        else:
+            logger.info("stopped; its state is in %s", data.path)
+        return code
+
+
+class Dev:
+    """The roles of one run, made from one command line."""
+
+    def __init__(
+        self,
+        flags: Flags,
+        settings: Settings,
+        options: DevOptions,
+        doors: Doors,
+        data: DataDir,
+        supervisor: Supervisor,
+    ) -> None:
+        self._flags = flags
+        self._settings = settings
+        self._options = options
+        self._doors = doors
+        self._data = data
+        self._supervisor = supervisor
+        self._advertised_host = _advertised_host(settings)
+        self._servers = servers_of(doors.plan.masters, self._advertised_host)
+
+    def start(self) -> None:
+        """Fork the coordinator, load what masters need, fork the masters."""
+        of_masters = [opened.fileno() for master in self._doors.masters for opened in master.values()]
+        self._supervisor.start_stage([self._coordinator()], of_masters)
+        load_masters()
+        self._supervisor.start_stage([self._master(number) for number in range(len(self._doors.masters))])
+
+    def announce(self, took_ms: float) -> None:
+        """Print the ready line and what follows it; write the files that were asked for."""
+        plan, settings = self._doors.plan, self._settings
+        znode_parent = settings.str_("zookeeper.znode.parent")
+        zookeeper = told(plan.zookeeper, self._advertised_host)
+        written: list[Path] = []
+        if self._options.write_conf is not None:
+            try:
+                written = write_files(
+                    self._options.write_conf, by_registry(self._servers), by_zookeeper(zookeeper, znode_parent)
+                )
+            except (OSError, NotOurFileError) as error:
+                logger.error("hbase-site.xml is not written: %s", error)
+        cluster = Cluster(
+            plan=plan,
+            zookeeper=zookeeper,
+            masters=tuple(self._servers),
+            pages=tuple(told(master.http, self._advertised_host) for master in plan.masters if master.http),
+            cluster_id=self._data.cluster_id(),
+            founded_before=self._data.founded_before,
+            znode_parent=znode_parent,
+            data_dir=self._data.path,
+            temporary=self._data.temporary,
+            pids={child.role.name: child.pid for child in self._supervisor.children},
+            took_ms=took_ms,
+            local_only=is_local_only(plan),
+            written=tuple(written),
+        )
+        text = ready_line(plan) + "\n" + announcement(cluster, coloured=sys.stdout.isatty())
+        with contextlib.suppress(OSError):  # nobody reads it: the cluster is there all the same
+            os.write(sys.stdout.fileno(), text.encode())
+
+    def _coordinator(self) -> tuple[Role, Mapping[str, socket.socket]]:
+        from registry.coordinator.process import run_coordinator  # loaded by the parent, for every life of it
+
+        address = self._doors.plan.zookeeper
+        flags = with_values(self._flags, coordinator_values(address, self._data.coordinator))
+        role = Role("coordinator", _serving(run_coordinator, flags), {"--listen": address}, ENDS_WITH)
+        return role, {"--listen": self._doors.zookeeper}
+
+    def _master(self, number: int) -> tuple[Role, Mapping[str, socket.socket]]:
+        from registry.master.process import run_master
+
+        plan = self._doors.plan
+        doors = plan.masters[number]
+        values = master_values(self._settings, doors, plan.zookeeper, self._servers, self._data.path)
+        addresses = {"--rpc": doors.rpc, **({"--http": doors.http} if doors.http else {})}
+        role = Role(f"master{number}", _serving(run_master, with_values(self._flags, values)), addresses, ENDS_WITH)
+        return role, self._doors.masters[number]
+
+
+Run = Callable[[Callable[[], Settings], Mapping[str, socket.socket]], int]
+"""Entry point of a role: what loads its settings, and its sockets by flag."""
+
+
+def load_masters() -> None:
+    """Import all that a master will use, pages included, so that every fork begins with it."""
+    for name in OF_MASTERS:
+        import_module(name)
+
+
+def _serving(run: Run, flags: Flags) -> Callable[[Mapping[str, socket.socket]], int]:
+    return lambda listeners: run(flags.load, listeners)
+
+
+def _plan(settings: Settings, options: DevOptions) -> Plan:
+    zookeeper = settings.address("hbeacon.coordinator.address")
+    rpc = settings.address("hbeacon.rpc.address")
+    assert rpc is not None, "the kind of the key has no off"
+    assert zookeeper is not None, "the kind of the key has no off"
+    http = settings.address("hbeacon.http.address")
+    return plan_of(zookeeper, rpc, http, options.masters_count, free_ports=options.free_ports)
+
+
+def _check(settings: Settings) -> None:
+    try:
+        parse_levels(settings.str_("hbeacon.log.level"))
+    except ValueError as error:
+        raise settings.bad("hbeacon.log.level", str(error)) from None
+    _advertised_host(settings)
+
+
+def _advertised_host(settings: Settings) -> str:
+    """The host that all roles advertise; empty where none is set. Raises BadSetting where a port is named with it."""
+    text = settings.str_("hbeacon.advertise.address").strip()
+    if not text:
+        return ""
+    given = Address.parse(text, 0)
+    if given.port:
+        raise settings.bad("hbeacon.advertise.address", "each master has a port of its own here: write the host alone")
+    return given.host
+
+
+def _refused(error: Exception, code: int) -> int:
+    sys.stderr.write(f"hbeacon dev: {error}\n")
+    return code

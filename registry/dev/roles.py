@@ -1,0 +1,63 @@
+"""What each role of `hbeacon dev` is told: the person's settings, and above them what joins it to the others."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from registry.cli.flags import Flags
+from registry.config.settings import Settings
+from registry.dev.plan import MasterDoors, reached_at, told
+from registry.names import Address
+
+SESSION_TIMEOUT_MS = 3000
+"""HBase's 90 s are made for garbage collections of minutes; here a killed master should be missed while one watches."""
+QUIET = "warn,registry.dev=info"
+"""The log level where nobody chose one: the screen belongs to what a client needs."""
+ORIGIN = "hbeacon dev"
+
+
+def with_values(flags: Flags, values: Mapping[str, str]) -> Flags:
+    """The same command line with `values` on top, which can be loaded again and again."""
+    return dataclasses.replace(
+        flags, values={**flags.values, **values}, names={**flags.names, **dict.fromkeys(values, ORIGIN)}
+    )
+
+
+def quiet(flags: Flags, settings: Settings) -> Flags:
+    """With the log level of dev where nobody has set one."""
+    return flags if settings.is_set("hbeacon.log.level") else with_values(flags, {"hbeacon.log.level": QUIET})
+
+
+def coordinator_values(address: Address, journal: Path) -> dict[str, str]:
+    """Settings of the coordinator."""
+    return {
+        "hbeacon.coordinator.address": str(address),
+        "hbeacon.data.dir": str(journal),
+        "hbeacon.guard": "on",  # the parent holds the guard's end of the link
+    }
+
+
+def master_values(
+    settings: Settings, doors: MasterDoors, zookeeper: Address, servers: Sequence[Address], data_dir: Path
+) -> dict[str, str]:
+    """Settings of one master. `servers` are all masters as clients reach them; they share `data_dir`."""
+    values = {
+        "hbase.zookeeper.quorum": str(reached_at(zookeeper)),
+        "hbase.client.zookeeper.quorum": "",
+        "hbeacon.rpc.address": str(doors.rpc),
+        "hbeacon.http.address": str(doors.http or "off"),
+        "hbeacon.data.dir": str(data_dir),
+        "hbeacon.guard": "on",  # the parent holds the guard's end of the link
+    }
+    if not settings.is_set("zookeeper.session.timeout"):
+        values["zookeeper.session.timeout"] = str(SESSION_TIMEOUT_MS)
+    if not settings.is_set("hbeacon.registry.servers"):
+        values["hbeacon.registry.servers"] = ",".join(map(str, servers))
+    return values
+
+
+def servers_of(masters: Sequence[MasterDoors], advertised_host: str) -> list[Address]:
+    """All masters as clients reach them."""
+    return [told(master.rpc, advertised_host) for master in masters]

@@ -1,0 +1,249 @@
+"""The parent of all roles: starts them, restarts what dies, and ends them in order.
+
+Single-threaded and without a loop, because it forks at any time: one poll(2) over the children's pipes and the pipe
+into which Python writes the numbers of signals.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from registry.cli.exits import FAILED, STOPPED
+from registry.clock import Clock
+from registry.dev.child import Child, Role, ending, fork
+from registry.dev.plan import open_doors
+from registry.guard import BACK_OFF_MS, BACK_OFF_MS_MAX, SAME_WISH_MS, SHORT_LIFE_MS
+from registry.role.listening import CannotListen
+
+logger = logging.getLogger("registry.dev")
+
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+FORWARDED = (signal.SIGHUP, signal.SIGQUIT)
+FIRST_STARTS_MAX = 3
+"""A role that dies this often before all were ready once will not get ready."""
+SLOW_START_MS = 20_000
+"""All are ready within a second; after this long it is told what is waited for."""
+KILLED_MS = 10_000
+"""A killed process ends as soon as the kernel lets it."""
+FOREVER_MS = 3_600_000.0
+
+
+class Supervisor:
+    """Children in the order of their start; they end the other way round, those of one `stage` together."""
+
+    def __init__(self, clock: Clock, *, stop_timeout_ms: float, hangup_stops: bool = False) -> None:
+        """Takes the signals at once: what comes before `run` waits for it.
+
+        `stop_timeout_ms`: a stage that has not ended for so long after SIGTERM is killed. `hangup_stops`: SIGHUP is the
+        end of a terminal, and not the wish to read files again.
+        """
+        self._clock = clock
+        self._stop_timeout_ms = stop_timeout_ms
+        self._hangup_stops = hangup_stops
+        self._stages: list[list[Child]] = []
+        self._held: list[int] = []
+        """Descriptors that no child may hold."""
+        self._is_stopping = False
+        self._told_ms = 0.0
+        self._at_once = False
+        self._fatal: int | None = None
+        self._was_ready = False
+        self._wake_fd, self._wake_write_fd = os.pipe()
+        for fd in (self._wake_fd, self._wake_write_fd):
+            os.set_blocking(fd, False)
+        signal.set_wakeup_fd(self._wake_write_fd, warn_on_full_buffer=False)
+        for number in (*STOP_SIGNALS, *FORWARDED, signal.SIGCHLD):
+            signal.signal(number, lambda _number, _frame: None)
+
+    @property
+    def children(self) -> list[Child]:
+        """All of them, in the order of their start."""
+        return [child for stage in self._stages for child in stage]
+
+    def start_stage(
+        self, roles: Sequence[tuple[Role, Mapping[str, socket.socket]]], foreign: Iterable[int] = ()
+    ) -> None:
+        """Fork the roles, each with its listening sockets, which are closed here then.
+
+        `foreign`: descriptors that are not theirs, such as sockets of later stages.
+        """
+        stage = [Child(role) for role, _ in roles]
+        self._stages.append(stage)
+        sockets = [opened for _, listeners in roles for opened in listeners.values()]
+        for child, (_, listeners) in zip(stage, roles, strict=True):
+            mine = set(listeners.values())
+            others = [opened.fileno() for opened in sockets if opened not in mine and opened.fileno() >= 0]
+            self._fork(child, listeners, [*others, *foreign])
+            for opened in mine:
+                opened.close()
+
+    def run(self, on_ready: Callable[[], None]) -> int:
+        """Look after the children until told to stop, or until one ends for good; gives the exit code.
+
+        `on_ready` is called once, when every role can answer.
+        """
+        slow_ms = self._clock.monotonic_ms() + SLOW_START_MS
+        while not self._is_stopping and self._fatal is None:
+            self._wait(self._pause_ms(FOREVER_MS if self._was_ready else slow_ms - self._clock.monotonic_ms()))
+            self._reap()
+            if not self._was_ready and all(child.is_ready for child in self.children):
+                self._was_ready = True
+                on_ready()
+            elif not self._was_ready and self._clock.monotonic_ms() >= slow_ms:
+                slow_ms += SLOW_START_MS
+                waited = ", ".join(child.role.name for child in self.children if not child.is_ready)
+                logger.warning("still waiting for %s", waited)
+            self._restart_due()
+        self._end()
+        return STOPPED if self._fatal is None else self._fatal
+
+    # --- while it runs ------------------------------------------------------------------------------------------
+
+    def _pause_ms(self, pause_ms: float) -> float:
+        due = [child.restart_ms for child in self.children if child.restart_ms is not None]
+        return min([pause_ms, *(each - self._clock.monotonic_ms() for each in due)])
+
+    def _wait(self, timeout_ms: float) -> None:
+        """Sleep until a pipe, a signal or the time-out; take what the pipes and signals say."""
+        poll = select.poll()
+        poll.register(self._wake_fd, select.POLLIN)
+        for child in self.children:
+            for fd in (child.out_fd, child.beats_fd):
+                if fd >= 0:
+                    poll.register(fd, select.POLLIN)
+        poll.poll(max(0.0, timeout_ms))
+        for child in self.children:
+            self._read(child)
+        with contextlib.suppress(BlockingIOError):
+            for number in os.read(self._wake_fd, 256):
+                self._signalled(number)
+
+    def _read(self, child: Child) -> None:
+        child.read_beats()
+        for line in child.read_out():
+            if " ready " in line:
+                if not child.is_ready and child.starts > 1:
+                    took_ms = self._clock.monotonic_ms() - child.started_ms
+                    logger.info("%s answers again, %.0f ms after its start", child.role.name, took_ms)
+                child.is_ready = True
+
+    def _signalled(self, number: int) -> None:
+        if number in STOP_SIGNALS or (number == signal.SIGHUP and self._hangup_stops):
+            now_ms = self._clock.monotonic_ms()
+            # timeout(1) and some shells signal the process and its group: the same wish, told twice in one moment
+            if self._is_stopping and now_ms - self._told_ms > SAME_WISH_MS:
+                self._at_once = True
+            self._is_stopping = True
+            self._told_ms = now_ms
+        elif number in FORWARDED:
+            for child in self.children:
+                _send(child, signal.Signals(number))
+
+    def _reap(self) -> None:
+        for child in self.children:
+            if not child.pid:
+                continue
+            pid, status = os.waitpid(child.pid, os.WNOHANG)
+            if pid:
+                self._read(child)  # what it still said
+                self._ended(child, status)
+
+    def _ended(self, child: Child, status: int) -> None:
+        code, words = ending(status)
+        pid, child.pid = child.pid, 0
+        child.close()
+        child.is_ready = False
+        if self._is_stopping or self._fatal is not None:
+            if code not in (STOPPED, None):
+                logger.warning("%s (pid %d) %s", child.role.name, pid, words)
+            return
+        child.reason = words
+        now_ms = self._clock.monotonic_ms()
+        is_short = now_ms - child.started_ms < SHORT_LIFE_MS
+        child.failed_starts = child.failed_starts + 1 if is_short else 0
+        if code in child.role.ends_with:
+            logger.error("%s (pid %d) %s, which another start would repeat: ending", child.role.name, pid, words)
+            self._fatal = code
+        elif not self._was_ready and child.failed_starts >= FIRST_STARTS_MAX:
+            logger.error("%s (pid %d) %s before it was ready, once too often: ending", child.role.name, pid, words)
+            self._fatal = FAILED
+        else:
+            pause_ms = self._back_off_ms(child)
+            child.restart_ms = now_ms + pause_ms
+            when = f"in {pause_ms:.0f} ms" if pause_ms else "at once"
+            logger.warning("%s (pid %d) %s: it is started again %s", child.role.name, pid, words, when)
+
+    def _back_off_ms(self, child: Child) -> float:
+        if not child.failed_starts:
+            return 0.0
+        return min(BACK_OFF_MS * 2 ** (child.failed_starts - 1), BACK_OFF_MS_MAX)
+
+    def _restart_due(self) -> None:
+        now_ms = self._clock.monotonic_ms()
+        for child in self.children:
+            if child.restart_ms is None or child.restart_ms > now_ms or self._is_stopping or self._fatal is not None:
+                continue
+            try:
+                listeners = open_doors(child.role.doors, child.role.name)
+            except CannotListen as error:
+                child.failed_starts += 1
+                child.restart_ms = now_ms + self._back_off_ms(child)
+                logger.warning("%s", error)
+                continue
+            self._fork(child, listeners, ())
+            for opened in listeners.values():
+                opened.close()
+            logger.info("%s is started again as pid %d", child.role.name, child.pid)
+
+    def _fork(self, child: Child, listeners: Mapping[str, socket.socket], foreign: Iterable[int]) -> None:
+        of_others = [fd for other in self.children for fd in other.parents_fds()]
+        fork(
+            child,
+            listeners,
+            [self._wake_fd, self._wake_write_fd, *of_others, *foreign],
+            now_ms=self._clock.monotonic_ms(),
+            wall_ms=self._clock.wall_ms(),
+        )
+
+    # --- ending -------------------------------------------------------------------------------------------------
+
+    def _end(self) -> None:
+        """End stage after stage, the last one first."""
+        self._is_stopping = True
+        for stage in reversed(self._stages):
+            for child in stage:
+                _send(child, signal.SIGTERM)
+                _send(child, signal.SIGCONT)  # one that was stopped ends too
+            deadline_ms = self._clock.monotonic_ms() + self._stop_timeout_ms
+            while any(child.pid for child in stage) and not self._at_once:
+                left_ms = deadline_ms - self._clock.monotonic_ms()
+                if left_ms <= 0:
+                    names = ", ".join(child.role.name for child in stage if child.pid)
+                    logger.warning("%s did not end within %.0f ms: killed", names, self._stop_timeout_ms)
+                    break
+                self._wait(left_ms)
+                self._reap()
+            if any(child.pid for child in stage):
+                self._kill(self.children if self._at_once else stage)
+        signal.set_wakeup_fd(-1)
+
+    def _kill(self, children: Sequence[Child]) -> None:
+        for child in children:
+            _send(child, signal.SIGKILL)
+        deadline_ms = self._clock.monotonic_ms() + KILLED_MS
+        while any(child.pid for child in children) and self._clock.monotonic_ms() < deadline_ms:
+            self._wait(100.0)
+            self._reap()
+
+
+def _send(child: Child, number: signal.Signals) -> None:
+    """Signal a child that runs; one that has just ended is no error."""
+    if child.pid:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child.pid, number)

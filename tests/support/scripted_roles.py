@@ -1,0 +1,102 @@
+"""A process that supervises scripted roles: `python -m tests.support.scripted_roles STAGES EVENTS [HANGUP_STOPS]`.
+
+STAGES is JSON: a list of lists of [name, what it does]. What it does: `serve`, `deaf` (does not end at SIGTERM),
+`exit CODE`, `bad` (a setting), `raise`, `die N` (its first N lives end with SIGKILL before it is ready). Each life
+appends lines to EVENTS. A role listens on a free port, which stays its port.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import cast
+
+from registry.clock import SystemClock
+from registry.config.settings import BadSetting
+from registry.dev.child import Role
+from registry.dev.plan import open_door
+from registry.dev.supervisor import Supervisor
+from registry.guard import LINK_VARIABLE
+from registry.guarded import GuardLink
+from registry.logs import set_up_logs
+from registry.names import Address
+from registry.role.listening import address_of
+
+STOP_TIMEOUT_MS = 1000
+
+
+class Scripted:
+    """One role."""
+
+    def __init__(self, name: str, does: str, events: Path) -> None:
+        self.name = name
+        self.word, _, self.number = does.partition(" ")
+        self.events = events
+
+    def tell(self, text: str) -> None:
+        with self.events.open("ab") as file:
+            file.write(f"{self.name} {text}\n".encode())
+
+    def serve(self, listeners: Mapping[str, socket.socket]) -> int:
+        link = GuardLink.take(os.environ)
+        assert link is not None
+        assert LINK_VARIABLE not in os.environ
+        ports = ",".join(str(address_of(each).port) for each in listeners.values())
+        self.tell(f"start pid={os.getpid()} ports={ports} life={link.restarts} kept={link.kept!r} why={link.reason!r}")
+        sockets = sum(1 for fd in Path("/proc/self/fd").iterdir() if _link(fd).startswith("socket:"))
+        self.tell(f"sockets={sockets}")
+        os.write(link.beat_fd, f"keep life-{link.restarts}\n".encode())
+        if self.word == "exit":
+            return int(self.number)
+        if self.word == "raise":
+            raise RuntimeError("as planned")
+        if self.word == "bad":
+            raise BadSetting("hbase.masters", "x", "a test", "as planned")
+        if self.word == "die" and link.restarts < int(self.number):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return self.wait()
+
+    def wait(self) -> int:
+        told: list[int] = []
+        signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+        signal.signal(signal.SIGHUP, lambda number, _: self.tell("HUP"))
+        os.write(1, f"hbeacon {self.name} ready rpc=here\n".encode())
+        while not told or self.word == "deaf":
+            time.sleep(0.01)
+        time.sleep(0.05)
+        self.tell("end")
+        return 0
+
+
+def _link(fd: Path) -> str:
+    try:
+        return str(fd.readlink())
+    except OSError:
+        return ""
+
+
+def main(stages_text: str, events: str, hangup: str = "") -> int:
+    set_up_logs("text", "info", "dev")
+    supervisor = Supervisor(SystemClock(), stop_timeout_ms=STOP_TIMEOUT_MS, hangup_stops=bool(hangup))
+    stages: list[list[tuple[Role, Mapping[str, socket.socket]]]] = []
+    for stage in cast("list[list[list[str]]]", json.loads(stages_text)):
+        roles: list[tuple[Role, Mapping[str, socket.socket]]] = []
+        for name, does in stage:
+            door = open_door(Address("127.0.0.1", 0), "--rpc", name)
+            role = Role(name, Scripted(name, does, Path(events)).serve, {"--rpc": address_of(door)}, frozenset({2, 4}))
+            roles.append((role, {"--rpc": door}))
+        stages.append(roles)
+    for index, roles in enumerate(stages):
+        later = [each.fileno() for stage in stages[index + 1 :] for _, doors in stage for each in doors.values()]
+        supervisor.start_stage(roles, later)
+    return supervisor.run(lambda: print("all ready", flush=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
