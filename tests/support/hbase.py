@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import struct
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -108,7 +109,7 @@ class HBaseCluster:
     """Masters and region servers on one address, with a shared directory of the local file system for their data.
 
     `zookeeper` is its `host:port`. Verbs kill and start single servers; `witness` knows what ZooKeeper knows.
-    Server names are `host,port,startcode`.
+    Server names are `host,port,startcode`. `settings` go into hbase-site.xml, over what is there.
     """
 
     def __init__(
@@ -121,8 +122,10 @@ class HBaseCluster:
         parent: str = "/hbase",
         masters: int = 2,
         region_servers: int = 2,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self.server, self.bind, self.parent, self.zookeeper = server, bind, parent, zookeeper
+        self._settings = dict(settings or {})
         ports = free_ports(bind, masters + region_servers)
         self.master_ports, self.region_server_ports = ports[:masters], ports[masters:]
         self.directory = directory
@@ -219,6 +222,7 @@ class HBaseCluster:
         }
         if self.server.version.startswith("1."):
             del settings["hbase.wal.dir"], settings["hbase.wal.provider"]
+        settings |= self._settings
         properties = "".join(
             f"<property><name>{name}</name><value>{escape(value)}</value></property>\n"
             for name, value in settings.items()

@@ -1,0 +1,63 @@
+"""Tables made, disabled and enabled by calls to a real master: what a Java Admin does, without a JVM."""
+
+from __future__ import annotations
+
+import asyncio
+
+from google.protobuf.message import Message
+
+from protos.hbase import HBase_pb2, Master_pb2
+from registry.names import Address
+from registry.rpc.client import RpcChannel
+
+
+def table_name(text: str) -> HBase_pb2.TableName:
+    namespace, colon, qualifier = text.partition(":")
+    if not colon:
+        namespace, qualifier = "default", text
+    return HBase_pb2.TableName(namespace=namespace.encode(), qualifier=qualifier.encode())
+
+
+class MasterCalls:
+    """MasterService of the active master; every verb returns when its procedure has ended."""
+
+    def __init__(self, channel: RpcChannel) -> None:
+        self._channel = channel
+
+    @classmethod
+    async def connect(cls, address: Address) -> MasterCalls:
+        return cls(await RpcChannel.connect(address, "MasterService"))
+
+    async def create(self, table: str, splits: tuple[bytes, ...] = ()) -> None:
+        schema = HBase_pb2.TableSchema(
+            table_name=table_name(table), column_families=[HBase_pb2.ColumnFamilySchema(name=b"f")]
+        )
+        request = Master_pb2.CreateTableRequest(table_schema=schema, split_keys=splits)
+        await self._do("CreateTable", request, Master_pb2.CreateTableResponse)
+
+    async def disable(self, table: str) -> None:
+        request = Master_pb2.DisableTableRequest(table_name=table_name(table))
+        await self._do("DisableTable", request, Master_pb2.DisableTableResponse)
+
+    async def enable(self, table: str) -> None:
+        request = Master_pb2.EnableTableRequest(table_name=table_name(table))
+        await self._do("EnableTable", request, Master_pb2.EnableTableResponse)
+
+    async def delete(self, table: str) -> None:
+        request = Master_pb2.DeleteTableRequest(table_name=table_name(table))
+        await self._do("DeleteTable", request, Master_pb2.DeleteTableResponse)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    async def _do(self, method: str, request: Message, response_type: type[Message]) -> None:
+        response = await self._channel.call(method, request, response_type, timeout_ms=30_000)
+        proc_id = getattr(response, "proc_id")  # noqa: B009 - every response of these methods has it
+        ask = Master_pb2.GetProcedureResultRequest(proc_id=proc_id)
+        async with asyncio.timeout(60):
+            while True:
+                result = await self._channel.call("getProcedureResult", ask, Master_pb2.GetProcedureResultResponse)
+                if result.state == Master_pb2.GetProcedureResultResponse.FINISHED:
+                    assert not result.HasField("exception"), result.exception
+                    return
+                await asyncio.sleep(0.05)
