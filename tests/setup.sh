@@ -8,6 +8,7 @@ VENV=${VENV:-.venv}
 packages=(zookeeper iproute2 nftables util-linux procps chromium prometheus)
 command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
 command -v mvn >/dev/null || packages+=(maven)
+command -v npm >/dev/null || packages+=(nodejs npm) # one of the old clients
 command -v go >/dev/null || packages+=(golang-go) # the benchmarks' load generator
 command -v python3 >/dev/null || packages+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
@@ -26,4 +27,5 @@ fi
 "$VENV/bin/python" -m pip install -q --disable-pip-version-check -e . --group dev
 
 "$VENV/bin/python" -m tests.support.java
+"$VENV/bin/python" -m tests.support.old_clients
 "$VENV/bin/python" -m tests.support.zookeeper

@@ -28,11 +28,12 @@ JAVA_SOURCES = Path(__file__).parent.parent / "cluster" / "java"
 
 @dataclass(frozen=True)
 class ClassPath:
-    """One Maven artifact of HBase with all it needs at run time."""
+    """One Maven artifact with all it needs at run time."""
 
     artifact: str
     version: str
     profiles: tuple[str, ...] = ("log4j2",)
+    group: str = "org.apache.hbase"
 
     @property
     def directory(self) -> Path:
@@ -108,6 +109,7 @@ def resolve(path: ClassPath) -> None:
         [
             *(tool("mvn"), "-B", "-q", "-Dstyle.color=never", "-f", str(JAVA_SOURCES / "pom.xml"), *profiles),
             "dependency:copy-dependencies",
+            f"-Dhbase.group={path.group}",
             *(f"-Dhbase.artifact={path.artifact}", f"-Dhbase.version={path.version}"),
             *(f"-DoutputDirectory={partial}", "-DincludeScope=runtime"),
         ],
