@@ -20,6 +20,7 @@ from registry.cli.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.clock import SystemClock
 from registry.config.settings import Settings
 from registry.coordinator.journal import DataNotUsable, Journal
+from registry.coordinator.journal.keeper import SnapshotKeeper
 from registry.coordinator.machine import Coordinator, CorruptState
 from registry.coordinator.server import DoorServer
 from registry.coordinator.settings import CoordinatorRoleSettings, role_settings
@@ -115,6 +116,7 @@ class CoordinatorProcess:
         self._take_signals()
         sockets = self._listen(listeners)
         journal: Journal | None = None
+        keeping: asyncio.Task[None] | None = None
         try:
             clock = SystemClock()
             if chosen.directory is None:
@@ -124,11 +126,15 @@ class CoordinatorProcess:
                 machine = Coordinator(chosen.machine, clock, os.urandom, journal)
                 machine.restore(recovered.snapshot_records, recovered.transactions)
                 journal.begin()
+                keeping = asyncio.create_task(SnapshotKeeper(journal, machine.dump).run(), name="snapshots")
             server = DoorServer(machine, chosen.limits, clock, chosen.nature)
             await self._serve(server, sockets)
         finally:
             for each in sockets:
                 each.close()
+            if keeping is not None:
+                keeping.cancel()
+                await asyncio.wait([keeping])  # its thread may be at work in the journal's directory
             if journal is not None:
                 journal.close()
             self._notifier.stop_watchdog()

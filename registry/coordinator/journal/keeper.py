@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import ParamSpec, TypeVar
 
 from registry.coordinator.journal.files import WritableFile
@@ -56,6 +56,7 @@ class SnapshotKeeper:
             await asyncio.sleep(self._look_s)
             if not journal.wants_snapshot():
                 continue
+            wait_s = 0.0
             try:
                 await self.make()
             except JournalFailed:
@@ -63,7 +64,11 @@ class SnapshotKeeper:
             except OSError as error:
                 reason = error.strerror or error
                 LOG.warning("no snapshot in %s: %s; the journal grows on", journal.files.place, reason)
-                await asyncio.sleep(RETRY_S)
+                wait_s = RETRY_S
+            except Exception:  # the journal alone is enough to start from
+                LOG.exception("no snapshot in %s; the journal grows on", journal.files.place)
+                wait_s = RETRY_S
+            await asyncio.sleep(wait_s)
 
     async def make(self) -> SnapshotFigures:
         """One snapshot of this moment, from the end of a segment to the removal of what it makes needless."""
@@ -78,6 +83,8 @@ class SnapshotKeeper:
             with contextlib.suppress(OSError):
                 await _in_thread(files.remove, temporary_name(zxid))
             raise
+        finally:
+            _close(records)
         await _in_thread(keep_snapshot, files, zxid, journal.settings.snapshots_kept)
         figures = encoder.figures
         journal.snapshot_was_kept(figures)
@@ -97,6 +104,12 @@ class SnapshotKeeper:
             await _in_thread(file.sync)
         finally:
             file.close()
+
+
+def _close(records: Iterator[bytes]) -> None:
+    """A dump that is not read to its end must not go on keeping what changes."""
+    if isinstance(records, Generator):
+        records.close()
 
 
 def _write_piece(file: WritableFile, piece: bytes, sync: bool) -> None:
