@@ -12,7 +12,7 @@ from typing import NamedTuple
 from registry.coordinator.client import Client
 from registry.coordinator.codes import CreateMode, ErrorCode, KeeperException, OpCode
 from registry.coordinator.jute import MULTI_HEADER, MarshallingError, Reader, pack_string, reply_frame
-from registry.coordinator.preparing import Preparation
+from registry.coordinator.preparing import NO_TTL, TTL_MODES, Preparation
 from registry.coordinator.reads import MULTI_END, Frame, multi_error
 from registry.coordinator.transactions import Change, Create, Failed, Multi
 from registry.coordinator.writes import CreateRequest, Writes, read_create
@@ -47,16 +47,25 @@ def read_operations(reader: Reader) -> list[Operation]:
         if done:
             return operations
         if kind in CREATIONS:
-            request = read_create(reader, has_ttl=kind == OpCode.CREATE_TTL)
-            if not 0 <= request.flags <= CreateMode.PERSISTENT_SEQUENTIAL_WITH_TTL:
-                raise MarshallingError(f"create mode {request.flags}")
-            operations.append((kind, request))
+            operations.append(_creation(kind, read_create(reader, has_ttl=kind == OpCode.CREATE_TTL)))
         elif kind in (OpCode.DELETE, OpCode.CHECK):
             operations.append((kind, VersionRequest(reader.text(), reader.int32())))
         elif kind == OpCode.SET_DATA:
             operations.append((kind, SetDataRequest(reader.text(), reader.buffer(), reader.int32())))
         else:
             raise MarshallingError(f"operation {kind} in multi")
+
+
+def _creation(kind: int, request: CreateRequest) -> Operation:
+    """Here the flags say which creation it is, not the operation's own code. Source: Op.Create.getOpcode."""
+    if not 0 <= request.flags <= CreateMode.PERSISTENT_SEQUENTIAL_WITH_TTL:
+        raise MarshallingError(f"create mode {request.flags}")
+    if request.flags in TTL_MODES:
+        if kind != OpCode.CREATE_TTL:
+            raise MarshallingError("a creation with a TTL that has none")
+        return kind, request
+    kind = OpCode.CREATE_CONTAINER if request.flags == CreateMode.CONTAINER else OpCode.CREATE
+    return kind, request._replace(ttl_ms=NO_TTL)
 
 
 class Multis:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.zk_histories import Player, Step
-from tests.support.zookeeper import TICK_MS, ZooKeeperServer, debian
+from tests.support.zookeeper import RELEASES, TICK_MS, ZooKeeperServer
 
 pytestmark = [pytest.mark.zookeeper, pytest.mark.timeout(900)]
 
@@ -56,7 +56,11 @@ WRITES: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "delete": st.tuples(PATHS, VERSIONS),
     "setData": st.tuples(PATHS, DATA, VERSIONS),
 }
-IN_MULTI = {**WRITES, "check": st.tuples(PATHS, VERSIONS)}
+# an ACL without a list, within a multi, is a NullPointerException in ZooKeeper, and costs a zxid that nobody sees
+IN_MULTI = {
+    **{op: args.filter(lambda args: args[2:3] != (None,)) for op, args in WRITES.items()},
+    "check": st.tuples(PATHS, VERSIONS),
+}
 READS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "exists": st.tuples(PATHS, BOOLS),
     "getData": st.tuples(PATHS, BOOLS),
@@ -93,7 +97,7 @@ SESSIONS: dict[str, st.SearchStrategy[tuple[Any, ...]]] = {
     "attach": st.sampled_from([("right",), ("right",), ("wrong",), ("early",), ("ahead",)]),
     "auth": AUTHS,
     "setACL": st.tuples(PATHS, ACLS, VERSIONS),
-    "raw": st.tuples(st.sampled_from([0, 10, 99, 108, 10**6, -5, -10, -1]), st.just(b"")),
+    "raw": st.tuples(st.sampled_from([0, 10, 99, 108, 10**6, -5, -1]), st.just(b"")),
 }
 SORTS = {
     "write": _ops(WRITES),
@@ -114,16 +118,18 @@ BEGIN: list[Step] = [
 HISTORY = st.lists(STEPS, min_size=12, max_size=40).map(lambda steps: BEGIN + steps)
 
 
-@pytest.fixture(scope="module")
-def players(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Player, Player]]:
+@pytest.fixture(scope="module", params=sorted(RELEASES))
+def players(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[tuple[Player, Player]]:
     """The real server's and the coordinator's; both begin empty."""
     directory = tmp_path_factory.mktemp("histories")
-    real = ZooKeeperServer(debian(), directory / "zookeeper")
+    real = ZooKeeperServer(RELEASES[request.param](), directory / "zookeeper")
     ours: CoordinatorProcess | ZooKeeperServer = CoordinatorProcess(
         directory / "coordinator", keep=False, settings={"hbase.zookeeper.property.tickTime": str(TICK_MS)}
     )
     if os.environ.get("HBEACON_HISTORIES_OF") == "zookeeper":  # what it says of itself is what the player leaves open
-        ours = ZooKeeperServer(debian(), directory / "coordinator")
+        ours = ZooKeeperServer(RELEASES[request.param](), directory / "coordinator")
     try:
         real.start()
         ours.start()
