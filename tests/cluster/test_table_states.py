@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Generator, Mapping
-from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -50,24 +50,27 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[HBaseCluster]
 
 async def _makes_tables(cluster: HBaseCluster) -> bool:
     try:
-        master = await MasterCalls.connect(Address(cluster.bind, cluster.master_ports[0]))
-        await master.create("first")
+        async with MasterCalls.connected(master_of(cluster)) as master:
+            await master.create("first")
     except Exception as error:  # noqa: BLE001 - whatever it says, it is not ready; the time-out tells the last state
         print(f"{type(error).__name__} {error}")
         return False
-    master.close()
     return True
 
 
+def master_of(cluster: HBaseCluster) -> Address:
+    return Address(cluster.bind, cluster.master_ports[0])
+
+
 def settings() -> Settings:
-    return load_settings({"hbeacon.tables.interval_ms": str(INTERVAL_MS)})
+    return load_settings({"hbeacon.tables.interval_ms": str(INTERVAL_MS)}, environ={})
 
 
 class Watched:
     """A feed and a follower, and every mapping that the follower gave out."""
 
     def __init__(self, cluster: HBaseCluster) -> None:
-        self.feed = RegistryFeed(FeedSettings(hosts=cluster.zookeeper, root=cluster.parent), SystemClock())
+        self.feed = RegistryFeed(FeedSettings((Address.parse(cluster.zookeeper),), root=cluster.parent), SystemClock())
         self._tasks: list[asyncio.Task[None]] = []
         own = settings()
         self.part = TableStatesPart(
@@ -82,7 +85,7 @@ class Watched:
     def follower(self) -> TableStatesFollower:
         return self.part.follower
 
-    async def __aenter__(self) -> Watched:
+    async def __aenter__(self) -> Self:
         await self.part.start()
         await self.feed.start()
         self.follower.subscribe(lambda: self.seen.append(self.follower.states))
@@ -110,8 +113,7 @@ class Watched:
 
 
 async def test_states_follow_what_is_done_to_a_table(cluster: HBaseCluster) -> None:
-    master = await MasterCalls.connect(Address(cluster.bind, cluster.master_ports[0]))
-    async with Watched(cluster) as watched:
+    async with MasterCalls.connected(master_of(cluster)) as master, Watched(cluster) as watched:
         await watched.state("hbase:meta", "ENABLED")
         await eventually(lambda: watched.feed.snapshot.complete, within_ms=10_000)
         assert not watched.feed.snapshot.table_states.value, "ZooKeeper has none: that is what this is for"
@@ -134,13 +136,12 @@ async def test_states_follow_what_is_done_to_a_table(cluster: HBaseCluster) -> N
         view = watched.follower.view()
         assert (view.failures, view.problem) == (0, "")
         assert view.age_ms < 10 * INTERVAL_MS
-    master.close()
 
 
 async def test_answers_cut_anywhere_are_the_same_rows(cluster: HBaseCluster) -> None:
     own = ClientSettings()
     channels = Channels(own)
-    async with connection_to(Address(cluster.bind, cluster.master_ports[0])) as registry:
+    async with connection_to(master_of(cluster)) as registry:
         scanner = Scanner(RegistryLocator(registry), channels, own, SystemClock(), random.Random(1))
         whole = await scanner.read_all(Scan(META_REGION), timeout_ms=10_000)
         assert len(whole) >= 4

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Self
 
 from google.protobuf.message import Message
 
@@ -25,8 +28,10 @@ class MasterCalls:
         self._channel = channel
 
     @classmethod
-    async def connect(cls, address: Address) -> MasterCalls:
-        return cls(await RpcChannel.connect(address, "MasterService"))
+    @asynccontextmanager
+    async def connected(cls, address: Address) -> AsyncGenerator[Self]:
+        async with await RpcChannel.connect(address, "MasterService") as channel:
+            yield cls(channel)
 
     async def create(self, table: str, splits: tuple[bytes, ...] = ()) -> None:
         schema = HBase_pb2.TableSchema(
@@ -46,9 +51,6 @@ class MasterCalls:
     async def delete(self, table: str) -> None:
         request = Master_pb2.DeleteTableRequest(table_name=table_name(table))
         await self._do("DeleteTable", request, Master_pb2.DeleteTableResponse)
-
-    def close(self) -> None:
-        self._channel.close()
 
     async def _do(self, method: str, request: Message, response_type: type[Message]) -> None:
         response = await self._channel.call(method, request, response_type, timeout_ms=30_000)
