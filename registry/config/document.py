@@ -40,6 +40,7 @@ The first of these that sets a key wins:
 | `--rpc HOST:PORT` | `hbeacon.rpc.address` |
 | `--http HOST:PORT` | `hbeacon.http.address` |
 | `--grpc off` | `hbeacon.grpc.address` |
+| `--facade HOST:PORT` | `hbeacon.facade.address` |
 | `--advertise HOST[:PORT]` | `hbeacon.advertise.address` |
 | `--listen HOST:PORT` | `hbeacon.coordinator.address` |
 | `--data-dir DIR` | `hbeacon.data.dir` |

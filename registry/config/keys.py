@@ -76,6 +76,27 @@ _SERVERS = (
         "127.0.0.1:16010",
         "Where the pages, /health, /readyz and /metrics are listened for.",
     ),
+    Key(
+        "hbeacon.facade.address",
+        Kind.ADDRESS_OR_OFF,
+        "off",
+        "Where the façade listens, a read-only ZooKeeper for clients of HBase that know no registry; port 0: any free"
+        " one.",
+    ),
+    Key(
+        "hbeacon.facade.connections_max",
+        Kind.INT,
+        "20000",
+        "Connections of the façade open at once; what comes beyond is closed at once.",
+        minimum=1,
+    ),
+    Key(
+        "hbeacon.facade.connections_per_peer_max",
+        Kind.INT,
+        "12000",
+        "Connections of the façade open at once from one IP address; 0: no limit but hbeacon.facade.connections_max."
+        " A client costs the real ZooKeeper nothing, so there may be many.",
+    ),
     Key("hbeacon.grpc.address", Kind.ADDRESS_OR_OFF, "off", "The gRPC face is not part of this release: only off."),
     Key(
         "hbeacon.advertise.address",

@@ -115,6 +115,11 @@ class WatchManager:
         if self.table:
             self._fire(path, EventType.NODE_DATA_CHANGED, HIT_BY_NODE_EVENT, DATA, acl, zxid)
 
+    def children_changed(self, path: str, acl: tuple[ACL, ...], zxid: int) -> None:
+        """Tell of another list of children without saying which child; of a coordinator the two above tell."""
+        if self.table:
+            self._fire(path, EventType.NODE_CHILDREN_CHANGED, HIT_BY_CHILDREN_CHANGED, CHILD, acl, zxid)
+
     def watched_by(self) -> Iterator[tuple[str, Iterable[Client]]]:
         """Every watched path with its clients, for `wchp` and `wchc`."""
         yield from self.table.items()

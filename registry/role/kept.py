@@ -17,16 +17,18 @@ class Kept:
     http_port: int = 0
     version: Version = VERSION_NONE
     """The newest that was answered: on one address the version never goes back."""
+    facade_port: int = 0
 
     def text(self) -> str:
         """As the guard keeps it."""
-        return f"{self.rpc_port} {self.http_port} {self.version.generation} {self.version.zxid}"
+        version = self.version
+        return f"{self.rpc_port} {self.http_port} {version.generation} {version.zxid} {self.facade_port}"
 
     @classmethod
     def parse(cls, text: str) -> Kept:
         """Read what the guard kept; a line of another version of this program counts as none."""
         words = text.split()
-        if len(words) != 4 or not all(word.isdigit() for word in words):
+        if len(words) != 5 or not all(word.isdigit() for word in words):
             return cls()
-        rpc_port, http_port, generation, zxid = map(int, words)
-        return cls(rpc_port, http_port, Version(generation, zxid))
+        rpc_port, http_port, generation, zxid, facade_port = map(int, words)
+        return cls(rpc_port, http_port, Version(generation, zxid), facade_port)

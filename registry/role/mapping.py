@@ -72,6 +72,7 @@ def feed_settings(settings: Settings) -> FeedSettings:
         root=settings.str_("zookeeper.znode.parent").strip(),
         session_timeout_ms=float(settings.ms("zookeeper.session.timeout")),
         auth=zookeeper_auth(settings),
+        others=settings.address("hbeacon.facade.address") is not None,
     )
 
 

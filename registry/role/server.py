@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from registry.http.serve import HttpServer
     from registry.http.status import Identity, StatusSource
     from registry.lookup.selfcheck import SelfCheck
+    from registry.role.facade import FacadeDoor
 
 logger = logging.getLogger("registry.role")
 
@@ -86,6 +87,7 @@ class RoleServer:
         self.feed = RegistryFeed(mapping.feed_settings(settings), clock, self._kept.version)
         self.rpc = RpcServer(mapping.rpc_settings(settings), self.make_services(), clock)
         self.publisher = Publisher(self.rpc, self.feed, clock, mapping.handout_settings(settings), os.getpid())
+        self.facade: FacadeDoor | None = None
         self.parts = self.make_parts()
         """In the order of their start; they end the other way round."""
 
@@ -102,7 +104,7 @@ class RoleServer:
 
     def make_parts(self) -> list[Part]:
         """What runs beside the registry. Called once, when all but the pages is made."""
-        return []
+        return self._make_facade()
 
     def answers(self, snapshot: Snapshot) -> bool:
         """Whether look-ups get right answers by now: the ready line waits for it, and it is asked no more then."""
@@ -204,6 +206,27 @@ class RoleServer:
         except OSError as error:
             raise cannot_listen(address, "--rpc", error) from None
 
+    def _make_facade(self) -> list[Part]:
+        if self.settings.address("hbeacon.facade.address") is None:
+            return []
+        from registry.role.facade import FacadeDoor, facade_settings
+        from registry.role.tables import TableStatesPart
+
+        root = mapping.feed_settings(self.settings).root
+        chosen = facade_settings(self.settings, root, self._kept.facade_port)
+        assert chosen is not None, "there is an address"
+        tables = TableStatesPart(self.feed, lambda: self.settings, self.clock, self.start_task)
+        self.facade = FacadeDoor(
+            chosen,
+            self.feed,
+            self.clock,
+            self.start_task,
+            listeners=lambda: self.listeners,
+            tables=tables.follower,
+            seen=self.visitors.facade_seen,
+        )
+        return [tables, self.facade]
+
     async def _finish_start(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HTTP_WAITS_MS / 1000):
@@ -284,7 +307,9 @@ class RoleServer:
         """Leave with the guard what the next worker needs for clients to see one server at one address."""
         if self._beats is not None:
             http_port = self.http_address.port if self.http_address else 0
-            self._beats.keep(Kept(self.rpc_address.port, http_port, snapshot.version).text())
+            facade = self.facade.address if self.facade is not None else None
+            facade_port = facade.port if facade is not None else 0
+            self._beats.keep(Kept(self.rpc_address.port, http_port, snapshot.version, facade_port).text())
 
     def _speakers_changed(self, speaking: frozenset[ServerName]) -> None:
         self._speaking = speaking

@@ -127,7 +127,7 @@ def test_the_stamp_tells_version_age_and_last_change() -> None:
 
 
 def test_what_a_worker_leaves_is_read_by_the_next() -> None:
-    kept = Kept(16000, 16010, Version(2, 0x1234567890))
+    kept = Kept(16000, 16010, Version(2, 0x1234567890), 2181)
     assert Kept.parse(kept.text()) == kept
-    for text in ("", "16000 16010", "a b c d", "1 2 3 4 5"):
+    for text in ("", "16000 16010", "a b c d e", "1 2 3 4"):
         assert Kept.parse(text) == Kept()
