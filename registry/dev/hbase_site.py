@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from registry.names import Address
 
@@ -51,6 +50,11 @@ def xml_lines(properties: Mapping[str, str]) -> list[str]:
         for name, value in properties.items()
     ]
     return ["<configuration>", *lines, "</configuration>"]
+
+
+def escape(text: str) -> str:
+    """As XML text. The standard library's own brings urllib and HTTP along, a tenth of the time until all is ready."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def write_files(directory: Path, registry: Mapping[str, str], zookeeper: Mapping[str, str]) -> list[Path]:
