@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import resource
 import shutil
 import signal
 import socket
@@ -142,6 +143,11 @@ class ManagedProcess:
         """The end of the log, for messages of failed assertions."""
         text = self.log.read_text(errors="replace").splitlines()
         return "\n".join(line[:400] for line in text[-lines:])
+
+
+def resident_bytes(pid: int) -> int:
+    """What the process has in memory now. Source: proc(5), /proc/pid/statm."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def children(pid: int) -> list[int]:
