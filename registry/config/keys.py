@@ -7,60 +7,12 @@ HBASE-26173).
 
 from __future__ import annotations
 
-import enum
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-OWN_PREFIX = "hbeacon."
-INT_MAX = 2**31 - 1
+from registry.config.coordinator_keys import COORDINATOR
+from registry.config.key import OWN_PREFIX, Key, Kind
 
-
-class Kind(enum.Enum):
-    """How the text of a value is read."""
-
-    TEXT = "text"
-    INT = "number"
-    BOOL = "on or off"
-    MS = "milliseconds"
-    """Our own durations: plain milliseconds, or a number with ms, s, m, h or d."""
-    MS_PLAIN = "plain milliseconds"
-    """HBase's durations: Java reads them as an int, so a suffix would break every Java process that shares the file."""
-    BYTES = "bytes"
-    CHOICE = "one of"
-    ADDRESS = "HOST:PORT"
-    ADDRESS_OR_OFF = "HOST:PORT or off"
-    ADVERTISED = "HOST[:PORT]"
-    ADDRESSES = "HOST[:PORT],..."
-    ZNODE = "znode path"
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """One setting: its name, how its text is read, and the sentence that the documentation shows."""
-
-    name: str
-    kind: Kind
-    default: str
-    sentence: str
-    minimum: int = 0
-    maximum: int = INT_MAX
-    choices: tuple[str, ...] = ()
-    live: bool = False
-    """A change in the watched files takes effect without a restart."""
-    secret: bool = False
-    """Shown nowhere: pages, logs and errors print stars."""
-
-    @property
-    def environment_name(self) -> str:
-        """Name of the environment variable that sets this key."""
-        return environment_name(self.name)
-
-
-def environment_name(key: str) -> str:
-    """Upper case, and `_` for whatever is neither letter nor digit: hbase.rpc.timeout -> HBASE_RPC_TIMEOUT."""
-    return re.sub(r"[^A-Z0-9]", "_", key.upper())
-
+__all__ = ["DEPRECATED", "KEYS", "OWN_PREFIX", "SECTIONS", "Key", "Kind"]
 
 _SERVERS = (
     Key(
@@ -260,95 +212,6 @@ _ZOOKEEPER = (
     ),
 )
 
-_COORDINATOR = (
-    Key(
-        "hbeacon.coordinator.address",
-        Kind.ADDRESS,
-        "127.0.0.1:2181",
-        "Where the coordinator listens for ZooKeeper's clients; port 0 takes a free one. Where it is not set, the port"
-        " is hbase.zookeeper.property.clientPort.",
-    ),
-    Key(
-        "hbeacon.data.dir",
-        Kind.TEXT,
-        "",
-        "Where the coordinator keeps its tree and sessions, and a master the id of its cluster; empty: in memory, and all is"
-        " gone with the process.",
-    ),
-    Key(
-        "hbeacon.coordinator.fsync",
-        Kind.BOOL,
-        "on",
-        "Whether an acknowledged write survives a loss of power; off: only the death of the process (ZooKeeper's"
-        " forceSync).",
-    ),
-    Key(
-        "hbeacon.coordinator.connections_max",
-        Kind.INT,
-        "20000",
-        "Connections open at once; what comes beyond is closed at once.",
-        minimum=1,
-    ),
-    Key(
-        "hbase.zookeeper.property.maxClientCnxns",
-        Kind.INT,
-        "300",
-        "Connections open at once from one IP address; 0: no limit but hbeacon.coordinator.connections_max.",
-    ),
-    Key(
-        "hbase.zookeeper.property.tickTime",
-        Kind.INT,
-        "500",
-        "The coordinator's unit of time in milliseconds: sessions end at the first tick after their time-out."
-        " ZooKeeper's own default is 3000.",
-        minimum=10,
-        maximum=60_000,
-    ),
-    Key(
-        "hbase.zookeeper.property.minSessionTimeout",
-        Kind.INT,
-        "-1",
-        "The shortest session time-out that the coordinator grants, in milliseconds; -1: two ticks.",
-        minimum=-1,
-    ),
-    Key(
-        "hbase.zookeeper.property.maxSessionTimeout",
-        Kind.INT,
-        "-1",
-        "The longest session time-out that the coordinator grants, in milliseconds; -1: 20 ticks of a tickTime that is"
-        " set, else 60000, which ZooKeeper's default tick gives.",
-        minimum=-1,
-    ),
-    Key(
-        "hbase.zookeeper.property.dataDir",
-        Kind.TEXT,
-        "",
-        "ZooKeeper's directory: where hbeacon.data.dir is not set, the coordinator keeps its own in hbeacon-coordinator"
-        " below it, and touches nothing else there.",
-    ),
-    Key(
-        "hbase.zookeeper.property.4lw.commands.whitelist",
-        Kind.TEXT,
-        "srvr",
-        "Four-letter words that the coordinator answers, separated by commas; * is all. srvr is always answered.",
-    ),
-    Key(
-        "zookeeper.DigestAuthenticationProvider.superDigest",
-        Kind.TEXT,
-        "",
-        "Who may do everything on the coordinator: super: and the base64 of the SHA-1 of super:PASSWORD.",
-        secret=True,
-    ),
-    Key(
-        "jute.maxbuffer",
-        Kind.BYTES,
-        "1048575",
-        "The longest request that the coordinator takes, as ZooKeeper has it.",
-        minimum=1024,
-        maximum=256 << 20,
-    ),
-)
-
 _REGISTRY = (
     Key(
         "hbase.masters",
@@ -498,7 +361,7 @@ _CALLS = (
 SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Servers", _SERVERS),
     ("ZooKeeper", _ZOOKEEPER),
-    ("Coordinator", _COORDINATOR),
+    ("Coordinator", COORDINATOR),
     ("Registry, as clients know it", _REGISTRY),
     ("Calls", _CALLS),
 )

@@ -72,7 +72,12 @@ def role_settings(settings: Settings) -> CoordinatorRoleSettings:
             directory=directory,
         ),
         directory=directory,
-        journal=JournalSettings(fsync=settings.bool_("hbeacon.coordinator.fsync")),
+        journal=JournalSettings(
+            fsync=settings.bool_("hbeacon.coordinator.fsync"),
+            snapshot_records=settings.int_("hbeacon.coordinator.snapshot_records"),
+            snapshot_bytes=settings.bytes_("hbeacon.coordinator.snapshot_bytes"),
+            snapshots_kept=settings.int_("hbeacon.coordinator.snapshots_kept"),
+        ),
         drain_timeout_ms=settings.ms("hbeacon.drain.timeout_ms"),
     )
 
