@@ -19,8 +19,8 @@ COORDINATOR = (
         "hbeacon.data.dir",
         Kind.TEXT,
         "",
-        "Where the coordinator keeps its tree and sessions, and a master the id of its cluster; empty: in memory, and all"
-        " is gone with the process.",
+        "Where the coordinator keeps its tree and sessions, and a master the id of its cluster; empty: in memory, and"
+        " all is gone with the process.",
     ),
     Key(
         "hbeacon.coordinator.fsync",
