@@ -1,0 +1,244 @@
+"""`hbeacon dev` end to end: found, killed in parts and as a whole, stopped, started again. Needs no Java."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kazoo.client import KazooClient
+
+from registry.config.hadoop_xml import read_properties
+from registry.names import ServerName
+from registry.wire.znode import decode_cluster_id
+from tests.support.dev import ROOT, DevProcess
+from tests.support.processes import accepts, wait_for
+
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
+
+READY_S_MAX = 10.0
+"""On a busy machine with everything else of the tests; docs/track-record.md tells what it takes on a quiet one."""
+SESSION_S = 3.0
+HANDED_OVER_S = SESSION_S + 1.0
+
+Start = Callable[..., DevProcess]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Generator[Start]:
+    made: list[DevProcess] = []
+
+    def started(*flags: str) -> DevProcess:
+        temporary = tmp_path / "tmp"
+        temporary.mkdir(exist_ok=True)
+        made.append(DevProcess(tmp_path / f"dev-{len(made)}.log", *flags, env={"TMPDIR": str(temporary)}))
+        return made[-1]
+
+    yield started
+    for dev in made:
+        dev.process.stop()
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def elected(dev: DevProcess, asked: int, wanted: Callable[[ServerName], bool], timeout_s: float) -> ServerName:
+    """The active master that master number `asked` answers, once it is a wanted one."""
+
+    def answer() -> ServerName | None:
+        active = dev.active(asked)
+        return active if active is not None and wanted(active) else None
+
+    return wait_for(f"a new active master in the answers of master {asked}", answer, timeout_s)
+
+
+@contextlib.contextmanager
+def kazoo(dev: DevProcess) -> Generator[Any]:
+    """A client of the coordinator."""
+    client: Any = KazooClient(dev.zookeeper)
+    client.start(10)
+    try:
+        yield client
+    finally:
+        client.stop()
+        client.close()
+
+
+def known_cluster_id(dev: DevProcess) -> str:
+    """As ZooKeeper's path tells it."""
+    with kazoo(dev) as client:
+        return decode_cluster_id(client.get("/hbase/hbaseid")[0])
+
+
+def test_one_command_is_a_cluster_and_ctrl_c_leaves_nothing(start: Start, tmp_path: Path) -> None:
+    dev = start().wait_ready(READY_S_MAX)
+    assert dev.lines[0].startswith(f"hbeacon dev ready zookeeper={dev.zookeeper} masters=")
+    assert len(set(dev.ports())) == 5
+    assert known_cluster_id(dev) == dev.cluster_id
+    actives = {dev.active(number) for number in (0, 1)}
+    assert len(actives) == 1
+    assert None not in actives
+    uri = "hbase+rpc://" + ",".join(dev.masters)
+    looked = subprocess.run(
+        [sys.executable, "-m", "registry.cli.main", "lookup", uri],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert dev.cluster_id in looked.stdout, looked.stderr
+    assert all(address.replace(":", ",") in looked.stdout for address in dev.masters)
+    assert looked.stderr.count("was not found") == 1, looked.stderr
+    assert "knows no location of hbase:meta" in looked.stderr, "without region servers there is none"
+    data, pids = dev.data_dir, dev.pids()
+    assert data.parent == tmp_path / "tmp"
+    assert len(pids) == 4
+    dev.process.signal(signal.SIGINT)
+    assert dev.process.popen.wait(15) == 0
+    assert all(map(is_gone, pids))
+    assert not any(accepts("127.0.0.1", port) for port in dev.ports())
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_ctrl_c_in_a_terminal_reaches_the_parent_alone(start: Start) -> None:
+    """The terminal signals its foreground group; the roles have groups of their own, and end in order."""
+    dev = start().wait_ready(READY_S_MAX)
+    assert [os.getpgid(pid) for pid in dev.pids()] == dev.pids()
+    os.killpg(dev.process.pid, signal.SIGINT)
+    assert dev.process.popen.wait(15) == 0
+    assert "ERROR" not in dev.process.tail()
+
+
+def test_kill_9_of_the_active_master_hands_over_and_look_ups_go_on(start: Start) -> None:
+    dev = start().wait_ready(READY_S_MAX)
+    first = elected(dev, 0, lambda _: True, 5)
+    victim = dev.number_of(first)
+    other = 1 - victim
+    pid = dev.pid(f"master{victim}")
+    began = time.monotonic()
+    os.kill(pid, signal.SIGKILL)
+    assert dev.active(other) is not None, "the other one answers all the while"
+    second = elected(dev, other, lambda active: active != first, HANDED_OVER_S)
+    assert second.start_code > first.start_code or second.address != first.address
+    took_s = time.monotonic() - began
+    assert took_s < HANDED_OVER_S
+    # the one that was killed is there again, on its port, and agrees
+    elected(dev, victim, lambda active: active == second, 10)
+    assert dev.pid(f"master{victim}") != pid
+
+
+def test_a_stopped_active_master_loses_its_place(start: Start) -> None:
+    dev = start().wait_ready(READY_S_MAX)
+    first = elected(dev, 0, lambda _: True, 5)
+    victim = dev.number_of(first)
+    other = 1 - victim
+    pid = dev.pid(f"master{victim}")
+    os.kill(pid, signal.SIGSTOP)
+    second = elected(dev, other, lambda active: active != first, HANDED_OVER_S + 1.0)
+    assert second.address != first.address
+    os.kill(pid, signal.SIGCONT)
+    elected(dev, victim, lambda active: active == second, 15)
+
+
+def test_kill_9_of_the_coordinator_is_survived(start: Start) -> None:
+    dev = start().wait_ready(READY_S_MAX)
+    active = elected(dev, 0, lambda _: True, 5)
+    os.kill(dev.pid("coordinator"), signal.SIGKILL)
+    assert dev.active(0) == active, "look-ups go on without it"
+    wait_for("the coordinator's port", lambda: accepts("127.0.0.1", dev.ports()[0]), 10)
+    assert known_cluster_id(dev) == dev.cluster_id
+    for number in (0, 1):
+        elected(dev, number, lambda _: True, 15)
+
+
+def test_a_data_directory_holds_the_cluster_over_starts(start: Start, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    first = start("--data-dir", str(data)).wait_ready(READY_S_MAX)
+    assert "(new)" in first.row("cluster id")
+    with kazoo(first) as client:
+        client.create("/mine", b"kept")
+    assert first.process.stop() == 0
+    assert data.is_dir()
+    second = start("--data-dir", str(data)).wait_ready(READY_S_MAX)
+    assert second.cluster_id == first.cluster_id == known_cluster_id(second)
+    assert "(as in the runs before)" in second.row("cluster id")
+    with kazoo(second) as client:
+        assert client.get("/mine")[0] == b"kept"
+
+
+def test_kill_9_of_everything_at_once_loses_no_identity(start: Start, tmp_path: Path) -> None:
+    flags = ("--data-dir", str(tmp_path / "data"))
+    first = start(*flags).wait_ready(READY_S_MAX)
+    before = elected(first, 0, lambda _: True, 5)
+    pids = first.pids()
+    first.kill_all()
+    wait_for("the end of all", lambda: all(map(is_gone, pids)), 10)
+    second = start(*flags).wait_ready(READY_S_MAX)
+    assert second.cluster_id == first.cluster_id == known_cluster_id(second)
+    # the sessions of the dead are over soon, and a master of this life is active
+    after = elected(second, 0, lambda active: active != before, HANDED_OVER_S + 2.0)
+    assert str(after.address) in second.masters
+
+
+def test_a_parent_that_is_killed_takes_all_with_it(start: Start) -> None:
+    dev = start().wait_ready(READY_S_MAX)
+    pids = dev.pids()
+    os.kill(dev.process.pid, signal.SIGKILL)
+    wait_for("the end of all", lambda: all(map(is_gone, pids)), 10)
+    assert not any(accepts("127.0.0.1", port) for port in dev.ports())
+
+
+def test_two_never_share_a_data_directory(start: Start, tmp_path: Path) -> None:
+    flags = ("--data-dir", str(tmp_path / "data"))
+    first = start(*flags).wait_ready(READY_S_MAX)
+    second = start(*flags)
+    assert second.process.popen.wait(15) == 4
+    assert f"is in use by hbeacon dev (pid {first.process.pid})" in second.process.tail(1)
+    assert first.active(0) is not None
+
+
+def test_a_taken_port_ends_the_start_and_names_its_flag(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [
+                *(sys.executable, "-m", "registry.cli.main", "dev", "--data-dir", str(tmp_path / "data")),
+                *("--rpc", "127.0.0.1:0", "--http", "off", "--zookeeper-listen", f"127.0.0.1:{port}"),
+            ],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    assert "choose another with --zookeeper-listen HOST:PORT" in done.stderr
+    assert not (tmp_path / "data").exists()
+
+
+def test_files_for_java_clients_are_written(start: Start, tmp_path: Path) -> None:
+    dev = start("--write-conf", str(tmp_path / "conf"), "--masters", "3").wait_ready(READY_S_MAX)
+    assert len(dev.masters) == 3
+    by_rpc = {item.name: item.value for item in read_properties(tmp_path / "conf" / "hbase-site.xml")}
+    assert by_rpc["hbase.client.bootstrap.servers"] == ",".join(dev.masters)
+    by_zookeeper = {
+        item.name: item.value for item in read_properties(tmp_path / "conf" / "zookeeper" / "hbase-site.xml")
+    }
+    assert by_zookeeper["hbase.zookeeper.property.clientPort"] == str(dev.ports()[0])
