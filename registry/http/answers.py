@@ -10,7 +10,7 @@ from typing import TypedDict
 
 from registry.http import models
 from registry.http.health import Health
-from registry.http.status import HandOutView, SettingRow, StatusSource
+from registry.http.status import ElectionStatus, HandOutView, SettingRow, StatusSource
 from registry.lookup.readiness import Readiness
 from registry.lookup.snapshot import Fact, Snapshot
 
@@ -51,6 +51,24 @@ def health_model(source: StatusSource, verdict: Health, readiness: Readiness) ->
         cluster_id=snapshot.cluster_id.value,
         active_master=str(master.server_name) if master else None,
         snapshot=snapshot_model(snapshot, source.age_ms()),
+        election=election_model(source.election()),
+    )
+
+
+def election_model(election: ElectionStatus | None) -> models.ElectionModel | None:
+    """A master's part of /health."""
+    if election is None:
+        return None
+    return models.ElectionModel(
+        role=election.role,
+        server_name=election.server_name,
+        active_master=election.active_master,
+        acting=election.acting,
+        why_not=election.why_not,
+        epoch=election.epoch,
+        lease_left_seconds=round(election.lease_left_ms / 1000, 3),
+        lives=election.lives,
+        elections=election.elections,
     )
 
 

@@ -31,6 +31,7 @@ from registry.http.status import StatusSource
 
 PATHS: tuple[tuple[str, str], ...] = (
     ("/", "this server's status, for people"),
+    ("/master-status", "the same, where HBase's masters have it"),
     ("/health", "healthy, degraded or unhealthy, as JSON; metrics where the Accept header asks for them"),
     ("/ready", "whether clients may be sent here now; the same as /readyz"),
     ("/readyz", "the same; ?verbose tells why, ?exclude=NAME leaves a check out"),
@@ -69,7 +70,8 @@ def create_app(source: StatusSource, lag: LoopLag | None = None) -> FastAPI:
     probes: dict[int | str, dict[str, object]] = {503: {"description": "No."}}
     unhealthy: dict[int | str, dict[str, object]] = {503: {"model": models.HealthModel, "description": "Unhealthy."}}
     json_error: dict[int | str, dict[str, object]] = {400: {"model": models.ErrorModel}}
-    app.add_api_route("/", face.page, response_class=HTMLResponse, include_in_schema=False)
+    for path in ("/", "/master-status"):
+        app.add_api_route(path, face.page, response_class=HTMLResponse, include_in_schema=False)
     app.add_api_route("/health", face.health, response_model=models.HealthModel, responses=unhealthy)
     for path in ("/ready", "/readyz"):
         app.add_api_route(

@@ -52,7 +52,7 @@ def hbase_families(source: StatusSource) -> Iterator[Metric]:
 
 
 def _region_servers(source: StatusSource) -> Metric:
-    identity, snapshot = source.identity, source.snapshot
+    identity, snapshot, election = source.identity, source.snapshot, source.election()
     labels = {
         "context": "master",
         "hostname": identity.host,
@@ -60,7 +60,7 @@ def _region_servers(source: StatusSource) -> Metric:
         "servername": identity.advertised,
         "zookeeperquorum": identity.zookeeper_quorum,
         # An adapter watches a cluster that has its own active master; it is none.
-        "isactivemaster": "false",
+        "isactivemaster": "true" if election is not None and election.acting else "false",
         "liveregionservers": "",
         "deadregionservers": "",
     }

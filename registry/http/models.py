@@ -17,6 +17,20 @@ class SnapshotModel(BaseModel):
     age_seconds: float | None = Field(description="Since it was last known to be all there is; null before that.")
 
 
+class ElectionModel(BaseModel):
+    """A master's place in the election of the active one."""
+
+    role: str = Field(description="active, standby, or candidate while neither is known.")
+    server_name: str = Field(description="host,port,startcode of the present candidate.")
+    active_master: str = Field(description="host,port,startcode of the elected one; empty where there is none.")
+    acting: bool = Field(description="Whether this master may act at this moment.")
+    why_not: str = Field(description="Why not; empty where it may.")
+    epoch: int = Field(description="ZooKeeper transaction that made our znode; 0 where there is none.")
+    lease_left_seconds: float = Field(description="How long it may act without another answer of ZooKeeper.")
+    lives: int = Field(description="Candidates of this process so far.")
+    elections: int = Field(description="How often one of them became active.")
+
+
 class HealthModel(BaseModel):
     """/health."""
 
@@ -35,6 +49,7 @@ class HealthModel(BaseModel):
     cluster_id: str | None
     active_master: str | None = Field(description="host,port,startcode")
     snapshot: SnapshotModel
+    election: ElectionModel | None = Field(description="Of a master; null for other roles.")
 
 
 class CheckModel(BaseModel):

@@ -52,6 +52,7 @@ class StatusCollector(Collector):
         yield from _cluster(source)
         yield from _clients(source)
         yield from _zookeeper(source)
+        yield from _election(source)
         yield from _rpc(source)
         yield from _process(source, self._lag)
 
@@ -248,6 +249,28 @@ def _zookeeper(source: StatusSource) -> Iterator[Metric]:
     yield _counter("hbeacon_zk_connects", "How often a connection to ZooKeeper was made.", session.connects)
     yield _counter("hbeacon_zk_suspensions", "How often it was lost.", session.suspensions)
     yield _counter("hbeacon_zk_expirations", "How often a session ended.", session.expirations)
+
+
+def _election(source: StatusSource) -> Iterator[Metric]:
+    """Of masters alone."""
+    election = source.election()
+    if election is None:
+        return
+    yield _gauges(
+        "hbeacon_master_role",
+        "1 for what this master is, 0 for the others.",
+        ("role",),
+        _one_of(election.role, ("active", "standby", "candidate")),
+    )
+    yield _gauge("hbeacon_master_acting", "1 while this master may act as the active one.", election.acting)
+    yield _gauge("hbeacon_master_epoch", "czxid of this master's own znode; 0 without one.", election.epoch)
+    yield _gauge(
+        "hbeacon_master_lease_left_seconds",
+        "How long it may act without another answer of ZooKeeper.",
+        election.lease_left_ms / 1000,
+    )
+    yield _counter("hbeacon_master_candidates", "Candidates of this process.", election.lives)
+    yield _counter("hbeacon_master_elections", "How often one of them became active.", election.elections)
 
 
 def _rpc(source: StatusSource) -> Iterator[Metric]:

@@ -169,6 +169,32 @@ class GuardStatus:
     last_restart_wall_ms: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ElectionStatus:
+    """A master's place in the election of the active one."""
+
+    role: str
+    """`active`, `standby`, or `candidate` while neither is known."""
+    server_name: str
+    """host,port,startcode of the present life; empty between two."""
+    active_master: str
+    """Whom the election has made active, as this master saw it last; empty where it has not."""
+    acting: bool
+    """Whether an action may begin now; an active master that has not heard from ZooKeeper may not."""
+    why_not: str = ""
+    epoch: int = 0
+    """czxid of our own znode; 0 where there is none."""
+    lease_left_ms: float = 0.0
+    lives: int = 0
+    """Candidates of this process, the present one included."""
+    elections: int = 0
+    """How often one of them became active."""
+    since_ms: float = 0.0
+    """When `epoch` last changed, on the monotonic clock of the source."""
+    session_id: int = 0
+    session_connected: bool = False
+
+
 class StatusSource(Protocol):
     """What a role tells about itself. Every member returns at once and never raises."""
 
@@ -235,6 +261,10 @@ class StatusSource(Protocol):
 
     def guard(self) -> GuardStatus:
         """The guard, or that there is none."""
+        ...
+
+    def election(self) -> ElectionStatus | None:
+        """A master's; None for a role that does not stand."""
         ...
 
     def settings(self) -> Sequence[SettingRow]:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from registry.clock import Clock
 from registry.config.settings import Settings
@@ -23,6 +24,9 @@ from registry.role.server import Refused, RoleServer
 from registry.rpc.services import ServiceTable
 from registry.version import VERSION
 from registry.zk.session import ZooKeeperSession
+
+if TYPE_CHECKING:
+    from registry.http.status import ElectionStatus
 
 HBASE_VERSION = f"2.6.4-hbeacon-{VERSION}"
 """What GetClusterStatus says: the HBase that is followed, before the dash, is what clients compare."""
@@ -70,6 +74,28 @@ class Master(RoleServer):
     def own_names(self) -> frozenset[ServerName]:
         """A master speaks ClientMetaService: `auto` hands it out like the others that were seen to."""
         return frozenset((self.campaign.name,)) if self.campaign.name else frozenset()
+
+    def election(self) -> ElectionStatus:
+        """For pages, /health and metrics."""
+        from registry.http.status import ElectionStatus
+
+        campaign, mastership = self.campaign, self.mastership
+        role = "active" if mastership.epoch else "standby" if campaign.active else "candidate"
+        session = campaign.session
+        return ElectionStatus(
+            role=role,
+            server_name=str(campaign.name or ""),
+            active_master=str(campaign.active or ""),
+            acting=mastership.is_acting,
+            why_not=mastership.why_not(),
+            epoch=mastership.epoch,
+            lease_left_ms=mastership.lease_left_ms(),
+            lives=campaign.lives,
+            elections=mastership.elections,
+            since_ms=mastership.since_ms,
+            session_id=session.session_id if session else 0,
+            session_connected=session is not None and session.is_connected,
+        )
 
     # --- what the services show ---------------------------------------------------------------------------------
 

@@ -40,7 +40,7 @@ from registry.rpc.services import ServiceTable
 
 if TYPE_CHECKING:
     from registry.http.serve import HttpServer
-    from registry.http.status import Identity, StatusSource
+    from registry.http.status import ElectionStatus, Identity, StatusSource
     from registry.lookup.selfcheck import SelfCheck
     from registry.role.facade import FacadeDoor
 
@@ -115,6 +115,10 @@ class RoleServer:
         """Under which names this server itself may be handed out by `auto`; nobody asks itself whether it speaks."""
         return frozenset()
 
+    def election(self) -> ElectionStatus | None:
+        """What a master tells of its place; None for other roles. Asked for each page."""
+        return None
+
     def make_status(self, identity: Identity) -> StatusSource:
         """What pages, probes and metrics show. Called when the pages are loaded."""
         from registry.role.status import RoleStatus
@@ -131,6 +135,7 @@ class RoleServer:
             disagreements=lambda: self._selfcheck.disagreements() if self._selfcheck else (),
             refusing=lambda: self.publisher.refusing,
             draining=lambda: self._draining,
+            election=self.election,
         )
 
     # --- what parts use -----------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from registry.clock import Clock
 from registry.config.keys import KEYS
 from registry.config.settings import Settings
 from registry.guarded import GuardLink
-from registry.http.status import GuardStatus, Identity, RpcStatus, SettingRow
+from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
 from registry.lookup.agreement import Disagreement
 from registry.lookup.feed import RegistryFeed, SessionStatus
 from registry.lookup.handout import HandOut
@@ -36,6 +36,7 @@ class RoleStatus:
         disagreements: Callable[[], Sequence[Disagreement]],
         refusing: Callable[[], bool],
         draining: Callable[[], bool],
+        election: Callable[[], ElectionStatus | None],
     ) -> None:
         self.identity = identity
         self.visitors = visitors
@@ -48,6 +49,7 @@ class RoleStatus:
         self._disagreements = disagreements
         self._refusing = refusing
         self._draining = draining
+        self._election = election
         self._started_ms = clock.monotonic_ms()
 
     @property
@@ -118,6 +120,10 @@ class RoleStatus:
             return GuardStatus(False, timeout_ms)
         link = self._link
         return GuardStatus(True, timeout_ms, link.guard_pid, link.restarts, link.reason, link.restart_wall_ms)
+
+    def election(self) -> ElectionStatus | None:
+        """A master's place in the election."""
+        return self._election()
 
     def settings(self) -> Sequence[SettingRow]:
         """Every setting, sorted by key."""

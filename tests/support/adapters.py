@@ -31,19 +31,25 @@ class AdapterProcess:
         http: str = "127.0.0.1:0",
         guard: bool = True,
         settings: Mapping[str, str] | None = None,
+        command: Sequence[str] = ("registry.cli.main", "adapter"),
+        env: Mapping[str, str] | None = None,
+        enter: Sequence[str] = (),
     ) -> None:
+        """`command`: a module to run and its first words; every server role takes the same flags."""
         self.guarded = guard
         self.rpc = self.http = ""
         sets = [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={value}")]
         self.process = ManagedProcess(
             name,
             [
-                *(sys.executable, "-m", "registry.cli.main", "adapter", "--zookeeper", zookeeper),
+                *(sys.executable, "-m", *command, "--zookeeper", zookeeper),
                 *("--rpc", rpc, "--http", http, "--guard", "on" if guard else "off", *sets),
             ],
             log,
             cwd=ROOT,
             pipes=True,
+            env=env,
+            enter=enter,
         )
         self.lines: list[str] = []
         threading.Thread(target=self._read, daemon=True).start()

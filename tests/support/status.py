@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from registry.http.status import GuardStatus, Identity, RpcStatus, SettingRow
+from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
 from registry.lookup.agreement import Disagreement
 from registry.lookup.readiness import Readiness, readiness
 from registry.lookup.snapshot import (
@@ -145,6 +145,7 @@ class FakeStatus:
         SettingRow("hbase.zookeeper.quorum", "zk1,zk2,zk3", "/etc/hbase/conf/hbase-site.xml", final=True),
         SettingRow("hbeacon.zookeeper.auth", "********", "environment HBEACON_ZOOKEEPER_AUTH"),
     )
+    elected: ElectionStatus | None = None
     flight: Sequence[str] = ("session-connected 0x20000000107", "znode-read /hbase/master")
 
     def __post_init__(self) -> None:
@@ -187,6 +188,9 @@ class FakeStatus:
 
     def guard(self) -> GuardStatus:
         return self.guarded
+
+    def election(self) -> ElectionStatus | None:
+        return self.elected
 
     def settings(self) -> Sequence[SettingRow]:
         return self.setting_rows

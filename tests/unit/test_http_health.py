@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from registry.http.app import create_app
 from registry.http.health import HealthState, health
+from registry.http.status import ElectionStatus
 from registry.lookup.snapshot import Fact, FactState, Snapshot
 from tests.support.http import asking
 from tests.support.status import CLUSTER_ID, FakeStatus, Session, small_snapshot, unread_snapshot
@@ -78,7 +79,28 @@ async def test_json_of_a_healthy_server():
         "cluster_id": CLUSTER_ID,
         "active_master": "m1.example.org,16000,1795000000001",
         "snapshot": {"generation": 1, "zxid": 0x2_0000_0107, "complete": True, "age_seconds": 0.12},
+        "election": None,
     }
+
+
+async def test_a_master_tells_its_place():
+    source = FakeStatus(elected=ElectionStatus("active", "m,16000,1", "m,16000,1", True, "", 12, 1333.0, 2, 1))
+    async with asking(create_app(source)) as client:
+        answer = await client.get("/health")
+        page = await client.get("/master-status")
+    assert answer.json()["election"] == {
+        "role": "active",
+        "server_name": "m,16000,1",
+        "active_master": "m,16000,1",
+        "acting": True,
+        "why_not": "",
+        "epoch": 12,
+        "lease_left_seconds": 1.333,
+        "lives": 2,
+        "elections": 1,
+    }
+    assert "active, acts" in page.text
+    assert "0xc" in page.text
 
 
 async def test_metrics_where_the_accept_header_asks_for_them():

@@ -17,7 +17,7 @@ from registry.http.accept import Form
 from registry.http.app import create_app
 from registry.http.process import LoopLag
 from registry.http.prometheus import LABEL_VALUES_MAX, OTHER, Exposition, StatusCollector, bounded
-from registry.http.status import RpcStatus
+from registry.http.status import ElectionStatus, RpcStatus
 from registry.lookup.agreement import Disagreement
 from registry.lookup.snapshot import Fact, FactState, RegionServer
 from registry.names import ServerName
@@ -55,6 +55,7 @@ def full() -> FakeStatus:
             calls_in_queue={"general": 7},
             authentication_successes=6,
         ),
+        elected=ElectionStatus("active", "m,16000,1", "m,16000,1", acting=True, epoch=12, lives=2, elections=1),
     )
     source.visitors.header_seen("10.0.0.1", Info())
     return source
@@ -111,12 +112,19 @@ def test_the_names_that_dashboards_ask_for():
         "clusterid": CLUSTER_ID,
         "servername": "gate-1.example.org:16000",
         "zookeeperquorum": "zk1:2181,zk2:2181,zk3:2181",
-        "isactivemaster": "false",
+        "isactivemaster": "true",
         "liveregionservers": ";".join(
             f"rs{number}.example.org,16020,{1_795_000_000_100 + number}" for number in range(3)
         ),
         "deadregionservers": "",
     }
+
+
+def test_an_adapter_is_no_master():
+    found = samples(FakeStatus())
+    assert not [name for name, _ in found if name.startswith("hbeacon_master")]
+    ((_, labels),) = (key for key in found if key[0] == "server_num_region_servers")
+    assert dict(labels)["isactivemaster"] == "false"
 
 
 def test_lookups_count_calls_and_preambles():
