@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """The main job on a fresh Debian machine: `python3 deploy/demo.py` installs what is missing and shows it at work.
 
-1. Debian's packages zookeeper and python3-venv, where they are missing (asks apt-get; root or sudo).
+1. Debian's package python3-venv, where it is missing (asks apt-get; root or sudo).
 2. A virtual environment in .venv with this checkout in it, unless the running Python already has all it needs.
-3. ZooKeeper on a free port of 127.0.0.1 with a recorded HBase tree in it; two adapters; a look-up; a change in
-   ZooKeeper and the milliseconds until both adapters answer it (deploy/demo_show.py).
+3. `hbeacon dev`; a look-up by the registry and one by ZooKeeper's protocol; kill -9 of the active master, and the
+   milliseconds until the next one is answered everywhere (deploy/demo_dev.py).
+
+`python3 deploy/demo.py adapter` shows the registry of a cluster that exists: Debian's zookeeper with a recorded HBase
+tree in it, two adapters, two changes there, and the milliseconds until both answer them (deploy/demo_adapter.py).
 
 Ctrl-C ends everything; --once ends by itself. Nothing is left running, and only .venv and the packages stay.
 This part runs on the system's Python with nothing installed, so it uses the standard library alone.
@@ -28,6 +31,11 @@ VENV = ROOT / ".venv"
 NEEDED_MODULES = ("kazoo", "google.protobuf", "fastapi", "uvicorn", "prometheus_client", "watchfiles", "defusedxml")
 ZOOKEEPER_JAR = Path("/usr/share/java/zookeeper.jar")
 PYTHON_MIN = (3, 11)
+SHOWS = {
+    "dev": ("deploy.demo_dev", "hbeacon dev, two look-ups, a fail-over"),
+    "adapter": ("deploy.demo_adapter", "ZooKeeper, two adapters, a look-up, two changes"),
+}
+"""What is shown: the module that does it, and its headline."""
 
 
 class DemoError(Exception):
@@ -67,10 +75,10 @@ def run(what: str, command: list[str], **environment: str) -> None:
     say(f"    done in {time.monotonic() - began:.1f} s")
 
 
-def missing_packages() -> list[str]:
-    """Debian packages that are needed and not here."""
+def missing_packages(show: str) -> list[str]:
+    """Debian packages that the show needs and that are not here."""
     missing: list[str] = []
-    if not ZOOKEEPER_JAR.exists() or shutil.which("java") is None:
+    if show == "adapter" and (not ZOOKEEPER_JAR.exists() or shutil.which("java") is None):
         missing.append("zookeeper")  # brings Java along
     if not ready_here() and importlib.util.find_spec("ensurepip") is None:
         missing.append("python3-venv")
@@ -88,7 +96,7 @@ def ready_here() -> bool:
 def install_packages(packages: list[str]) -> None:
     """Ask apt-get for them."""
     if not packages:
-        say("  Debian's packages are here: zookeeper and Java")
+        say("  nothing is missing")
         return
     line = f"apt-get install --no-install-recommends {' '.join(packages)}"
     if shutil.which("apt-get") is None:
@@ -115,22 +123,23 @@ def prepare_python() -> Path:
     return python
 
 
-def hand_over(python: Path, once: bool) -> NoReturn:
+def hand_over(python: Path, module: str, once: bool) -> NoReturn:
     """Go on in the environment's Python, which takes this process's place, and Ctrl-C with it."""
     os.chdir(ROOT)
-    os.execv(python, [str(python), "-m", "deploy.demo_show", *(["--once"] if once else [])])
+    os.execv(python, [str(python), "-m", module, *(["--once"] if once else [])])
 
 
 def main() -> int:
-    """Install, then hand over to deploy/demo_show.py."""
+    """Install, then hand over to the show."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("show", nargs="?", choices=SHOWS, default="dev", help="what to show (dev)")
     parser.add_argument("--once", action="store_true", help="end after the show instead of waiting for Ctrl-C")
     options = parser.parse_args()
     try:
         if sys.version_info < PYTHON_MIN:
             raise DemoError(f"this needs Python 3.11 or newer, and {sys.executable} is {sys.version.split()[0]}")
         say("[1/3] Debian packages")
-        install_packages(missing_packages())
+        install_packages(missing_packages(options.show))
         say("[2/3] Python packages")
         python = prepare_python()
     except DemoError as error:
@@ -139,8 +148,9 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\ndemo: stopped; run it again to go on from here", file=sys.stderr)
         return 130
-    say("[3/3] ZooKeeper, two adapters, a look-up, a change")
-    hand_over(python, options.once)
+    module, headline = SHOWS[options.show]
+    say(f"[3/3] {headline}")
+    hand_over(python, module, options.once)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The first of the README's two commands, as a newcomer runs it, in an environment that has everything installed."""
+"""The show of the adapter, as a newcomer runs it, in an environment that has everything installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEMO = Path(__file__).parent.parent.parent / "deploy" / "demo.py"
 
 def start(*flags: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(DEMO), *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [sys.executable, str(DEMO), "adapter", *flags], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
 
 

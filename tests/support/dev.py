@@ -18,12 +18,12 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 class DevProcess:
-    """One `hbeacon dev` on free ports."""
+    """One `hbeacon dev`, on free ports unless told otherwise."""
 
-    def __init__(self, log: Path, *flags: str, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, log: Path, *flags: str, env: Mapping[str, str] | None = None, free_ports: bool = True) -> None:
         self.process = ManagedProcess(
             "hbeacon dev",
-            [sys.executable, "-m", "registry.cli.main", "dev", "--ports", "free", *flags],
+            [sys.executable, "-m", "registry.cli.main", "dev", *(("--ports", "free") if free_ports else ()), *flags],
             log,
             env=env,
             cwd=ROOT,

@@ -56,6 +56,13 @@ def test_the_demo_says_what_to_run_where_it_may_not_install(monkeypatch: pytest.
         demo.install_packages(["zookeeper"])
 
 
+def test_the_first_show_needs_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(demo, "ready_here", lambda: True)
+    monkeypatch.setattr(demo, "ZOOKEEPER_JAR", tmp_path / "zookeeper.jar")
+    assert demo.missing_packages("dev") == []
+    assert demo.missing_packages("adapter") == ["zookeeper"]
+
+
 def test_the_demo_shows_what_a_failed_command_printed() -> None:
     with pytest.raises(demo.DemoError, match=r"trying it failed:\nE: Unable to locate"):
         demo.run("trying it", ["sh", "-c", "echo 'E: Unable to locate package zookeeper'; exit 100"])

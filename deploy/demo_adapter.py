@@ -1,6 +1,6 @@
-"""The show itself: a real ZooKeeper with a recorded HBase tree, two adapters, a look-up, two changes, their arrival.
+"""The adapter at work: a real ZooKeeper with a recorded HBase tree, two adapters, a look-up, changes, their arrival.
 
-Started by deploy/demo.py with a Python that has everything; `python -m deploy.demo_show` where that is given.
+Started by `deploy/demo.py adapter` with a Python that has everything; `python -m deploy.demo_adapter` where it is.
 """
 
 # ruff: noqa: T201 (printing is its job)
