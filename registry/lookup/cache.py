@@ -244,7 +244,8 @@ class RegistryCache:
             if event.outcome is FactState.KNOWN and not slot.denied:
                 self._ask(slot, slot.what, effects)  # created between the two reads
                 return
-            state = FactState.FORBIDDEN if event.outcome is FactState.KNOWN else FactState.ABSENT
+            # Newer servers refuse to say even that (ZOOKEEPER-2590); then there is no watch, and the recheck finds out.
+            state = FactState.ABSENT if event.outcome is FactState.ABSENT else FactState.FORBIDDEN
             slot.denied = False
             znode = Znode(event.path, state, b"", event.stat)
         elif event.outcome is FactState.KNOWN or slot.member:

@@ -8,6 +8,7 @@ from itertools import count
 from registry.coordinator.codes import CreateMode, ErrorCode, EventType, OpCode
 from registry.coordinator.jute import ACL, OPEN_ACL_UNSAFE, ConnectResponse, Stat
 from registry.coordinator.machine import Coordinator, CoordinatorSettings
+from registry.coordinator.session_machine import SessionMachine
 from tests.support import zk_frames
 from tests.support.clock import ManualClock
 from tests.support.zk_frames import FakePeer, Reply
@@ -33,7 +34,7 @@ class MemoryLog:
 class Client:
     """One connection: every call is one frame and gives its reply; events gather in `events`."""
 
-    def __init__(self, machine: Coordinator, peer: FakePeer, connect: bytes) -> None:
+    def __init__(self, machine: SessionMachine, peer: FakePeer, connect: bytes) -> None:
         self.machine = machine
         self.peer = peer
         self.events: list[tuple[EventType, str]] = []

@@ -302,6 +302,21 @@ def test_what_may_not_be_read_is_a_fact_of_its_own() -> None:
     assert driver.cache.snapshot.backup_masters.value == (ServerName("m2", 16000, 5),)
 
 
+def test_a_server_that_does_not_even_tell_whether_it_is_there() -> None:
+    """Since ZOOKEEPER-2590, `exists` needs the permission to read too."""
+    driver = running_cluster()
+    driver.connect(answer=False)
+    for read in [read for read in driver.asked if read.path == PATHS.backup_masters]:
+        driver.asked.remove(read)
+        driver.apply(ZnodeRead(driver.epoch, read.ticket, read.path, read.what, FactState.FORBIDDEN, 100, 1000.0))
+    exists = driver.asked.pop()
+    assert (exists.path, exists.what) == (PATHS.backup_masters, What.EXISTS)
+    driver.apply(ZnodeRead(driver.epoch, exists.ticket, exists.path, exists.what, FactState.FORBIDDEN, 100, 1000.0))
+    driver.answer()
+    assert driver.cache.snapshot.complete
+    assert driver.cache.snapshot.backup_masters.state is FactState.FORBIDDEN
+
+
 def test_bytes_that_hbase_does_not_write_spoil_only_their_own_fact() -> None:
     driver = running_cluster()
     driver.tree[PATHS.master] = b"\xff\x00\x00"
