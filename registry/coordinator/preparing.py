@@ -40,6 +40,11 @@ def parent_of(path: str) -> str:
     return path[:slash]
 
 
+def _key(path: str) -> str:
+    """The root has two names: as a parent it is ""."""
+    return "" if path == "/" else path
+
+
 def _is_valid_mode(flags: int, ttl_ms: int) -> bool:
     if flags in TTL_MODES:
         return 0 < ttl_ms <= TTL_MS_MAX
@@ -141,7 +146,7 @@ class Preparation:
             check(node.acl, WRITE, ids, path)
         node.version = next_version(node.version, expected_version, path)
         if self._pending is not None:
-            self._pending[path] = node
+            self._pending[_key(path)] = node
         return SetData(path, data, node.version)
 
     def set_acl(self, ids: tuple[Id, ...], path: str, acl: tuple[ACL, ...], expected_version: int) -> SetACL:
@@ -172,9 +177,9 @@ class Preparation:
     def _record(self, path: str) -> ChangeRecord:
         """A copy of what is known of a node; raises NoNode."""
         if self._pending is not None:
-            path = path if path != "/" else ""  # the root has two names
-            if path in self._pending:
-                record = self._pending[path]
+            key = _key(path)
+            if key in self._pending:
+                record = self._pending[key]
                 if record is None:
                     raise KeeperException(ErrorCode.NO_NODE, path)
                 return record
