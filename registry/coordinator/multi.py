@@ -57,15 +57,14 @@ def read_operations(reader: Reader) -> list[Operation]:
 
 
 def _creation(kind: int, request: CreateRequest) -> Operation:
-    """Here the flags say which creation it is, not the operation's own code. Source: Op.Create.getOpcode."""
-    if not 0 <= request.flags <= CreateMode.PERSISTENT_SEQUENTIAL_WITH_TTL:
+    """What 3.9 makes of kind and flags where they do not fit each other; 3.8 goes by the flags alone."""
+    if kind != OpCode.CREATE_TTL and not 0 <= request.flags <= CreateMode.CONTAINER:
         raise MarshallingError(f"create mode {request.flags}")
-    if request.flags in TTL_MODES:
-        if kind != OpCode.CREATE_TTL:
-            raise MarshallingError("a creation with a TTL that has none")
-        return kind, request
-    kind = OpCode.CREATE_CONTAINER if request.flags == CreateMode.CONTAINER else OpCode.CREATE
-    return kind, request._replace(ttl_ms=NO_TTL)
+    if kind == OpCode.CREATE_TTL and request.flags not in TTL_MODES:
+        kind, request = OpCode.CREATE, request._replace(ttl_ms=NO_TTL)
+    if kind == OpCode.CREATE and request.flags == CreateMode.CONTAINER:
+        kind = OpCode.CREATE_CONTAINER
+    return kind, request
 
 
 class Multis:

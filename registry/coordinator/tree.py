@@ -194,7 +194,7 @@ class DataTree:
     def descendant_count(self, path: str) -> int:
         """How many nodes lie below the path."""
         if path in ("", "/"):
-            return len(self.nodes) - 2
+            return len(self.nodes) - (2 if path else 1)  # the root lies below its other name, the empty one
         count, waiting = 0, [path]
         while waiting:
             node = self.nodes[waiting.pop()]

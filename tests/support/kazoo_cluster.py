@@ -34,7 +34,11 @@ class KazooServer:
             self._server = ZooKeeperServer(debian(), self._directory)
         else:
             self._server = CoordinatorProcess(
-                self._directory, settings={"zookeeper.DigestAuthenticationProvider.superDigest": SUPER_DIGEST}
+                self._directory,
+                settings={
+                    "zookeeper.DigestAuthenticationProvider.superDigest": SUPER_DIGEST,
+                    "hbase.zookeeper.property.4lw.commands.whitelist": "*",
+                },
             )
         self.running = False
 
