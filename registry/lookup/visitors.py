@@ -1,13 +1,13 @@
 """Who bootstraps here: the clients of the last day by host, user, version and the way they came.
 
-It answers the half of "May I firewall ZooKeeper now?" that a registry can see: who has arrived on the registry path.
-Clients that still go to ZooKeeper are not seen here.
+What follows from it for ZooKeeper's firewall is said by registry.lookup.firewall.
 """
 
 from __future__ import annotations
 
 import enum
 import itertools
+import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import Protocol
@@ -37,6 +37,8 @@ class VisitPath(enum.Enum):
     """/api/v1/registry; the version is the User-Agent."""
     FACADE = "facade"
     """The read-only ZooKeeper door: ZooKeeper's handshake tells neither user nor version."""
+    ZOOKEEPER = "zookeeper"
+    """ZooKeeper itself, where its list of connections is looked at; members of the cluster are not counted."""
 
 
 class HeaderInfo(Protocol):
@@ -71,7 +73,17 @@ class Visitor:
     """Wall clock, milliseconds since the epoch."""
     last_seen_ms: float
     count: int
-    """Connections (HTTP: requests) since it was first seen."""
+    """Connections (HTTP: requests; ZooKeeper: looks that found it connected) since it was first seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostSeen:
+    """One host by one way, whatever users and versions it had. Times are those of the monotonic clock."""
+
+    host: str
+    first_ms: float
+    last_ms: float
+    count: int
 
 
 _Key = tuple[VisitPath, str, str, str, str]
@@ -109,6 +121,10 @@ class Visitors:
         self._rows_by_host: Counter[str] = Counter()
         self.forgotten = 0
         """Rows that had to make room before their day was over."""
+        self.forgotten_ms = -math.inf
+        """When that happened last."""
+        self.since_ms = clock.monotonic_ms()
+        """Since when nobody was missed."""
         self.sightings: dict[VisitPath, int] = dict.fromkeys(VisitPath, 0)
         """Connections (HTTP: requests) since the start, by path."""
 
@@ -127,6 +143,29 @@ class Visitors:
     def facade_seen(self, peer_host: str) -> None:
         """A connection has come to the façade and begun ZooKeeper's handshake."""
         self._seen((VisitPath.FACADE, peer_host, "", "", ""))
+
+    def zookeeper_seen(self, peer_host: str) -> None:
+        """A host that is no member of the cluster was connected to ZooKeeper when it was looked at."""
+        self._seen((VisitPath.ZOOKEEPER, peer_host, "", "", ""))
+
+    def hosts(self) -> dict[VisitPath, dict[str, HostSeen]]:
+        """The hosts of the last day by the way they came."""
+        now_ms = self._clock.monotonic_ms()
+        self._forget_old(now_ms)
+        found: dict[VisitPath, dict[str, HostSeen]] = {path: {} for path in VisitPath}
+        for (path, host, *_), row in self._rows.items():
+            known = found[path].get(host)
+            first_ms = row.first_ms if known is None else min(row.first_ms, known.first_ms)
+            count = row.count if known is None else row.count + known.count
+            found[path][host] = HostSeen(host, first_ms, row.last_ms, count)  # rows come in the order of last_ms
+        return found
+
+    def remember(self, path: VisitPath, host: str, first_ms: float, last_ms: float) -> None:
+        """Take over what an earlier life of this server has seen; the oldest first, before anybody else comes."""
+        if self._rows_by_host[host] >= self._per_host_max or len(self._rows) >= self._visitors_max:
+            return
+        row = self._add((path, _text(host), "", "", ""), last_ms)
+        row.first_ms = first_ms
 
     def rows(self, limit: int | None = None) -> tuple[Visitor, ...]:
         """The clients of the last day, latest first; the latest `limit` of them where it is given."""
@@ -166,6 +205,7 @@ class Visitors:
         while len(self._rows) >= self._visitors_max:
             self._drop_oldest()
             self.forgotten += 1
+            self.forgotten_ms = now_ms
         row = self._rows[key] = _Row(now_ms)
         self._rows_by_host[key[1]] += 1
         return row

@@ -35,6 +35,7 @@ def test_one_row_for_each_kind_of_client():
         VisitPath.PREAMBLE: 1,
         VisitPath.HTTP: 1,
         VisitPath.FACADE: 1,
+        VisitPath.ZOOKEEPER: 0,
     }
     assert visitors.versions()[VisitPath.HEADER, "2.6.4"] == 1
 
