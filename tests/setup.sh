@@ -28,4 +28,5 @@ fi
 
 "$VENV/bin/python" -m tests.support.java
 "$VENV/bin/python" -m tests.support.old_clients
+"$VENV/bin/python" -m tests.support.recipes
 "$VENV/bin/python" -m tests.support.zookeeper

@@ -127,10 +127,15 @@ def resolve(path: ClassPath) -> None:
 
 def client_classes(version: str) -> str:
     """The class path of the line-driven client for that hbase-client; compiles it where the source has changed."""
-    libraries = jars(ClassPath("hbase-client", version))
-    source = JAVA_SOURCES / "RegistryClient.java"
+    return program_classes(ClassPath("hbase-client", version), "RegistryClient")
+
+
+def program_classes(path: ClassPath, program: str) -> str:
+    """The class path of a program compiled against these jars; compiles it where its source has changed."""
+    libraries = jars(path)
+    source = JAVA_SOURCES / f"{program}.java"
     digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    classes = cache_dir() / f"classes-{version}-{digest}"
+    classes = cache_dir() / f"classes-{path.artifact}-{path.version}-{digest}"
     if not classes.is_dir():
         partial = classes.with_name(f"{classes.name}.partial-{os.getpid()}")
         write_log_settings(partial)
@@ -140,7 +145,7 @@ def client_classes(version: str) -> str:
             text=True,
             timeout=300,
         )
-        assert done.returncode == 0, f"javac against hbase-client {version}: {done.stderr}"
+        assert done.returncode == 0, f"javac of {source.name} against {path.artifact} {path.version}: {done.stderr}"
         partial.rename(classes)
     return f"{classes}:{libraries}"
 

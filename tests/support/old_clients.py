@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import queue
 import shutil
@@ -16,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.java import JAVA_SOURCES, JDK_FLAGS, ClassPath, cache_dir, jars, resolve, write_log_settings
+from tests.support.java import JAVA_SOURCES, JDK_FLAGS, ClassPath, cache_dir, program_classes, resolve
 from tests.support.processes import ManagedProcess, MissingToolError, tool
 
 HBASE_1 = ClassPath("hbase-client", "1.4.14", ())
@@ -29,33 +28,13 @@ class ClientRefusedError(Exception):
     """What a client answered to a command that failed."""
 
 
-def _classes(path: ClassPath, program: str) -> str:
-    """The class path of a program compiled against these jars; compiled again where its source has changed."""
-    libraries = jars(path)
-    source = JAVA_SOURCES / f"{program}.java"
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
-    classes = cache_dir() / f"classes-{path.artifact}-{path.version}-{digest}"
-    if not classes.is_dir():
-        partial = classes.with_name(f"{classes.name}.partial-{os.getpid()}")
-        write_log_settings(partial)
-        done = subprocess.run(
-            [tool("javac"), "-nowarn", "--release", "11", "-d", str(partial), "-cp", libraries, str(source)],
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == 0, f"javac of {source.name}: {done.stderr}"
-        partial.rename(classes)
-    return f"{classes}:{libraries}"
-
-
 def _npm_directory() -> Path:
     return cache_dir() / f"{NPM_CLIENT}-{NPM_VERSION}"
 
 
 def _java_words(path: ClassPath, program: str) -> list[str]:
     flags = ["-Xmx192m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *JDK_FLAGS]
-    return [tool("java"), *flags, "-cp", _classes(path, program), program]
+    return [tool("java"), *flags, "-cp", program_classes(path, program), program]
 
 
 def _hbase_1(quorum: str, parent: str) -> list[str]:
@@ -141,7 +120,7 @@ def main() -> None:
         resolve(path)
         for jar in path.directory.glob("netty-3.2.*.jar"):
             jar.unlink()  # asynchbase needs its own 3.9, which has another name in Maven, so that both are fetched
-        _classes(path, program)
+        program_classes(path, program)
     if not _npm_directory().is_dir():
         sys.stderr.write(f"npm {NPM_CLIENT} {NPM_VERSION}\n")
         partial = _npm_directory().with_name(f"{_npm_directory().name}.partial-{os.getpid()}")
