@@ -11,6 +11,7 @@ import logging
 import os
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -37,8 +38,21 @@ STOP_GRACE_MS = 3000
 """What a role gets beyond hbeacon.drain.timeout_ms to close its session and end."""
 ENDS_WITH = frozenset({BAD_SETTING, REFUSED})
 """A setting stays wrong, and foreign or damaged data stays so. A port that is taken may become free."""
-OF_MASTERS = ("registry.master.process", "registry.role.server", "registry.http.app", "registry.http.serve")
-"""What a master imports sooner or later."""
+OF_MASTERS = (
+    "registry.master.process",
+    "registry.master.server",
+    "registry.role.status",
+    "registry.lookup.ask",
+    "registry.lookup.selfcheck",
+    "registry.http.app",
+    "registry.http.serve",
+    "registry.cli.version",
+    "concurrent.futures.thread",
+    "uvicorn.lifespan.off",
+)
+"""What a master imports sooner or later: what is missing here is loaded by each of them on its own."""
+IF_THERE = ("uvloop", "ctypes", "pydantic.v1")
+"""The same, where the platform has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +190,11 @@ def load_masters() -> None:
     """Import all that a master will use, pages included, so that every fork begins with it."""
     for name in OF_MASTERS:
         import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # newer Pythons warn of pydantic.v1, which FastAPI imports all the same
+        for name in IF_THERE:
+            with contextlib.suppress(ImportError, OSError, MemoryError):
+                import_module(name)
 
 
 def _serving(run: Run, flags: Flags) -> Callable[[Mapping[str, socket.socket]], int]:

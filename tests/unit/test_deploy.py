@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploy import demo
-from registry.cli.exits import BAD_SETTING
+from registry.cli.exits import BAD_SETTING, REFUSED
 from registry.config.keys import KEYS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,7 +28,16 @@ def test_alert_rules_name_metrics_that_exist() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("name", ["systemd/adapter.env", "container/Containerfile", "container/compose.yaml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "systemd/adapter.env",
+        "systemd/coordinator.env",
+        "systemd/master.env",
+        "container/Containerfile",
+        "container/compose.yaml",
+    ],
+)
 def test_variables_are_settings(name: str) -> None:
     known = {key.environment_name for key in KEYS.values()} | OF_THE_IMAGE
     named = set(VARIABLE.findall((DEPLOY / name).read_text()))
@@ -47,6 +56,19 @@ def test_the_unit_does_not_restart_what_will_fail_again() -> None:
     assert lines["RestartPreventExitStatus"] == str(BAD_SETTING)
     assert lines["Type"] == "notify"
     assert lines["NotifyAccess"] == "all", "READY=1 comes from the worker, and the main process is the guard"
+
+
+@pytest.mark.parametrize("role", ["coordinator", "master"])
+def test_units_of_what_has_data_do_not_restart_on_foreign_data(role: str) -> None:
+    unit = (DEPLOY / "systemd" / f"hbeacon-{role}@.service").read_text()
+    lines = dict(re.findall(r"^(\w+)=(.*)$", unit, re.MULTILINE))
+    assert lines["RestartPreventExitStatus"] == f"{BAD_SETTING} {REFUSED}"
+    assert lines["ExecStart"].endswith(f" {role} --conf /etc/hbeacon/%i --data-dir ${{STATE_DIRECTORY}}")
+    assert lines["StateDirectory"] == f"hbeacon-{role}/%i"
+    assert lines["EnvironmentFile"] == f"/etc/hbeacon/%i/{role}.env"
+    assert ("NotifyAccess" in lines) == (role == "master"), (
+        "with a guard the worker tells, which is not the main process"
+    )
 
 
 def test_the_demo_says_what_to_run_where_it_may_not_install(monkeypatch: pytest.MonkeyPatch) -> None:
