@@ -20,7 +20,7 @@ from registry.clock import Clock
 from registry.lookup.snapshot import Master
 from registry.master.election import Ask, BecomeActive, Candidate, Doubt, Effect, End, StandBy, Standing
 from registry.master.epoch import Mastership
-from registry.master.founding import Founded, Founder, Founding, found
+from registry.master.founding import Founded, Founder, Founding, Pause, found
 from registry.master.identity import Memory
 from registry.master.mark import Refusal, mark_path
 from registry.names import Address, ServerName
@@ -261,7 +261,11 @@ class Campaign:
         except Refusal as error:
             self._refuse(str(error))
         else:
-            self._session.ask(request, lambda reply: self._found_on(founding, reply))
+            if isinstance(request, Pause):
+                logger.warning("the cluster at %s is gone: it is founded again when no lease can last", self.paths.root)
+                self._later(self._session.lease.length_ms, lambda: self._found_on(founding, Reply(Result.OK)))
+            else:
+                self._session.ask(request, lambda reply: self._found_on(founding, reply))
 
     def _stand(self, founded: Founded) -> None:
         assert self._place is not None

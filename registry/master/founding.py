@@ -47,7 +47,16 @@ class Founded:
     by_us: bool
 
 
-Founding = Generator[Request, Reply, Founded]
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait as long as a lease lasts, then go on with any reply.
+
+    ZooKeeper has lost a cluster that was there, and with it the sessions of its masters. The one that was active does
+    not know yet and acts on until its lease is over; nobody can be elected before the cluster is founded again.
+    """
+
+
+Founding = Generator[Request | Pause, Reply, Founded]
 
 
 def found(founder: Founder, memory: Memory) -> Founding:
@@ -57,6 +66,7 @@ def found(founder: Founder, memory: Memory) -> Founding:
     """
     paths = founder.paths
     path = mark_path(paths.root)
+    waited = False
     for _ in range(ROUNDS_MAX):
         # The mark is read last: what stood before it without it is of somebody who does not write it.
         cluster_id = yield from _ask(Get(paths.cluster_id))
@@ -76,6 +86,10 @@ def found(founder: Founder, memory: Memory) -> Founding:
             return Founded(mark, by_us=False)
         if cluster_id.ok or entries:
             raise Refusal(_foreign(paths, entries or "hbaseid"))
+        if memory.was_founded() and not waited:
+            waited = True
+            yield Pause()
+            continue
         mark = Mark(memory.propose(founder.new_cluster_id()), founder.founded_by, founder.founded_at)
         yield from _make_base(paths)
         data = encode_cluster_id(mark.cluster_id, founder.writer, founder.salt())
@@ -86,7 +100,7 @@ def found(founder: Founder, memory: Memory) -> Founding:
     raise Refusal(f"{paths.root} keeps changing while this master founds its cluster: is it used by something else?")
 
 
-def _ask(request: Request) -> Generator[Request, Reply, Reply]:
+def _ask(request: Request) -> Generator[Request | Pause, Reply, Reply]:
     reply = yield request
     if reply.result is Result.NO_AUTH:
         where = request.operations[0].path if isinstance(request, Multi) else request.path
@@ -99,7 +113,7 @@ def _ask(request: Request) -> Generator[Request, Reply, Reply]:
     return reply
 
 
-def _entries(paths: ZNodePaths) -> Generator[Request, Reply, str]:
+def _entries(paths: ZNodePaths) -> Generator[Request | Pause, Reply, str]:
     """Which of the places hold entries where servers of a cluster make theirs; empty where none does."""
     if (yield from _ask(Get(paths.master))).ok:
         return "master"
@@ -109,7 +123,7 @@ def _entries(paths: ZNodePaths) -> Generator[Request, Reply, str]:
     return ""
 
 
-def _make_base(paths: ZNodePaths) -> Generator[Request, Reply, None]:
+def _make_base(paths: ZNodePaths) -> Generator[Request | Pause, Reply, None]:
     names = paths.root.strip("/").split("/")
     above = ["/" + "/".join(names[: count + 1]) for count in range(len(names))]
     for path in (*above, *(f"{paths.root}/{name}" for name in PERSISTENT)):

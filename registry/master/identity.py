@@ -22,6 +22,10 @@ FORMAT = 1
 class Memory(Protocol):
     """What is known of the cluster's id beside ZooKeeper. Raises Refusal where it cannot be read or kept."""
 
+    def was_founded(self) -> bool:
+        """Whether a cluster is known to have been there: where it is gone, one of its masters may still act."""
+        ...
+
     def propose(self, cluster_id: str) -> str:
         """The id to found: the one that is known, else `cluster_id`, which is known from now on."""
         ...
@@ -38,6 +42,10 @@ class ProcessMemory:
         self._known = ""
         self._founded = False
 
+    def was_founded(self) -> bool:
+        """Whether this process has seen the cluster."""
+        return self._founded
+
     def propose(self, cluster_id: str) -> str:
         """The id to found."""
         self._known = self._known or cluster_id
@@ -45,7 +53,7 @@ class ProcessMemory:
 
     def settle(self, cluster_id: str) -> None:
         """Another cluster may stand where ours was: nothing of ours is lost with it, for nothing was kept."""
-        self._known = cluster_id
+        self._known, self._founded = cluster_id, True
 
 
 class DataDirectory:
@@ -54,6 +62,11 @@ class DataDirectory:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._path = directory / FILE
+
+    def was_founded(self) -> bool:
+        """Whether the cluster of this directory has been there."""
+        known = self._read()
+        return known is not None and known[1]
 
     def propose(self, cluster_id: str) -> str:
         """The id to found; when this returns it is on disk."""

@@ -139,11 +139,10 @@ def test_a_dead_master_is_followed_within_the_session_time_out_and_a_second(mast
         active.process.kill()
         following = masters.wait_acting(active)
     took_ms = masters.first_act_ms(following.process.pid, killed_ms) - killed_ms
-    print(
-        f"handed over after {took_ms:.0f} ms; slowest of {len(look_ups.took_ms)} look-ups {max(look_ups.took_ms):.1f} ms"
-    )
+    slowest_ms = max(look_ups.took_ms)
+    print(f"handed over after {took_ms:.0f} ms; slowest of {len(look_ups.took_ms)} look-ups {slowest_ms:.1f} ms")
     assert took_ms <= TIMEOUT_MS + 1000
-    assert max(look_ups.took_ms) < 1000
+    assert slowest_ms < 1000
     check(masters.probe)
 
 
@@ -253,12 +252,11 @@ def test_a_foreign_cluster_is_left_alone(masters: Masters, coordination: Coordin
 
 def test_a_wiped_zookeeper_is_founded_again_with_the_same_id(masters: Masters, coordination: Coordination) -> None:
     masters.start_ready(2)
-    assert role(masters.all[0])["cluster_id"] == CLUSTER_ID
+    assert masters.all[0].get_json("/health")["cluster_id"] == CLUSTER_ID
     coordination.kill()
     coordination.wipe()
     coordination.start()
-    started_ms = now_ms()
-    masters.wait_acting(since_ms=started_ms, timeout_s=20)
     tree = HBaseTreeWriter(coordination.address)
+    wait_for("a master", lambda: tree.client.exists("/hbase/master"), 20)
     assert CLUSTER_ID.encode() in tree.client.get("/hbase/hbaseid")[0]
     tree.close()

@@ -128,6 +128,11 @@ class ModelServer:
         for session in self.sessions.values():
             session.touched_ms, session.connection = self.now_ms, None
 
+    def wipe(self) -> None:
+        """It comes back with nothing; zxids go on, so that epochs of two histories are not taken for one."""
+        self.nodes.clear()
+        self.sessions.clear()
+
     # --- requests -----------------------------------------------------------------------------------------------
 
     def work(self, connection: Connection) -> None:

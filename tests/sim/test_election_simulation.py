@@ -24,7 +24,7 @@ import pytest
 from registry.clock import Clock
 from registry.master.campaign import Campaign, Place
 from registry.master.epoch import Mastership, NotActing, Token
-from registry.master.identity import ProcessMemory
+from registry.master.identity import Memory, ProcessMemory
 from registry.names import Address
 from registry.zk.session import SessionOwner
 from tests.sim.model_sessions import ModelServer, ModelSession
@@ -61,7 +61,9 @@ class ModelTimer:
 class Process:
     """One life of one master process at one address."""
 
-    def __init__(self, server: ModelServer, number: int, mastership: Callable[[Clock], Mastership]) -> None:
+    def __init__(
+        self, server: ModelServer, number: int, mastership: Callable[[Clock], Mastership], memory: Memory
+    ) -> None:
         self.server = server
         self.number = number
         self.sessions: list[ModelSession] = []
@@ -75,7 +77,7 @@ class Process:
             "/hbase",
             clock,
             self.mastership,
-            ProcessMemory(),
+            memory,
             self.open,
             self.later,
             founded_by="simulation",
@@ -116,12 +118,17 @@ class Simulation:
         self.server = ModelServer(self.random, TIMEOUT_MS)
         self.deletions = seed % 4 == 3
         self._mastership = mastership
-        self.processes = [Process(self.server, number, mastership) for number in range(self.random.randint(2, 4))]
+        self.memory = ProcessMemory()
+        """One data directory for all."""
+        self.processes = [self.process(number) for number in range(self.random.randint(2, 4))]
         self.epochs: dict[int, Process] = {}
         self.last_epoch = 0
         self.effects = 0
         self.faults = True
         self.server_down_until_ms = 0.0
+
+    def process(self, number: int) -> Process:
+        return Process(self.server, number, self._mastership, self.memory)
 
     # --- what may happen ----------------------------------------------------------------------------------------
 
@@ -189,12 +196,14 @@ class Simulation:
         elif choice == 5:
             process.session.lose_connection()
         elif choice == 6:
-            self.processes[self.processes.index(process)] = Process(server, process.number, self._mastership)
+            self.processes[self.processes.index(process)] = self.process(process.number)
         elif choice == 7 and rng.random() < 0.5:
             server.up = False
             self.server_down_until_ms = server.now_ms + duration_ms
             for other in self.processes:
                 other.session.lose_connection()
+            if rng.random() < 0.3:
+                server.wipe()
         elif choice == 8 and self.deletions:
             server.delete("/hbase/master")
         elif choice == 9 and self.deletions:
@@ -202,18 +211,26 @@ class Simulation:
 
     # --- the end ------------------------------------------------------------------------------------------------
 
-    def heal(self) -> float:
-        """Everything works from now on; after how many ms of that somebody acted."""
+    def heal(self) -> None:
+        """Everything works from now on."""
         self.faults = False
         now_ms = self.server.now_ms
         self.server_down_until_ms = now_ms
         for process in self.processes:
             process.stopped_until_ms = process.cut_until_ms = now_ms
+        self.until_somebody_acts("everything works again")
+
+    def kill_the_active(self) -> None:
+        """kill -9, and nothing else is wrong."""
+        self.processes = [process for process in self.processes if not process.mastership.epoch]
+        self.until_somebody_acts("the active master was killed")
+
+    def until_somebody_acts(self, why: str) -> None:
+        now_ms = self.server.now_ms
         while not any(process.mastership.is_acting for process in self.processes):
             self.step()
             took_ms = self.server.now_ms - now_ms
-            assert took_ms <= TIMEOUT_MS + 1000, f"nobody acts {took_ms:.0f} ms after everything works again"
-        return self.server.now_ms - now_ms
+            assert took_ms <= TIMEOUT_MS + 1000, f"nobody acts {took_ms:.0f} ms after {why}"
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -222,7 +239,10 @@ async def test_at_most_one_master_acts(seed: int) -> None:
     for _ in range(STEPS):
         simulation.step()
     simulation.heal()
-    for _ in range(200):
+    for _ in range(300):
+        simulation.step()
+    simulation.kill_the_active()
+    for _ in range(100):
         simulation.step()
     assert simulation.effects > 0
     acting = [process for process in simulation.processes if process.mastership.is_acting]
