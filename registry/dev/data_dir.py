@@ -17,6 +17,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -68,6 +69,7 @@ class DataDir:
         if text:
             return cls(Path(text).absolute(), temporary=False)
         try:
+            remove_abandoned(Path(tempfile.gettempdir()))
             made = tempfile.mkdtemp(prefix=TEMPORARY_PREFIX)
         except OSError as error:
             raise DataDirError(f"no temporary directory: {error.strerror or error}; name one with --data-dir") from None
@@ -111,6 +113,24 @@ class DataDir:
             raise DataDirError(
                 f"{self.path} is of format {match[1]}, and this version of hbeacon knows {FORMAT}: use a newer hbeacon"
             )
+
+
+def remove_abandoned(parent: Path) -> None:
+    """Remove temporary directories whose dev was killed before it could: ours, complete, and locked by nobody.
+
+    The format is written under the lock, so one that has it and is not locked has no owner any more.
+    """
+    for path in parent.glob(f"{TEMPORARY_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            found = path.lstat()
+            if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or not (path / FORMAT_FILE).exists():
+                continue
+            fd = os.open(path / LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(fd)
 
 
 def _locked(path: Path) -> int:

@@ -63,9 +63,8 @@ def write_files(directory: Path, registry: Mapping[str, str], zookeeper: Mapping
     Either directory serves as HBASE_CONF_DIR. Raises NotOurFileError, before anything is written, where one of the
     files is there and was not written by us, and OSError.
     """
-    wanted = {directory / FILE_NAME: registry, directory / ZOOKEEPER_DIRECTORY / FILE_NAME: zookeeper}
-    for path in wanted:
-        check_ours(path)
+    check_ours(directory)
+    wanted = dict(zip(paths_in(directory), (registry, zookeeper), strict=True))
     for path, properties in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         text = "\n".join(['<?xml version="1.0" encoding="UTF-8"?>', f"<!-- {MARK} -->", *xml_lines(properties), ""])
@@ -75,12 +74,20 @@ def write_files(directory: Path, registry: Mapping[str, str], zookeeper: Mapping
     return list(wanted)
 
 
-def check_ours(path: Path) -> None:
-    """Raise NotOurFileError where a file is there that we have not written."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(MARK_BYTES_MAX)
-    except FileNotFoundError:
-        return
-    if MARK.encode() not in head:
-        raise NotOurFileError(f"{path} is there and was not written by hbeacon dev: name another directory")
+def paths_in(directory: Path) -> tuple[Path, Path]:
+    """Where the two files are."""
+    return directory / FILE_NAME, directory / ZOOKEEPER_DIRECTORY / FILE_NAME
+
+
+def check_ours(directory: Path) -> None:
+    """Raise NotOurFileError where one of the files is there and was not written by us."""
+    for path in paths_in(directory):
+        try:
+            with path.open("rb") as file:
+                head = file.read(MARK_BYTES_MAX)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise NotOurFileError(f"{path} cannot be read: {error.strerror or error}") from None
+        if MARK.encode() not in head:
+            raise NotOurFileError(f"{path} is there and was not written by hbeacon dev: name another directory")

@@ -24,7 +24,7 @@ from registry.config.settings import Settings
 from registry.dev.announce import Cluster, announcement, ready_line
 from registry.dev.child import Role
 from registry.dev.data_dir import DataDir, DataDirError
-from registry.dev.hbase_site import FILE_NAME, NotOurFileError, by_registry, by_zookeeper, check_ours, write_files
+from registry.dev.hbase_site import NotOurFileError, by_registry, by_zookeeper, check_ours, write_files
 from registry.dev.plan import Doors, Plan, is_local_only, plan_of, told
 from registry.dev.roles import coordinator_values, master_values, quiet, servers_of, with_values
 from registry.dev.supervisor import Supervisor
@@ -79,7 +79,7 @@ def run_dev(flags: Flags, options: DevOptions, clock: Clock, began_ms: float) ->
     with contextlib.ExitStack() as stack:
         try:
             if options.write_conf is not None:
-                check_ours(options.write_conf / FILE_NAME)
+                check_ours(options.write_conf)
             doors = stack.enter_context(contextlib.closing(Doors(_plan(settings, options))))
             data = stack.enter_context(contextlib.closing(DataDir.open(settings.str_("hbeacon.data.dir").strip())))
         except CannotListen as error:
@@ -167,7 +167,9 @@ class Dev:
         from registry.coordinator.process import run_coordinator  # loaded by the parent, for every life of it
 
         address = self._doors.plan.zookeeper
-        flags = with_values(self._flags, coordinator_values(address, self._data.coordinator))
+        data = self._data
+        values = coordinator_values(self._settings, address, data.coordinator, temporary=data.temporary)
+        flags = with_values(self._flags, values)
         role = Role("coordinator", _serving(run_coordinator, flags), {"--listen": address}, ENDS_WITH)
         return role, {"--listen": self._doors.zookeeper}
 

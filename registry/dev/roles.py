@@ -30,13 +30,16 @@ def quiet(flags: Flags, settings: Settings) -> Flags:
     return flags if settings.is_set("hbeacon.log.level") else with_values(flags, {"hbeacon.log.level": QUIET})
 
 
-def coordinator_values(address: Address, journal: Path) -> dict[str, str]:
-    """Settings of the coordinator."""
-    return {
+def coordinator_values(settings: Settings, address: Address, journal: Path, *, temporary: bool) -> dict[str, str]:
+    """Settings of the coordinator. `temporary`: nothing of it has to outlive the power."""
+    values = {
         "hbeacon.coordinator.address": str(address),
         "hbeacon.data.dir": str(journal),
         "hbeacon.guard": "on",  # the parent holds the guard's end of the link
     }
+    if temporary and not settings.is_set("hbeacon.coordinator.fsync"):
+        values["hbeacon.coordinator.fsync"] = "off"
+    return values
 
 
 def master_values(

@@ -120,3 +120,25 @@ def test_a_temporary_directory_goes_with_its_owner(tmp_path: Path, monkeypatch: 
     made.close()
     made.close()
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_one_left_behind_goes_with_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(data_dir.tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "hbeacon-dev-left"
+    DataDir(left, temporary=False).close()
+    (left / "coordinator" / "journal").write_text("state")
+    of_others = tmp_path / "hbeacon-dev-notes"
+    of_others.mkdir()
+    target = tmp_path / "target"
+    DataDir(target, temporary=False).close()
+    (tmp_path / "hbeacon-dev-link").symlink_to(target)
+    running = DataDir.open("")
+    made = DataDir.open("")
+    assert not left.exists()
+    assert of_others.exists()
+    assert (target / "format").exists()
+    assert running.path.exists()
+    made.close()
+    running.close()

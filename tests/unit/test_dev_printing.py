@@ -125,12 +125,23 @@ def test_what_a_person_set_stays() -> None:
 
 def test_every_value_is_a_setting_that_can_be_loaded_again() -> None:
     flags = Flags({"hbase.masters": "a:1"}, {"hbase.masters": "--set"})
-    for values in (told({}), coordinator_values(PLAN.zookeeper, Path("/data/coordinator"))):
+    journal = Path("/data/coordinator")
+    for values in (told({}), coordinator_values(flags.load(), PLAN.zookeeper, journal, temporary=True)):
         settings = with_values(flags, values).load()
         assert not [warning for warning in settings.warnings if "not a setting" in warning]
         assert all(settings.str_(name) == value for name, value in values.items())
         assert settings.origin("hbase.masters") == "--set"
         assert settings.origin(next(iter(values))) == "hbeacon dev"
+
+
+def test_what_does_not_stay_is_not_made_safe_against_loss_of_power() -> None:
+    def fsync(values: dict[str, str], *, temporary: bool) -> str:
+        told = coordinator_values(load_settings(values, {}), PLAN.zookeeper, Path("/data"), temporary=temporary)
+        return told.get("hbeacon.coordinator.fsync", "as set")
+
+    assert fsync({}, temporary=True) == "off"
+    assert fsync({}, temporary=False) == "as set"
+    assert fsync({"hbeacon.coordinator.fsync": "on"}, temporary=True) == "as set"
 
 
 def test_it_is_quiet_unless_somebody_wants_to_hear() -> None:
