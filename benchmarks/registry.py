@@ -11,18 +11,18 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table as RichTable
 
 from benchmarks import load, moments, outage, speed
+from benchmarks.report import Reporter
 from benchmarks.samples import RESULTS, ROOT, Samples, surroundings, write_json
 from benchmarks.servers import HBASE, Adapter, HBaseAsInstalled, Side
 from benchmarks.table import HEADINGS, LOST, Row, Table, cells, markdown, recorded
@@ -52,38 +52,6 @@ class Plan:
 
 FULL = Plan(speed.Effort(5, 2000, 500, 4000), 10_000, 7, 300, 5, 2000)
 QUICK = Plan(speed.Effort(1, 400, 100, 300), 500, 2, 20, 1, 1000)
-
-
-class Reporter:
-    """Progress on standard error; the table is what goes to standard output."""
-
-    def __init__(self) -> None:
-        """Nothing is shown before the first step."""
-        self.console = Console(stderr=True)
-        self._progress = Progress(
-            SpinnerColumn(),
-            TextColumn("{task.fields[group]:<8}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-            console=self.console,
-        )
-
-    @contextmanager
-    def group(self, name: str, steps: int) -> Generator[Callable[[str], None]]:
-        """A bar of its own; what it gives is called at the start of each step, with its name."""
-        task = self._progress.add_task("", total=steps, group=name)
-        begun = 0
-
-        def tick(what: str) -> None:
-            nonlocal begun
-            self._progress.update(task, completed=begun, description=escape(what))
-            begun += 1
-
-        with self._progress:
-            yield tick
-            self._progress.update(task, completed=steps, description="")
 
 
 def _beside_hbase(

@@ -41,9 +41,9 @@ class Effort:
     jvm_warm_up_ms: float
 
 
-def warm_up(program: Path, side: Side, effort: Effort) -> None:
+def warm_up(program: Path, side: Side, effort: Effort, loads: Sequence[Load] = LOADS) -> None:
     """Every kind of load for a while, uncounted: a JVM compiles what it has seen often."""
-    for each in LOADS:
+    for each in loads:
         load.run(
             program,
             each.op,
@@ -56,11 +56,16 @@ def warm_up(program: Path, side: Side, effort: Effort) -> None:
 
 
 def measure(
-    program: Path, sides: Sequence[Side], effort: Effort, samples: Samples, tick: Callable[[str], None]
+    program: Path,
+    sides: Sequence[Side],
+    effort: Effort,
+    samples: Samples,
+    tick: Callable[[str], None],
+    loads: Sequence[Load] = LOADS,
 ) -> None:
     """Every load in every round, A B then B A: whatever drifts on the machine meets both sides alike."""
     for number in range(effort.rounds):
-        for each in LOADS:
+        for each in loads:
             for side in sides if number % 2 == 0 else reversed(sides):
                 tick(f"{each.measure}, {side.name}")
                 before = usage(side.pids())

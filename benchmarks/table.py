@@ -176,10 +176,10 @@ RECORD_BEGINS = "<!-- registry: written by python -m benchmarks.registry --recor
 RECORD_ENDS = "<!-- registry: end -->"
 
 
-def recorded(document: str, section: str) -> str:
+def recorded(document: str, section: str, begins: str = RECORD_BEGINS, ends: str = RECORD_ENDS) -> str:
     """The document with its section of this benchmark replaced; ValueError where it has none."""
-    before, begins, rest = document.partition(RECORD_BEGINS)
-    _, ends, after = rest.partition(RECORD_ENDS)
-    if not begins or not ends:
-        raise ValueError(f"the document has no section between {RECORD_BEGINS} and {RECORD_ENDS}")
-    return f"{before}{RECORD_BEGINS}\n\n{section.strip()}\n\n{RECORD_ENDS}{after}"
+    before, found, rest = document.partition(begins)
+    _, found_end, after = rest.partition(ends)
+    if not found or not found_end:
+        raise ValueError(f"the document has no section between {begins} and {ends}")
+    return f"{before}{begins}\n\n{section.strip()}\n\n{ends}{after}"
