@@ -27,6 +27,14 @@ exit codes: 0 every server is ready, 1 one is not or does not answer, 2 bad comm
 
 HTTP_PORT = 16010
 BODY_BYTES_MAX = 64 << 20
+HOSTS_MAX = 20
+"""Hosts printed for each way to the cluster that keeps ZooKeeper's port open; --json has all."""
+PATHS = (
+    ("readyz", "/readyz?verbose"),
+    ("health", "/health"),
+    ("registry", "/api/v1/registry"),
+    ("firewall", "/api/v1/firewall"),
+)
 
 
 def run(argv: Sequence[str]) -> int:
@@ -69,13 +77,15 @@ def _own(text: str) -> str:
 
 
 def _ask(base: str, timeout_s: float) -> dict[str, Any]:
-    """Readiness, health and registry of one server; `error` where it does not answer."""
+    """Readiness, health, registry and firewall of one server; `error` where it does not answer."""
     # No proxy of the environment: the server is asked directly, as its clients do.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     answers: dict[str, Any] = {"ready": False}
     try:
-        for name, path in (("readyz", "/readyz?verbose"), ("health", "/health"), ("registry", "/api/v1/registry")):
+        for name, path in PATHS:
             status, body = _get(opener, base + path, timeout_s)
+            if status == 404:
+                continue  # a server of an earlier version
             if name == "readyz":
                 answers["ready"] = status == 200
                 answers[name] = body.decode("utf-8", "replace").splitlines()
@@ -105,7 +115,23 @@ def _lines(base: str, answers: dict[str, Any]) -> list[str]:
     lines = [f"{base}: {'ready' if answers['ready'] else 'NOT READY'}, {health.get('status', '?')}"]
     for name, value in answers["registry"].items():
         lines += _rows(name, value)
+    lines += _firewall(answers.get("firewall"))
     lines += [f"  {line}" for line in answers["readyz"] if line.startswith("[-]")]
+    return lines
+
+
+def _firewall(answer: Any) -> list[str]:
+    """May ZooKeeper be firewalled: the answer, and who speaks against it."""
+    if not isinstance(answer, dict):
+        return []
+    told = cast("dict[str, Any]", answer)
+    lines = [f"  may ZooKeeper be firewalled: {told.get('sentence')} (watching since {told.get('watching_since')})"]
+    for name, title in (("zookeeper_hosts", "connected to ZooKeeper"), ("facade_only", "by the façade alone")):
+        hosts = cast("list[dict[str, Any]]", told.get(name) or [])
+        lines += [f"    {title}: {row.get('host')}, last seen {row.get('last_seen')}" for row in hosts[:HOSTS_MAX]]
+        if len(hosts) > HOSTS_MAX:
+            lines.append(f"    {title}: and {len(hosts) - HOSTS_MAX} more")
+    lines += [f"    not seen: {spot}" for spot in cast("list[str]", told.get("blind_spots") or [])]
     return lines
 
 

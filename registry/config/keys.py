@@ -107,6 +107,15 @@ _SERVERS = (
         live=True,
     ),
     Key(
+        "hbeacon.zookeeper.connections.interval_ms",
+        Kind.MS,
+        "0",
+        "How often each ZooKeeper server is asked who is connected to it (its word cons, which its"
+        " 4lw.commands.whitelist has to allow), to say whether ZooKeeper may be firewalled; 0 asks nobody.",
+        maximum=3_600_000,
+        live=True,
+    ),
+    Key(
         "hbeacon.guard",
         Kind.BOOL,
         "on",
@@ -243,6 +252,21 @@ _REGISTRY = (
         "Region servers that GetBootstrapNodes hands out at most.",
         minimum=1,
         live=True,
+    ),
+    Key(
+        "hbeacon.client.hedge.delay_ms",
+        Kind.MS,
+        "10",
+        "After so long a second server is asked too, while nothing is known of the first; later its own answers tell.",
+        minimum=1,
+        maximum=60_000,
+    ),
+    Key(
+        "hbeacon.client.hedge.extra_percent",
+        Kind.INT,
+        "5",
+        "Extra calls that a hedging client may make for a hundred needed ones; those that win are not counted.",
+        maximum=100,
     ),
     Key(
         "hbase.client.bootstrap.hedged.fanout",

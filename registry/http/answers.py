@@ -11,6 +11,7 @@ from typing import TypedDict
 from registry.http import models
 from registry.http.health import Health
 from registry.http.status import ElectionStatus, HandOutView, SettingRow, StatusSource
+from registry.lookup.firewall import FirewallAnswer, FirewallHost
 from registry.lookup.readiness import Readiness
 from registry.lookup.snapshot import Fact, Snapshot
 
@@ -53,6 +54,34 @@ def health_model(source: StatusSource, verdict: Health, readiness: Readiness) ->
         snapshot=snapshot_model(snapshot, source.age_ms()),
         election=election_model(source.election()),
     )
+
+
+def firewall_model(answer: FirewallAnswer) -> models.FirewallModel:
+    """/api/v1/firewall."""
+    return models.FirewallModel(
+        verdict=answer.verdict.value,
+        sentence=answer.sentence,
+        watching_since=iso_time(answer.watching_since_ms),
+        watched_seconds=round(answer.watched_ms / 1000, 3),
+        registry_hosts=answer.registry_hosts,
+        facade_hosts=answer.facade_hosts,
+        facade_only=_firewall_hosts(answer.facade_only),
+        zookeeper_watched=answer.zookeeper_watched,
+        zookeeper_hosts=_firewall_hosts(answer.zookeeper_hosts),
+        blind_spots=list(answer.blind_spots),
+    )
+
+
+def _firewall_hosts(hosts: Iterable[FirewallHost]) -> list[models.FirewallHostModel]:
+    return [
+        models.FirewallHostModel(
+            host=row.host,
+            first_seen=iso_time(row.first_seen_ms),
+            last_seen=iso_time(row.last_seen_ms),
+            count=row.count,
+        )
+        for row in hosts
+    ]
 
 
 def election_model(election: ElectionStatus | None) -> models.ElectionModel | None:

@@ -19,7 +19,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry.http import models
 from registry.http.accept import Form, choose
-from registry.http.answers import conf_model, health_model, readiness_model, registry_etag, registry_model
+from registry.http.answers import (
+    conf_model,
+    firewall_model,
+    health_model,
+    readiness_model,
+    registry_etag,
+    registry_model,
+)
 from registry.http.conf import conf_xml
 from registry.http.dump import dump_text, readiness_lines
 from registry.http.health import health
@@ -39,6 +46,7 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("/metrics", "Prometheus and OpenMetrics"),
     ("/prometheus", "the same, where HBase has it"),
     ("/api/v1/registry", "everything that look-ups answer, as JSON with version and age"),
+    ("/api/v1/firewall", "whether ZooKeeper may be firewalled now, and who still needs it"),
     ("/conf", "the configuration as it applies, as XML; ?format=json"),
     ("/stacks", "what every thread and task is doing"),
     ("/dump", "everything for a bug report, the flight recorder too"),
@@ -81,6 +89,7 @@ def create_app(source: StatusSource, lag: LoopLag | None = None) -> FastAPI:
     for path in ("/metrics", "/prometheus"):
         app.add_api_route(path, face.metrics, response_class=PlainTextResponse, operation_id=path.strip("/"))
     app.add_api_route("/api/v1/registry", face.registry, response_model=models.RegistryModel)
+    app.add_api_route("/api/v1/firewall", face.firewall, response_model=models.FirewallModel)
     app.add_api_route("/conf", face.conf, response_model=models.ConfModel, responses=json_error)
     app.add_api_route("/stacks", face.stacks, response_class=PlainTextResponse)
     app.add_api_route("/dump", face.dump, response_class=PlainTextResponse)
@@ -181,6 +190,10 @@ class _Face:
         if _etag_matches(request.headers.get("if-none-match"), etag):
             return Response(status_code=304, headers=headers)
         return _json(model, 200, headers)
+
+    async def firewall(self) -> Response:
+        """Whether ZooKeeper may be firewalled now: what was seen in the last day, and what cannot be seen."""
+        return _json(firewall_model(self._source.firewall()), 200)
 
     async def conf(
         self, request: Request, output: Annotated[str, Query(alias="format", description="xml or json")] = "xml"

@@ -30,6 +30,7 @@ def dump_text(source: StatusSource, lag: LoopLag) -> str:
         ("disagreements", _disagreements(source)),
         ("rpc", _rpc(source)),
         ("clients of the last day", _clients(source)),
+        ("zookeeper's firewall", _firewall(source)),
         ("settings", _settings(source)),
         ("flight recorder", source.flight_lines()),
         ("stacks", [stacks_text()]),
@@ -136,6 +137,17 @@ def _clients(source: StatusSource) -> Iterator[str]:
         told = " ".join(part for part in (row.user, row.client_version, row.service) if part) or "-"
         yield f"{row.path.value} {row.host} {told} count {row.count} last {iso_time(row.last_seen_ms)}"
     yield from _cut(len(source.visitors), VISITORS_MAX)
+
+
+def _firewall(source: StatusSource) -> Iterator[str]:
+    answer = source.firewall()
+    yield f"{answer.verdict.value}: {answer.sentence}"
+    yield f"watching since {iso_time(answer.watching_since_ms)}"
+    for title, hosts in (("façade alone", answer.facade_only), ("zookeeper", answer.zookeeper_hosts)):
+        for row in hosts[:VISITORS_MAX]:
+            yield f"{title} {row.host} last {iso_time(row.last_seen_ms)} {row.count} times"
+        yield from _cut(len(hosts), VISITORS_MAX)
+    yield from answer.blind_spots
 
 
 def _settings(source: StatusSource) -> Iterator[str]:

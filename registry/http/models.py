@@ -160,6 +160,32 @@ class RegistryModel(BaseModel):
     hand_out: HandOutModel
 
 
+class FirewallHostModel(BaseModel):
+    """A host of the last day."""
+
+    host: str
+    first_seen: str = Field(description="ISO 8601, UTC")
+    last_seen: str = Field(description="ISO 8601, UTC")
+    count: int = Field(description="Connections; of ZooKeeper's: looks that found it connected.")
+
+
+class FirewallModel(BaseModel):
+    """/api/v1/firewall: whether ZooKeeper may be firewalled now."""
+
+    verdict: str = Field(description="no, not yet, cannot see, or yes.")
+    sentence: str
+    watching_since: str = Field(description="ISO 8601, UTC: what came before is not known.")
+    watched_seconds: float = Field(description="Of the last day; a yes takes all of it.")
+    registry_hosts: int = Field(description="Hosts that came by the registry path in the last day.")
+    facade_hosts: int = Field(description="Hosts that came by the façade.")
+    facade_only: list[FirewallHostModel] = Field(description="Hosts that came by the façade alone, latest first.")
+    zookeeper_watched: bool = Field(description="Whether it is looked at who is connected to ZooKeeper itself.")
+    zookeeper_hosts: list[FirewallHostModel] = Field(
+        description="Hosts that were connected to ZooKeeper and are no members of the cluster, latest first."
+    )
+    blind_spots: list[str] = Field(description="What this server cannot see, in sentences.")
+
+
 class PropertyModel(BaseModel):
     """One setting, under the names that Hadoop's /conf uses."""
 

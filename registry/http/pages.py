@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 REFRESH_S = 5
 REGION_SERVERS_MAX = 200
 VISITORS_MAX = 200
+HOSTS_MAX = 50
 NAMES_MAX = 12
 """Names listed in one cell of the table of answers."""
 
@@ -103,6 +104,10 @@ class StatusPage:
     versions: tuple[tuple[str, int], ...]
     """Client versions of the last day, with how many clients told them."""
     preamble_hosts: int
+    watching_since: str
+    """For the question about ZooKeeper's firewall."""
+    hosts_max: int
+    """Hosts named in one line."""
     session_since: str
     figures: ProcessFigures
     lag: LoopLag
@@ -134,6 +139,8 @@ class StatusPage:
             visitors_total=len(visitors),
             versions=tuple(told.most_common(NAMES_MAX)),
             preamble_hosts=versions[VisitPath.PREAMBLE, ""],
+            watching_since=iso_time(source.firewall().watching_since_ms),
+            hosts_max=HOSTS_MAX,
             session_since=duration(max(0.0, source.monotonic_ms() - source.session.since_ms)),
             figures=process_figures(),
             lag=lag,

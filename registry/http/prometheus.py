@@ -20,6 +20,7 @@ from registry.http.hbase_metrics import hbase_families
 from registry.http.health import CONNECTED, DISCONNECTED, SUSPENDED, HealthState, health
 from registry.http.process import LoopLag, process_figures
 from registry.http.status import StatusSource
+from registry.lookup.firewall import FirewallVerdict
 from registry.lookup.snapshot import FactState
 from registry.lookup.visitors import VisitPath
 
@@ -50,7 +51,9 @@ class StatusCollector(Collector):
         yield from _server(source)
         yield from _registry(source)
         yield from _cluster(source)
+        yield from _meta_tables(source)
         yield from _clients(source)
+        yield from _firewall(source)
         yield from _zookeeper(source)
         yield from _election(source)
         yield from _rpc(source)
@@ -222,13 +225,56 @@ def _clients(source: StatusSource) -> Iterator[Metric]:
     )
     yield _counters(
         "hbeacon_registry_bootstraps",
-        "Clients that arrived, by path, again and again.",
+        "Clients that arrived, by path, again and again (zookeeper: times that one was found connected).",
         ("path",),
         [((path.value,), visitors.sightings[path]) for path in VisitPath],
     )
     yield _counter(
         "hbeacon_registry_client_records_dropped", "Records of clients that made room early.", visitors.forgotten
     )
+
+
+def _firewall(source: StatusSource) -> Iterator[Metric]:
+    answer = source.firewall()
+    yield _gauges(
+        "hbeacon_firewall_verdict",
+        "May ZooKeeper be firewalled now: 1 for the answer that applies, 0 for the others.",
+        ("verdict",),
+        _one_of(answer.verdict.value, [verdict.value for verdict in FirewallVerdict]),
+    )
+    yield _gauge(
+        "hbeacon_firewall_watched_seconds",
+        "For how long of the last day it has been watched; a yes takes all of it.",
+        answer.watched_ms / 1000,
+    )
+    yield _gauges(
+        "hbeacon_firewall_hosts",
+        "Hosts of the last day by what they need: registry, facade_only, or zookeeper where that is looked at.",
+        ("needs",),
+        [
+            (("registry",), answer.registry_hosts),
+            (("facade_only",), len(answer.facade_only)),
+            *([(("zookeeper",), len(answer.zookeeper_hosts))] if answer.zookeeper_watched else []),
+        ],
+    )
+
+
+def _meta_tables(source: StatusSource) -> Iterator[Metric]:
+    """Only where there is a façade that may need them."""
+    tables = source.meta_table_states()
+    if tables is None:
+        return
+    yield _gauge(
+        "hbeacon_meta_table_states_wanted", "1 while states of tables are read from hbase:meta.", tables.wanted
+    )
+    yield _gauge(
+        "hbeacon_meta_table_states_age_seconds",
+        "Since the last complete reading was begun; +Inf before the first.",
+        tables.age_ms / 1000,
+    )
+    yield _gauge("hbeacon_meta_table_states", "Tables in that reading.", tables.tables)
+    yield _counter("hbeacon_meta_table_states_readings", "Complete readings.", tables.readings)
+    yield _counter("hbeacon_meta_table_states_failures", "Readings that failed.", tables.failures)
 
 
 def _zookeeper(source: StatusSource) -> Iterator[Metric]:

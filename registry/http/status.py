@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from registry.lookup.agreement import Disagreement
+from registry.lookup.firewall import FirewallAnswer
 from registry.lookup.readiness import Readiness, SessionView
 from registry.lookup.snapshot import Snapshot
 from registry.lookup.visitors import Visitors
@@ -195,6 +196,40 @@ class ElectionStatus:
     session_connected: bool = False
 
 
+class MetaTableStatesView(Protocol):
+    """How reading states of tables from hbase:meta goes, for a façade over a ZooKeeper that has none."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether they are needed now."""
+        ...
+
+    @property
+    def age_ms(self) -> float:
+        """Since the last complete reading was begun; infinite before the first."""
+        ...
+
+    @property
+    def tables(self) -> int:
+        """How many were read."""
+        ...
+
+    @property
+    def readings(self) -> int:
+        """Complete ones since the start."""
+        ...
+
+    @property
+    def failures(self) -> int:
+        """Readings that failed since the start."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Why the last one failed; empty where it did not."""
+        ...
+
+
 class StatusSource(Protocol):
     """What a role tells about itself. Every member returns at once and never raises."""
 
@@ -265,6 +300,14 @@ class StatusSource(Protocol):
 
     def election(self) -> ElectionStatus | None:
         """A master's; None for a role that does not stand."""
+        ...
+
+    def firewall(self) -> FirewallAnswer:
+        """Whether ZooKeeper may be firewalled now."""
+        ...
+
+    def meta_table_states(self) -> MetaTableStatesView | None:
+        """How reading states of tables from hbase:meta goes; None where nobody may need them."""
         ...
 
     def settings(self) -> Sequence[SettingRow]:

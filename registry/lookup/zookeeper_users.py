@@ -77,12 +77,15 @@ class ZooKeeperUsers:
         snapshot: Callable[[], Snapshot],
         friends: Callable[[], Collection[str]],
         interval_ms: Callable[[], float],
+        looked_since_ms: float | None = None,
     ) -> None:
         """`friends`: names or addresses of hosts that belong to the cluster besides those in the snapshot.
 
-        `interval_ms`: 0 or less asks nobody.
+        `interval_ms`: 0 or less asks nobody. `looked_since_ms`: since when an earlier life of this server looked at
+        all of them; it counts if they tell soon.
         """
-        self._servers = {server: _Server() for server in servers}
+        now_ms = clock.monotonic_ms()
+        self._servers = {server: _Server(since_ms=looked_since_ms, last_ms=now_ms) for server in servers}
         self._ask = ask
         self._resolve = resolve
         self._clock = clock
@@ -96,7 +99,7 @@ class ZooKeeperUsers:
         """Address to the last moment at which it was a member's."""
         self._strangers: dict[str, float] = {}
         """Address to the first moment at which it was seen without being a member's, not counted yet."""
-        self._on = False
+        self._on = looked_since_ms is not None
 
     @property
     def interval_ms(self) -> float:
@@ -108,6 +111,12 @@ class ZooKeeperUsers:
         if self.interval_ms <= 0:
             return ()
         return tuple(ZooKeeperLooks(str(server), row.since_ms, row.problem) for server, row in self._servers.items())
+
+    def looked_since_ms(self) -> float | None:
+        """Since when all servers have told without a break; None where one has not, or nobody looks."""
+        looks = self.looks()
+        since = [row.since_ms for row in looks if row.since_ms is not None]
+        return max(since) if looks and len(since) == len(looks) else None
 
     def unresolved(self) -> frozenset[str]:
         """Members whose addresses are not known."""

@@ -18,17 +18,21 @@ class Kept:
     version: Version = VERSION_NONE
     """The newest that was answered: on one address the version never goes back."""
     facade_port: int = 0
+    watch: str = ""
+    """Of the day's watch (registry.lookup.firewall_kept); one word, or none."""
 
     def text(self) -> str:
         """As the guard keeps it."""
         version = self.version
-        return f"{self.rpc_port} {self.http_port} {version.generation} {version.zxid} {self.facade_port}"
+        numbers = f"{self.rpc_port} {self.http_port} {version.generation} {version.zxid} {self.facade_port}"
+        return f"{numbers} {self.watch}".rstrip()
 
     @classmethod
     def parse(cls, text: str) -> Kept:
         """Read what the guard kept; a line of another version of this program counts as none."""
         words = text.split()
-        if len(words) != 5 or not all(word.isdigit() for word in words):
+        numbers, watch = words[:5], words[5:]
+        if len(numbers) != 5 or len(watch) > 1 or not all(word.isdigit() for word in numbers):
             return cls()
-        rpc_port, http_port, generation, zxid, facade_port = map(int, words)
-        return cls(rpc_port, http_port, Version(generation, zxid), facade_port)
+        rpc_port, http_port, generation, zxid, facade_port = map(int, numbers)
+        return cls(rpc_port, http_port, Version(generation, zxid), facade_port, "".join(watch))

@@ -30,6 +30,7 @@ from registry.lookup.snapshot import FactState, Snapshot
 from registry.lookup.visitors import Visitors
 from registry.names import Address, ServerName
 from registry.role import mapping
+from registry.role.firewall import FirewallPart
 from registry.role.kept import Kept
 from registry.role.listening import address_of, advertised, cannot_listen, listen, warnings_of
 from registry.role.notify import Notifier
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from registry.http.status import ElectionStatus, Identity, StatusSource
     from registry.lookup.selfcheck import SelfCheck
     from registry.role.facade import FacadeDoor
+    from registry.role.tables import TableStatesPart
 
 logger = logging.getLogger("registry.role")
 
@@ -50,6 +52,10 @@ HTTP_WAITS_MS = 300
 """Pages are loaded after the first answer; where ZooKeeper does not answer, after this long, for the probes' sake."""
 TICK_MS = 200
 """How often the lease and the choice of servers are looked at."""
+
+
+KEEP_MS = 10_000
+"""How often the guard is told who came, besides when the snapshot changes."""
 
 
 class Refused(Exception):
@@ -88,7 +94,19 @@ class RoleServer:
         self.rpc = RpcServer(mapping.rpc_settings(settings), self.make_services(), clock)
         self.publisher = Publisher(self.rpc, self.feed, clock, mapping.handout_settings(settings), os.getpid())
         self.facade: FacadeDoor | None = None
-        self.parts = self.make_parts()
+        self.tables: TableStatesPart | None = None
+        """Reads states of tables from hbase:meta for the façade, where there is one."""
+        self.firewall = FirewallPart(
+            self.visitors,
+            self.feed,
+            lambda: self.settings,
+            clock,
+            self._kept.watch,
+            self.start_task,
+            facade_open=lambda: self.facade is not None,
+            advertised=lambda: self.advertised,
+        )
+        self.parts = [*self.make_parts(), self.firewall]
         """In the order of their start; they end the other way round."""
 
     # --- what a role says of itself -----------------------------------------------------------------------------
@@ -136,6 +154,8 @@ class RoleServer:
             refusing=lambda: self.publisher.refusing,
             draining=lambda: self._draining,
             election=self.election,
+            firewall=self.firewall.answer,
+            tables=lambda: self.tables.follower.view() if self.tables is not None else None,
         )
 
     # --- what parts use -----------------------------------------------------------------------------------------
@@ -220,17 +240,17 @@ class RoleServer:
         root = mapping.feed_settings(self.settings).root
         chosen = facade_settings(self.settings, root, self._kept.facade_port)
         assert chosen is not None, "there is an address"
-        tables = TableStatesPart(self.feed, lambda: self.settings, self.clock, self.start_task)
+        self.tables = TableStatesPart(self.feed, lambda: self.settings, self.clock, self.start_task)
         self.facade = FacadeDoor(
             chosen,
             self.feed,
             self.clock,
             self.start_task,
             listeners=lambda: self.listeners,
-            tables=tables.follower,
+            tables=self.tables.follower,
             seen=self.visitors.facade_seen,
         )
-        return [tables, self.facade]
+        return [self.tables, self.facade]
 
     async def _finish_start(self) -> None:
         with contextlib.suppress(TimeoutError):
@@ -314,7 +334,8 @@ class RoleServer:
             http_port = self.http_address.port if self.http_address else 0
             facade = self.facade.address if self.facade is not None else None
             facade_port = facade.port if facade is not None else 0
-            self._beats.keep(Kept(self.rpc_address.port, http_port, snapshot.version, facade_port).text())
+            watch = self.firewall.kept_text()
+            self._beats.keep(Kept(self.rpc_address.port, http_port, snapshot.version, facade_port, watch).text())
 
     def _speakers_changed(self, speaking: frozenset[ServerName]) -> None:
         self._speaking = speaking
@@ -322,8 +343,12 @@ class RoleServer:
 
     async def _look_after(self) -> None:
         """The lease and the choice of servers change with time alone."""
+        kept_ms = self.clock.monotonic_ms()
         while True:
             await asyncio.sleep(TICK_MS / 1000)
+            if self.clock.monotonic_ms() - kept_ms >= KEEP_MS:
+                kept_ms = self.clock.monotonic_ms()
+                self._keep(self.feed.snapshot)
             self.publisher.set_refusing(
                 self.settings.choice("hbeacon.registry.stale") == "refuse" and not self.feed.lease_ok()
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 
+from registry.client.table_states import TableStatesView
 from registry.clock import Clock
 from registry.config.keys import KEYS
 from registry.config.settings import Settings
@@ -12,6 +13,7 @@ from registry.guarded import GuardLink
 from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
 from registry.lookup.agreement import Disagreement
 from registry.lookup.feed import RegistryFeed, SessionStatus
+from registry.lookup.firewall import FirewallAnswer
 from registry.lookup.handout import HandOut
 from registry.lookup.readiness import Readiness, readiness
 from registry.lookup.snapshot import Snapshot
@@ -37,6 +39,8 @@ class RoleStatus:
         refusing: Callable[[], bool],
         draining: Callable[[], bool],
         election: Callable[[], ElectionStatus | None],
+        firewall: Callable[[], FirewallAnswer],
+        tables: Callable[[], TableStatesView | None],
     ) -> None:
         self.identity = identity
         self.visitors = visitors
@@ -50,6 +54,8 @@ class RoleStatus:
         self._refusing = refusing
         self._draining = draining
         self._election = election
+        self._firewall = firewall
+        self._tables = tables
         self._started_ms = clock.monotonic_ms()
 
     @property
@@ -124,6 +130,14 @@ class RoleStatus:
     def election(self) -> ElectionStatus | None:
         """A master's place in the election."""
         return self._election()
+
+    def firewall(self) -> FirewallAnswer:
+        """Whether ZooKeeper may be firewalled now."""
+        return self._firewall()
+
+    def meta_table_states(self) -> TableStatesView | None:
+        """How reading states of tables from hbase:meta goes."""
+        return self._tables()
 
     def settings(self) -> Sequence[SettingRow]:
         """Every setting, sorted by key."""

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from registry.client.table_states import TableStatesView
 from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
 from registry.lookup.agreement import Disagreement
+from registry.lookup.firewall import FirewallAnswer, ZooKeeperLooks, firewall_answer
 from registry.lookup.readiness import Readiness, readiness
 from registry.lookup.snapshot import (
     Fact,
@@ -148,6 +150,9 @@ class FakeStatus:
     elected: ElectionStatus | None = None
     flight: Sequence[str] = ("session-connected 0x20000000107", "znode-read /hbase/master")
 
+    looks: Sequence[ZooKeeperLooks] = ()
+    meta_tables: TableStatesView | None = None
+
     def __post_init__(self) -> None:
         self.visitors = Visitors(self.clock)
 
@@ -191,6 +196,19 @@ class FakeStatus:
 
     def election(self) -> ElectionStatus | None:
         return self.elected
+
+    def firewall(self) -> FirewallAnswer:
+        return firewall_answer(
+            self.visitors,
+            self.clock.monotonic_ms(),
+            self.clock.wall_ms(),
+            facade_open=True,
+            looks=self.looks,
+            look_interval_ms=10_000,
+        )
+
+    def meta_table_states(self) -> TableStatesView | None:
+        return self.meta_tables
 
     def settings(self) -> Sequence[SettingRow]:
         return self.setting_rows

@@ -129,5 +129,7 @@ def test_the_stamp_tells_version_age_and_last_change() -> None:
 def test_what_a_worker_leaves_is_read_by_the_next() -> None:
     kept = Kept(16000, 16010, Version(2, 0x1234567890), 2181)
     assert Kept.parse(kept.text()) == kept
-    for text in ("", "16000 16010", "a b c d e", "1 2 3 4"):
+    watched = Kept(16000, 16010, Version(2, 0x1234567890), 2181, "1795000000,60,-;f10.0.0.1=60,5")
+    assert Kept.parse(watched.text()) == watched
+    for text in ("", "16000 16010", "a b c d e", "1 2 3 4", "1 2 3 4 5 6 7"):
         assert Kept.parse(text) == Kept()

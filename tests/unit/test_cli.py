@@ -120,8 +120,19 @@ REGISTRY = {
 }
 
 
+FIREWALL = {
+    "verdict": "no",
+    "sentence": "No: 1 host that is no member of the cluster connected to ZooKeeper in the last day (10.0.0.9).",
+    "watching_since": "2026-11-20T08:00:00.000Z",
+    "zookeeper_hosts": [{"host": "10.0.0.9", "last_seen": "2026-11-21T08:00:00.000Z"}],
+    "facade_only": [{"host": f"old-{number}", "last_seen": "2026-11-21T07:00:00.000Z"} for number in range(30)],
+    "blind_spots": ["A weekly job may not have been seen."],
+}
+
+
 class _Server(BaseHTTPRequestHandler):
     ready = True
+    old = False
 
     def do_GET(self) -> None:
         """Answers as an adapter does."""
@@ -129,6 +140,7 @@ class _Server(BaseHTTPRequestHandler):
             "/readyz?verbose": (200 if self.ready else 503, "[+] cluster-id ok\n[-] active-master: none"),
             "/health": (200, json.dumps({"status": "healthy"})),
             "/api/v1/registry": (200, json.dumps(REGISTRY)),
+            "/api/v1/firewall": (404, "{}") if self.old else (200, json.dumps(FIREWALL)),
         }
         status, body = bodies[self.path]
         self.send_response(status)
@@ -164,6 +176,17 @@ def test_status_prints_what_the_server_says(
     assert "  region_servers: 1\n    rs1,16020,1 version=2.6.4" in text
     assert main(["status", "--set", f"hbeacon.http.address={server}", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[f"http://{server}"]["registry"] == REGISTRY
+    for part in (
+        f"  may ZooKeeper be firewalled: {FIREWALL['sentence']} (watching since 2026-11-20T08:00:00.000Z)",
+        "    connected to ZooKeeper: 10.0.0.9, last seen 2026-11-21T08:00:00.000Z",
+        "    by the façade alone: old-19, last seen",
+        "    by the façade alone: and 10 more",
+        "    not seen: A weekly job",
+    ):
+        assert part in text
+    monkeypatch.setattr(_Server, "old", True)
+    assert main(["status", server]) == 0
+    assert "firewalled" not in capsys.readouterr().out, "a server of an earlier version does not know"
     monkeypatch.setattr(_Server, "ready", False)
     assert main(["status", server, "127.0.0.1:1"]) == 1
     text = capsys.readouterr().out

@@ -13,12 +13,14 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from registry.client.table_states import TableStatesView
 from registry.http.accept import Form
 from registry.http.app import create_app
 from registry.http.process import LoopLag
 from registry.http.prometheus import LABEL_VALUES_MAX, OTHER, Exposition, StatusCollector, bounded
 from registry.http.status import ElectionStatus, RpcStatus
 from registry.lookup.agreement import Disagreement
+from registry.lookup.firewall import ZooKeeperLooks
 from registry.lookup.snapshot import Fact, FactState, RegionServer
 from registry.names import ServerName
 from tests.support.http import asking
@@ -55,6 +57,7 @@ def full() -> FakeStatus:
             calls_in_queue={"general": 7},
             authentication_successes=6,
         ),
+        meta_tables=TableStatesView(wanted=True, age_ms=400.0, tables=3, readings=9, failures=1, problem="slow"),
         elected=ElectionStatus("active", "m,16000,1", "m,16000,1", acting=True, epoch=12, lives=2, elections=1),
     )
     source.visitors.header_seen("10.0.0.1", Info())
@@ -125,6 +128,26 @@ def test_an_adapter_is_no_master():
     assert not [name for name, _ in found if name.startswith("hbeacon_master")]
     ((_, labels),) = (key for key in found if key[0] == "server_num_region_servers")
     assert dict(labels)["isactivemaster"] == "false"
+
+
+def test_the_question_of_the_firewall():
+    source = FakeStatus()
+    source.visitors.facade_seen("old")
+    source.clock.advance(3_600_000)
+    assert value(source, "hbeacon_firewall_verdict", verdict="not yet") == 1
+    assert value(source, "hbeacon_firewall_verdict", verdict="yes") == 0
+    assert value(source, "hbeacon_firewall_watched_seconds") == 3600
+    assert value(source, "hbeacon_firewall_hosts", needs="facade_only") == 1
+    assert not [key for key in samples(source) if dict(key[1]).get("needs") == "zookeeper"], "nobody looks"
+    source.looks = [ZooKeeperLooks("zk1:2181", source.clock.monotonic_ms())]
+    source.visitors.zookeeper_seen("stays")
+    assert value(source, "hbeacon_firewall_hosts", needs="zookeeper") == 1
+    assert value(source, "hbeacon_firewall_verdict", verdict="no") == 1
+
+
+def test_states_of_tables_from_meta():
+    assert value(full(), "hbeacon_meta_table_states_age_seconds") == 0.4
+    assert not [name for name, _ in samples(FakeStatus()) if name.startswith("hbeacon_meta")], "there is no façade"
 
 
 def test_lookups_count_calls_and_preambles():

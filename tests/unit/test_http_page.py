@@ -10,11 +10,13 @@ from html.parser import HTMLParser
 import httpx
 import pytest
 
+from registry.client.table_states import TableStatesView
 from registry.http.app import create_app
 from registry.http.grants import grants
 from registry.http.pages import REGION_SERVERS_MAX, VISITORS_MAX, duration
 from registry.http.status import GuardStatus, RpcStatus
 from registry.lookup.agreement import Disagreement
+from registry.lookup.firewall import ZooKeeperLooks
 from registry.lookup.snapshot import Fact, FactState, MetaLocation, RegionServer
 from registry.names import ServerName
 from tests.support.http import asking
@@ -98,6 +100,45 @@ async def test_what_is_known():
         assert part in found
     assert "may not be read" not in found
     assert "differ from a peer" not in found
+
+
+async def test_may_zookeeper_be_firewalled():
+    source = FakeStatus(meta_tables=TableStatesView(True, 1500.0, 12, 5, 1, "ScanFailed: <slow>"))
+    source.visitors.facade_seen("old-1")
+    source.visitors.header_seen("new-1", Info())
+    found = await text(source)
+    for part in (
+        "May ZooKeeper be firewalled now? not yet",
+        "this server has watched for 0 min. Keep the façade open: 1 host knows nothing else (old-1).",
+        "By the registry 1 hosts of the last day",
+        "1 hosts, 1 of them by nothing else: old-1",
+        "By ZooKeeper not looked at",
+        "What cannot be seen from here:",
+        "12 states were read from hbase:meta 1.5 s ago; then: ScanFailed: <slow>",
+    ):
+        assert part in found, part
+    source.looks = [ZooKeeperLooks("zk1:2181", source.clock.monotonic_ms())]
+    assert "nobody but members of the cluster" in await text(source)
+    for number in range(60):
+        source.visitors.zookeeper_seen(f"10.0.7.{number}")
+    found = await text(source)
+    assert "May ZooKeeper be firewalled now? no" in found
+    assert "60 hosts that are no members of the cluster: 10.0.7.0 10.0.7.1 " in found
+    assert "and 10 more" in found
+
+
+async def test_the_firewall_as_json():
+    source = FakeStatus()
+    source.visitors.facade_seen("old-1")
+    answer = (await page(source, "/api/v1/firewall")).json()
+    assert answer["verdict"] == "not yet"
+    assert answer["sentence"].startswith("Not yet: ")
+    assert [row["host"] for row in answer["facade_only"]] == ["old-1"]
+    assert answer["watching_since"].endswith("Z")
+    assert (answer["watched_seconds"], answer["zookeeper_watched"], answer["zookeeper_hosts"]) == (0.0, False, [])
+    assert len(answer["blind_spots"]) >= 3
+    dump = (await page(source, "/dump")).text
+    assert "façade alone old-1" in dump
 
 
 async def test_trouble_is_on_top_with_its_cure():

@@ -215,7 +215,7 @@ async def answering(answer: bytes, *, hangs: bool = False) -> AsyncGenerator[Add
         writer.write(answer)
         await writer.drain()
         if hangs:
-            await asyncio.sleep(30)
+            await reader.read()  # until the client has had enough
         writer.close()
 
     asked: list[bytes] = []
@@ -223,6 +223,7 @@ async def answering(answer: bytes, *, hangs: bool = False) -> AsyncGenerator[Add
     try:
         yield Address("127.0.0.1", server.sockets[0].getsockname()[1])
         assert asked == [b"cons"]
+        await asyncio.sleep(0.01)  # the other side of the connection ends too
     finally:
         server.close()
 
