@@ -145,14 +145,14 @@ class ModelServer:
             return
         session.touched_ms = self.now_ms
         request, done, sent_at_ms = connection.requests.popleft()
-        reply = Reply(Result.OK) if request is None else self._carry_out(request, session.number)
+        reply = Reply(Result.OK) if request is None else self.carry_out(request, session.number)
         if isinstance(request, Get) and request.watch and reply.ok:
             connection.watches.add(request.path)
         mine = connection.session
         by_leader = not isinstance(request, Get | Children)
         connection.answers.append(lambda: mine.replied(connection, sent_at_ms, by_leader, done, reply))
 
-    def _carry_out(self, request: Request, owner: int) -> Reply:
+    def carry_out(self, request: Request, owner: int) -> Reply:
         if isinstance(request, Get):
             node = self.nodes.get(request.path)
             return Reply(Result.OK, node.data, _stat(node)) if node else Reply(Result.NO_NODE)
