@@ -222,12 +222,14 @@ class DataTree:
         """Add a node that `dump` gave; raises MarshallingError."""
         reader = Reader(record)
         path, acl = reader.text(), reader.acls()
-        node = Node(reader.take(reader.remaining()), intern_acl(acl))
-        if len(node.body) < 4 + STAT_BYTES:
+        start = reader.offset
+        reader.buffer()  # the data
+        if reader.remaining() != STAT_BYTES:
             raise MarshallingError(f"node {path} is cut")
+        reader.offset = start
+        node = Node(reader.take(reader.remaining()), intern_acl(acl))
         if path == "/":
             self.nodes[""] = node
-            self.data_bytes += len(node.data or b"")
         else:
             parent = self.nodes.get(path[: path.rfind("/")])
             if parent is None:

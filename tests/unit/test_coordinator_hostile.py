@@ -114,6 +114,15 @@ def test_a_multi_read_of_much_is_refused() -> None:
     assert (much.err, much.body) == (ErrorCode.SYSTEM_ERROR, b"")
 
 
+def test_only_minus_one_is_null() -> None:
+    client = CoordinatorBench().client()
+    client.create("/a", b"old")
+    for length in (-2, -5, -(1 << 31)):
+        for frame in (zk_frames.set_data(1, "/a", b""), zk_frames.create(1, "/b", b"")):
+            assert client.ask(frame[:14] + struct.pack(">i", length) + frame[18:]).err == ErrorCode.MARSHALLING_ERROR
+    assert client.get_data("/a").data == b"old"
+
+
 def test_null_paths_are_refused() -> None:
     client = CoordinatorBench().client()
     for op in (OpCode.EXISTS, OpCode.GET_DATA, OpCode.GET_ACL, OpCode.DELETE, OpCode.ADD_WATCH):

@@ -33,6 +33,7 @@ def busy(bench: CoordinatorBench) -> Client:
     first.create("/gone", flags=CreateMode.EPHEMERAL)
     client = bench.client(timeout_ms=20_000)
     client.auth("digest", b"user:secret")
+    client.set_data("/", b"of the root")
     client.create("/a", b"data")
     client.create("/a/null", None)
     client.create("/a/s-", flags=CreateMode.PERSISTENT_SEQUENTIAL)
@@ -99,9 +100,10 @@ def test_a_journal_that_reaches_back_behind_its_dump_changes_nothing_twice(bench
     client = busy(bench)
     dump = list(bench.machine.dump())
     client.set_data("/a", b"after")
-    other = CoordinatorBench()
-    other.machine.restore(dump, bench.log.records)
-    assert other.picture() == bench.picture()
+    for start in range(bench.machine.tree.zxid):
+        other = CoordinatorBench()
+        other.machine.restore(dump, bench.log.records[start:])
+        assert other.picture() == bench.picture()
 
 
 def test_a_dump_is_of_its_moment_whatever_happens_while_it_is_read(bench: CoordinatorBench) -> None:
