@@ -6,6 +6,7 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +23,7 @@ ON_DISK = ", on disk"
 """Behind the name of a side that keeps every acknowledged write through a loss of power."""
 READY_S_MAX = 60.0
 PROBE_PAUSE_MS = 1.0
+BYTE_CODE = Path(tempfile.gettempdir()) / "hbeacon-benchmark-byte-code"
 PROBE_S_MAX = 0.2
 """A ZooKeeper that takes a connection before it runs never answers on it."""
 HEAP = "-Xmx1000m"
@@ -68,7 +70,9 @@ class CoordinatorSide:
         if on_disk:
             words += ["--data-dir", str(directory / "data")]
         argv = [sys.executable, "-m", "registry.cli.main", *words]
-        self.process = ManagedProcess(self.name, argv, directory / "coordinator.log", cwd=ROOT)
+        # Byte code lies ready, as pip leaves it; a checkout need not have any, or may forbid Python to write it.
+        env = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTE_CODE)}
+        self.process = ManagedProcess(self.name, argv, directory / "coordinator.log", cwd=ROOT, env=env)
 
     def pids(self) -> list[int]:
         """One process."""

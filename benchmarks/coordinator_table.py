@@ -67,7 +67,8 @@ class CoordinatorTable:
         for load in LOADS:
             self._load_rows(load, "")
         self._memory_row("resident_mib", "memory after the load")
-        self._memory_row("sessions_mib", "memory with 10 000 sessions and a watch of each")
+        sessions = self._samples.median(WATCHES, COORDINATOR, "n") or 0
+        self._memory_row("sessions_mib", f"memory with {sessions:.0f} sessions and a watch of each")
         self._start_row("", "start to first answer", START_GOAL_MS)
         self._watch_rows()
         for load in DISK_LOADS:

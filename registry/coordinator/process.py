@@ -15,9 +15,10 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from registry.cli.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
-from registry.clock import SystemClock
+from registry.clock import Clock, SystemClock
 from registry.config.settings import Settings
 from registry.coordinator.journal import DataNotUsable, Journal
 from registry.coordinator.journal.keeper import SnapshotKeeper
@@ -122,10 +123,8 @@ class CoordinatorProcess:
             if chosen.directory is None:
                 machine = Coordinator(chosen.machine, clock, os.urandom)
             else:
-                journal, recovered = Journal.open(chosen.directory, chosen.journal)
-                machine = Coordinator(chosen.machine, clock, os.urandom, journal)
-                machine.restore(recovered.snapshot_records, recovered.transactions)
-                journal.begin()
+                # In a thread: while a large journal is read, the guard still hears this loop, and signals do.
+                journal, machine = await asyncio.to_thread(_restored, chosen, chosen.directory, clock)
                 keeping = asyncio.create_task(SnapshotKeeper(journal, machine.dump).run(), name="snapshots")
             server = DoorServer(machine, chosen.limits, clock, chosen.nature)
             await self._serve(server, sockets)
@@ -221,6 +220,19 @@ class CoordinatorProcess:
         set_levels(levels, earlier=self._levels)
         self._levels = levels
         logger.info("the configuration was read again")
+
+
+def _restored(chosen: CoordinatorRoleSettings, directory: Path, clock: Clock) -> tuple[Journal, Coordinator]:
+    """The machine as the journal knows it, and the journal ready to be written to."""
+    journal, recovered = Journal.open(directory, chosen.journal)
+    try:
+        machine = Coordinator(chosen.machine, clock, os.urandom, journal)
+        machine.restore(recovered.snapshot_records, recovered.transactions)
+        journal.begin()
+    except BaseException:
+        journal.close()
+        raise
+    return journal, machine
 
 
 def _orphaned() -> None:
