@@ -37,7 +37,7 @@ class AdapterProcess:
     ) -> None:
         """`command`: a module to run and its first words; every server role takes the same flags."""
         self.guarded = guard
-        self.rpc = self.http = ""
+        self.rpc = self.http = self.facade = ""
         sets = [word for key, value in (settings or {}).items() for word in ("--set", f"{key}={value}")]
         self.process = ManagedProcess(
             name,
@@ -68,7 +68,7 @@ class AdapterProcess:
 
         line = wait_for(f"the ready line of {self.process.name}", ready_line, timeout_s)
         doors = dict(word.split("=", 1) for word in line.split() if "=" in word)
-        self.rpc, self.http = doors["rpc"], doors["http"]
+        self.rpc, self.http, self.facade = doors["rpc"], doors["http"], doors.get("facade", "")
         return self
 
     @property
