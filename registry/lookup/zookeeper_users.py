@@ -135,9 +135,11 @@ class ZooKeeperUsers:
 
     async def look(self) -> None:
         """Ask every server once, and count who is no member."""
-        if not self._snapshot().complete:
-            for row in self._servers.values():  # everybody would be a stranger
-                row.since_ms, row.problem = None, "the members of the cluster are not known yet"
+        if not self._snapshot().complete:  # everybody would be a stranger
+            for row in self._servers.values():
+                if self._is_broken(row):
+                    row.since_ms = None
+                row.problem = "the members of the cluster are not known yet"
             return
         asked = await asyncio.gather(*(self._look_at(server) for server in self._servers))
         await self._follow_members([own for own in asked if own])
@@ -165,10 +167,14 @@ class ZooKeeperUsers:
             row.since_ms, row.problem, row.connections = None, str(error), frozenset()
             return ""
         now_ms = self._clock.monotonic_ms()
-        if row.since_ms is None or now_ms - row.last_ms > GAPS_MAX * self.interval_ms + LOOK_TIMEOUT_MS:
+        if row.since_ms is None or self._is_broken(row):
             row.since_ms = now_ms
         row.last_ms, row.problem, row.connections = now_ms, "", told.connections
         return told.own_host
+
+    def _is_broken(self, row: _Server) -> bool:
+        """Whether too many looks were missed for the watch to count as unbroken."""
+        return self._clock.monotonic_ms() - row.last_ms > GAPS_MAX * self.interval_ms + LOOK_TIMEOUT_MS
 
     async def _follow_members(self, own_hosts: Collection[str]) -> None:
         names = {*_hosts(self._snapshot()), *self._friends(), *own_hosts}

@@ -81,6 +81,9 @@ def test_a_browser_shows_the_answers_and_then_the_trouble(
         "Znodes that may not be read",
         f"setAcl {tree.tree.root}/backup-masters",
         "cluster id by preamble: 1 hosts",
+        "May ZooKeeper be firewalled now? not yet Not yet: an answer takes a day of watching",
+        "By the registry 1 hosts of the last day By the façade 0 hosts By ZooKeeper not looked at",
+        "What cannot be seen from here: A client that comes less often than once a day",
         "Regist 1",
     ):
         assert part in shown, part

@@ -39,6 +39,9 @@ class World:
         self.interval_ms = LOOK_MS
         self.friends: list[str] = []
         self.resolutions = 0
+        self.restart(None)
+
+    def restart(self, looked_since_ms: float | None) -> None:
         self.users = ZooKeeperUsers(
             (ZK1, ZK2),
             self.ask,
@@ -48,6 +51,7 @@ class World:
             lambda: self.snapshot,
             lambda: self.friends,
             lambda: self.interval_ms,
+            looked_since_ms,
         )
 
     async def ask(self, server: Address, timeout_ms: float) -> Connected:
@@ -142,6 +146,25 @@ async def test_nobody_is_judged_before_the_members_are_known() -> None:
     await world.look(10)
     assert world.outsiders == set()
     assert world.users.looks()[0].problem == "the members of the cluster are not known yet"
+    assert world.users.looked_since_ms() is None
+
+
+async def test_a_restart_goes_on_where_the_last_worker_looked_if_it_can_look_soon() -> None:
+    world = World()
+    since_ms = world.clock.monotonic_ms() - 3_600_000
+    world.restart(since_ms)
+    world.snapshot = unread_snapshot()
+    await world.look()
+    world.snapshot = small_snapshot()
+    await world.look()
+    assert world.users.looked_since_ms() == since_ms
+    world.restart(since_ms)
+    world.snapshot = unread_snapshot()
+    await world.look(10)
+    world.snapshot = small_snapshot()
+    begun_ms = world.clock.monotonic_ms()
+    await world.look()
+    assert world.users.looked_since_ms() == begun_ms, "ZooKeeper was away for too long"
 
 
 async def test_names_are_resolved_now_and_then_and_what_fails_is_told() -> None:
