@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -62,7 +62,15 @@ class Masters:
         self._directory = directory
         self._zookeeper = zookeeper
 
-    def start(self, *, zookeeper: str = "", rpc: str = f"{HOST}:0", timeout_ms: int = TIMEOUT_MS) -> AdapterProcess:
+    def start(
+        self,
+        *,
+        zookeeper: str = "",
+        rpc: str = f"{HOST}:0",
+        timeout_ms: int = TIMEOUT_MS,
+        guard: bool = False,
+        enter: Sequence[str] = (),
+    ) -> AdapterProcess:
         name = f"master{len(self.all)}"
         data = self._directory / f"{name}.data"
         data.mkdir()
@@ -73,10 +81,11 @@ class Masters:
             self._directory / f"{name}.log",
             zookeeper=zookeeper or self._zookeeper,
             rpc=rpc,
-            guard=False,
+            guard=guard,
             settings={"zookeeper.session.timeout": str(timeout_ms), "hbeacon.data.dir": str(data)},
-            command=("tests.support.master_probe",),
+            command=("tests.support.master_probe", "master"),
             env={FILE_VARIABLE: str(self.probe)},
+            enter=enter,
         )
         self.all.append(made)
         return made
@@ -109,9 +118,6 @@ class Masters:
 
     def first_act_ms(self, pid: int, after_ms: float) -> float:
         return next(act.at_ms for act in acts(self.probe) if act.pid == pid and act.at_ms > after_ms)
-
-
-Start = Callable[..., Masters]
 
 
 @pytest.fixture
@@ -234,6 +240,21 @@ def test_the_next_life_at_one_address_does_not_wait_for_the_session(masters: Mas
     second = masters.start(rpc=rpc, timeout_ms=10_000)
     assert masters.wait_acting(first) is second
     assert now_ms() - killed_ms < 6000
+    check(masters.probe)
+
+
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL])
+def test_under_a_guard_nobody_waits_for_the_session(masters: Masters, how: signal.Signals) -> None:
+    """The next worker removes what the last one left; itself or the standby acts then, whoever is first."""
+    masters.start(timeout_ms=10_000, guard=True).wait_ready()
+    masters.start(timeout_ms=10_000).wait_ready()
+    hung = wait_for("an act", lambda: next(iter(acts(masters.probe)), None), 10).pid
+    hurt_ms = now_ms()
+    os.kill(hung, how)
+    later = wait_for("another's act", lambda: next((a for a in acts(masters.probe) if a.pid != hung), None), 12, 0.02)
+    took_ms = later.at_ms - hurt_ms
+    print(f"{how.name}: acts again after {took_ms:.0f} ms")
+    assert took_ms < 6000, "less than the session time-out"
     check(masters.probe)
 
 

@@ -1,4 +1,4 @@
-"""`hbeacon master` with one more duty: whoever acts says so in a file. `python -m tests.support.master_probe FLAGS`.
+"""`hbeacon master` with one more duty: whoever acts says so in a file. `... master_probe master FLAGS`.
 
 A line, written whole: monotonic milliseconds, epoch, process id. The duty holds its token for a while and has it
 checked before each line, so that what stands between two lines (SIGSTOP, a partition) stands in the middle of an
@@ -72,4 +72,4 @@ if __name__ == "__main__":
     from registry.master import server
 
     server.Master = _Probed
-    sys.exit(command.run(sys.argv[1:]))
+    sys.exit(command.run(sys.argv[2:]))
