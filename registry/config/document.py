@@ -42,7 +42,7 @@ The first of these that sets a key wins:
 | `--grpc off` | `hbeacon.grpc.address` |
 | `--facade HOST:PORT` | `hbeacon.facade.address` |
 | `--advertise HOST[:PORT]` | `hbeacon.advertise.address` |
-| `--listen HOST:PORT` | `hbeacon.coordinator.address` |
+| `--listen HOST:PORT`, of `hbeacon dev`: `--zookeeper-listen HOST:PORT` | `hbeacon.coordinator.address` |
 | `--data-dir DIR` | `hbeacon.data.dir` |
 | `--guard on\\|off` | `hbeacon.guard` |
 | `--log-format text\\|json` | `hbeacon.log.format` |
