@@ -5,6 +5,7 @@ Source: PrepRequestProcessor (the order of checks: path, node, then permission),
 
 from __future__ import annotations
 
+from registry.coordinator import preparing
 from registry.coordinator.acl import check
 from registry.coordinator.client import Client
 from registry.coordinator.codes import READ, ErrorCode, EventType, KeeperException, OpCode
@@ -12,9 +13,10 @@ from registry.coordinator.jute import MULTI_HEADER, Reader, event_frame, reply_f
 from registry.coordinator.multi import CREATIONS, read_operations
 from registry.coordinator.paths import is_valid_path
 from registry.coordinator.reads import MULTI_END, Frame, Handler, Reads, multi_error, path_and_watch
+from registry.coordinator.tree import SPECIAL_PATHS
 from registry.coordinator.watches import DATA, WatchManager
 from registry.facade.changes import NO_ZXID
-from registry.facade.picture import Picture, parent_of
+from registry.facade.picture import Picture
 
 ANY_VERSION = -1
 
@@ -79,7 +81,8 @@ class Refusals:
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
         self.handlers: dict[int, Handler] = {
-            **dict.fromkeys((*CREATIONS, OpCode.DELETE, OpCode.DELETE_CONTAINER), self.refuse_of_parent),
+            **dict.fromkeys(CREATIONS, self.refuse_creation),
+            **dict.fromkeys((OpCode.DELETE, OpCode.DELETE_CONTAINER), self.refuse_deletion),
             **dict.fromkeys((OpCode.SET_DATA, OpCode.SET_ACL), self.refuse_of_node),
             OpCode.CHECK: self.refuse_of_node,
             OpCode.RECONFIG: self.refuse,
@@ -90,9 +93,13 @@ class Refusals:
         """NoAuth whatever it is."""
         raise KeeperException(ErrorCode.NO_AUTH)
 
-    def refuse_of_parent(self, client: Client, xid: int, frame: Frame) -> None:  # noqa: ARG002 - a Handler
-        """create, delete and their like, which need a permission of the parent."""
+    def refuse_creation(self, client: Client, xid: int, frame: Frame) -> None:  # noqa: ARG002 - a Handler
+        """Create and its like."""
         raise self._of_parent(Reader(frame, 8).text())
+
+    def refuse_deletion(self, client: Client, xid: int, frame: Frame) -> None:  # noqa: ARG002 - a Handler
+        """Delete and its like."""
+        raise self._of_deletion(Reader(frame, 8).text())
 
     def refuse_of_node(self, client: Client, xid: int, frame: Frame) -> None:  # noqa: ARG002 - a Handler
         """SetData and setACL, which need a permission of the node."""
@@ -117,7 +124,9 @@ class Refusals:
     def _error_of(self, kind: int, path: str, version: int) -> KeeperException | None:
         if kind == OpCode.CHECK:
             return self._check(path, version)
-        return self._of_node(path) if kind == OpCode.SET_DATA else self._of_parent(path)
+        if kind == OpCode.SET_DATA:
+            return self._of_node(path)
+        return self._of_deletion(path) if kind == OpCode.DELETE else self._of_parent(path)
 
     def _check(self, path: str, version: int) -> KeeperException | None:
         try:
@@ -131,14 +140,25 @@ class Refusals:
             return KeeperException(ErrorCode.BAD_VERSION, path)
         return None
 
-    def _of_parent(self, path: str) -> KeeperException:
-        if path == "/" or not (is_valid_path(path) or is_valid_path(path + "0")):  # a sequence number may follow
+    def _of_deletion(self, path: str) -> KeeperException:
+        if path in SPECIAL_PATHS:
             return KeeperException(ErrorCode.BAD_ARGUMENTS, path)
-        return self._of_node(parent_of(path))
+        return self._of_parent(path)
+
+    def _of_parent(self, path: str) -> KeeperException:
+        """The permission is the parent's, and is looked at before the path's form."""
+        try:
+            parent = preparing.parent_of(path) or "/"
+        except KeeperException as error:
+            return error
+        return self._of_there(parent)
 
     def _of_node(self, path: str) -> KeeperException:
         if not is_valid_path(path):
             return KeeperException(ErrorCode.BAD_ARGUMENTS, path)
+        return self._of_there(path)
+
+    def _of_there(self, path: str) -> KeeperException:
         if self._picture.is_served(path) and self._picture.find(path) is None:
             return KeeperException(ErrorCode.NO_NODE, path)
         return KeeperException(ErrorCode.NO_AUTH, path)
