@@ -18,6 +18,7 @@ from tests.support.faultproxy import TcpFaultProxy
 from tests.support.hbase_tree import HBaseTreeWriter
 from tests.support.look_ups import LookUps
 from tests.support.master_probe import FILE_VARIABLE, acts, check
+from tests.support.netns import ClientNamespace
 from tests.support.processes import free_ports, wait_for
 from tests.support.rpc import CLUSTER_ID
 from tests.support.zookeeper import ZooKeeperServer, debian
@@ -68,6 +69,7 @@ class Masters:
         zookeeper: str = "",
         rpc: str = f"{HOST}:0",
         timeout_ms: int = TIMEOUT_MS,
+        http: str = f"{HOST}:0",
         guard: bool = False,
         enter: Sequence[str] = (),
     ) -> AdapterProcess:
@@ -81,6 +83,7 @@ class Masters:
             self._directory / f"{name}.log",
             zookeeper=zookeeper or self._zookeeper,
             rpc=rpc,
+            http=http,
             guard=guard,
             settings={"zookeeper.session.timeout": str(timeout_ms), "hbeacon.data.dir": str(data)},
             command=("tests.support.master_probe", "master"),
@@ -217,6 +220,34 @@ def test_a_partitioned_master_stops_before_another_begins(
         check(masters.probe)
     finally:
         proxy.close()
+
+
+def test_a_master_whose_network_is_cut_stops_before_another_begins(
+    masters: Masters, coordination: Coordination
+) -> None:
+    """Packets vanish: no reset, no answer, and what TCP holds back comes when the other one has long been elected."""
+    namespace = ClientNamespace()
+    proxy = TcpFaultProxy((HOST, coordination.port), host=namespace.server_address)
+    try:
+        inside = f"{namespace.client_address}:0"
+        behind = masters.start(zookeeper=proxy.address, rpc=inside, http=inside, enter=namespace.enter).wait_ready()
+        assert masters.wait_acting() is behind
+        other = masters.start().wait_ready()
+        with LookUps(other.rpc_address[1]):
+            namespace.cut()
+            cut_ms = now_ms()
+            assert masters.wait_acting(behind) is other
+            last_ms = max(act.at_ms for act in acts(masters.probe) if act.pid == behind.process.pid)
+            assert last_ms - cut_ms <= TIMEOUT_MS * 2 / 3 + 200
+            took_ms = masters.first_act_ms(other.process.pid, cut_ms) - cut_ms
+            print(f"cut: the one acted for {last_ms - cut_ms:.0f} ms, the other after {took_ms:.0f} ms")
+            assert took_ms <= TIMEOUT_MS + 1000
+            namespace.heal()
+            wait_for("the standby", lambda: behind.get("/livez")[0] == 200 and role(behind)["role"] == "standby", 30.0)
+        check(masters.probe)
+    finally:
+        proxy.close()
+        namespace.close()
 
 
 def test_a_stop_hands_over_at_once(masters: Masters) -> None:

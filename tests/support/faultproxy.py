@@ -42,8 +42,9 @@ class _Link:
 class TcpFaultProxy:
     """Listens on a free port of loopback and passes everything on to `target`."""
 
-    def __init__(self, target: tuple[str, int], *, record: bool = False) -> None:
+    def __init__(self, target: tuple[str, int], *, record: bool = False, host: str = HOST) -> None:
         self.target = target
+        self.host = host
         self.port = 0
         self._record = record
         self._delay_s = 0.0
@@ -61,7 +62,7 @@ class TcpFaultProxy:
 
     @property
     def address(self) -> str:
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def links(self) -> int:
@@ -118,7 +119,7 @@ class TcpFaultProxy:
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(10)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._accept, HOST, 0)
+        self._server = await asyncio.start_server(self._accept, self.host, 0)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def _set_refuse(self, refuse: bool) -> None:

@@ -39,7 +39,8 @@ class ClientNamespace:
         remove_stale()
         self.name = f"{_PREFIX}-{os.getpid()}"
         self.server_address, self.client_address = _free_subnet()
-        near, far = f"{_PREFIX}{os.getpid()}s", f"{_PREFIX}{os.getpid()}c"
+        self._near = near = f"{_PREFIX}{os.getpid()}s"
+        far = f"{_PREFIX}{os.getpid()}c"
         _ip("netns", "add", self.name)
         try:
             _ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", self.name)
@@ -60,6 +61,14 @@ class ClientNamespace:
     def close(self) -> None:
         """Removes the namespace; its end of the pair takes the other with it."""
         _ip("netns", "del", self.name, check=False)
+
+    def cut(self) -> None:
+        """No packet passes either way, and nobody is told."""
+        _ip("link", "set", self._near, "down")
+
+    def heal(self) -> None:
+        """Packets pass again; TCP tries again by itself, later and later."""
+        _ip("link", "set", self._near, "up")
 
     def connect(self, host: str, port: int) -> str:
         """What a TCP connect from inside meets: "connected", or the error's name such as "ConnectionRefusedError"."""
