@@ -137,9 +137,9 @@ class Candidate:
             return []
         return self._read_master()
 
-    def answered(self, ticket: int, reply: Reply) -> list[Effect]:
+    def answered(self, ticket_number: int, reply: Reply) -> list[Effect]:
         """The reply to an `Ask`; one that is not waited for any more counts for nothing."""
-        if self.ended or ticket != self._waiting_for:
+        if self.ended or ticket_number != self._waiting_for:
             return []
         self._waiting_for = 0
         if reply.result is Result.LOST:
