@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Generator, Mapping
-from typing import Self
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Self, cast
 
 import pytest
+from kazoo.client import KazooClient  # pyright: ignore[reportMissingTypeStubs]
+from kazoo.exceptions import NoNodeError  # pyright: ignore[reportMissingTypeStubs]
 
+from protos.hbase import HBase_pb2
 from registry.client.channels import Channels
-from registry.client.locate import RegistryLocator
+from registry.client.locate import Locator, RegistryLocator
 from registry.client.scan import META_REGION, Scan
 from registry.client.scanner import Scanner
 from registry.client.settings import ClientSettings
@@ -20,9 +25,11 @@ from registry.config.settings import Settings, load_settings
 from registry.lookup.feed import FeedSettings, RegistryFeed
 from registry.names import Address
 from registry.role.tables import TableStatesPart
-from tests.support.hbase import HBaseCluster
+from tests.support.adapters import AdapterProcess
+from tests.support.hbase import HBaseCluster, znode_message
 from tests.support.master_calls import MasterCalls
 from tests.support.processes import wait_for
+from tests.support.real_cluster import RealClusters
 from tests.support.registry import connection_to
 from tests.support.rpc import eventually
 from tests.support.zookeeper import ZooKeeperServer, debian
@@ -60,6 +67,18 @@ async def _makes_tables(cluster: HBaseCluster) -> bool:
 
 def master_of(cluster: HBaseCluster) -> Address:
     return Address(cluster.bind, cluster.master_ports[0])
+
+
+@asynccontextmanager
+async def scanning(locator: Locator) -> AsyncGenerator[Scanner]:
+    own = ClientSettings()
+    channels = Channels(own)
+    scanner = Scanner(locator, channels, own, SystemClock(), random.Random(1))
+    try:
+        yield scanner
+    finally:
+        await scanner.close()
+        await channels.close()
 
 
 def settings() -> Settings:
@@ -139,10 +158,10 @@ async def test_states_follow_what_is_done_to_a_table(cluster: HBaseCluster) -> N
 
 
 async def test_answers_cut_anywhere_are_the_same_rows(cluster: HBaseCluster) -> None:
-    own = ClientSettings()
-    channels = Channels(own)
-    async with connection_to(master_of(cluster)) as registry:
-        scanner = Scanner(RegistryLocator(registry), channels, own, SystemClock(), random.Random(1))
+    async with (
+        connection_to(master_of(cluster)) as registry,
+        scanning(RegistryLocator(registry)) as scanner,
+    ):
         whole = await scanner.read_all(Scan(META_REGION), timeout_ms=10_000)
         assert len(whole) >= 4
         for cut in (
@@ -158,8 +177,80 @@ async def test_answers_cut_anywhere_are_the_same_rows(cluster: HBaseCluster) -> 
         behind = Scan(META_REGION, start_row=whole[1].key, include_start_row=False)
         assert await scanner.read_all(behind, timeout_ms=10_000) == whole[2:]
         assert "first" in await read_table_states(scanner)
-        await scanner.close()
-    await channels.close()
+
+
+async def test_an_old_cluster_has_no_states_in_meta_and_the_same_rows(clusters: RealClusters) -> None:
+    """HBase 1.4.14: its states are in ZooKeeper alone."""
+    async with scanning(SentTo(clusters.old)) as scanner:
+        async with asyncio.timeout(60):  # a new cluster makes its first table when it is up
+            while not (whole := await scanner.read_all(Scan(META_REGION), timeout_ms=30_000)) or not whole[-1].value(
+                b"info", b"seqnumDuringOpen"
+            ):
+                await asyncio.sleep(0.2)
+        assert whole[0].key.startswith(b"hbase:namespace,,")
+        assert whole[0].value(b"info", b"regioninfo")
+        for cut in (Scan(META_REGION, answer_bytes_max=1), Scan(META_REGION, rows_max=len(whole), rows_per_call=1)):
+            assert await scanner.read_all(cut, timeout_ms=10_000) == whole, cut
+        behind = Scan(META_REGION, start_row=whole[0].key, include_start_row=False)
+        assert await scanner.read_all(behind, timeout_ms=10_000) == whole[1:]
+        assert await read_table_states(scanner) == {}
+
+
+class SentTo:
+    """A locator that believes what ZooKeeper told a client of its own."""
+
+    def __init__(self, cluster: HBaseCluster) -> None:
+        self._witness = cluster.witness
+
+    async def locate(self) -> Address:
+        host, port, _ = self._witness.meta.last().split(",")
+        return Address(host, int(port))
+
+    def refused(self, address: Address) -> None:
+        raise AssertionError(f"{address} has refused")
+
+
+async def test_an_old_client_sees_tables_that_zookeeper_has_not(cluster: HBaseCluster, tmp_path: Path) -> None:
+    adapter = AdapterProcess(
+        "adapter",
+        tmp_path / "adapter.log",
+        zookeeper=f"{cluster.zookeeper}{cluster.parent}",
+        rpc="127.0.0.1:0",
+        settings={"hbeacon.facade.address": "127.0.0.1:0", "hbeacon.tables.interval_ms": str(INTERVAL_MS)},
+    )
+    try:
+        await asyncio.to_thread(adapter.wait_ready)
+        (word,) = (word for word in adapter.lines[0].split() if word.startswith("facade="))
+        async with MasterCalls.connected(master_of(cluster)) as master:
+            await master.create("third")
+            await asyncio.to_thread(_sees, word.removeprefix("facade="), cluster, "third", "ENABLED")
+            await master.disable("third")
+            await asyncio.to_thread(_sees, word.removeprefix("facade="), cluster, "third", "DISABLED")
+        shown = await asyncio.to_thread(adapter.get, "/metrics")
+        assert b"hbeacon_meta_table_states_wanted 1.0" in shown[1]
+        page = await asyncio.to_thread(adapter.get, "/")
+        assert b"states were read from hbase:meta" in page[1]
+    finally:
+        await asyncio.to_thread(adapter.close)
+
+
+def _sees(facade: str, cluster: HBaseCluster, table: str, wanted: str) -> None:
+    """Until /hbase/table/<table> says so, to a client of ZooKeeper's protocol."""
+    client = cast("Any", KazooClient(hosts=facade))
+    client.start(timeout=10)
+
+    def state() -> str:
+        try:
+            data, _ = client.get(f"{cluster.parent}/table/{table}")
+        except NoNodeError:
+            return ""
+        return HBase_pb2.TableState.State.Name(HBase_pb2.TableState.FromString(znode_message(data)).state)
+
+    try:
+        wait_for(f"{table} to be {wanted}", lambda: state() == wanted, 15, 0.1)
+    finally:
+        client.stop()
+        client.close()
 
 
 async def test_the_follower_goes_where_meta_goes(cluster: HBaseCluster) -> None:
