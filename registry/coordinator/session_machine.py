@@ -187,10 +187,14 @@ class SessionMachine:
         )
 
     def authenticate(self, client: Client, xid: int, frame: Frame) -> None:
-        """Take an AuthPacket. One that fails is answered AuthFailed, and the connection closes."""
+        """Take an AuthPacket. One that fails is answered AuthFailed and the connection closes, at a cut one too."""
         reader = Reader(frame, 8)
-        reader.int32()  # type, which says nothing
-        scheme, auth = reader.string() or "", reader.buffer()
+        try:
+            reader.int32()  # type, which says nothing
+            scheme, auth = reader.string() or "", reader.buffer()
+        except MarshallingError:
+            self._drop(client)
+            return
         ids = authenticate(scheme, auth, client.peer.peer_host, self.super_digest)
         together = dict.fromkeys((*client.ids, *ids))
         if ids and len(together) <= IDS_MAX:
@@ -202,7 +206,11 @@ class SessionMachine:
 
     def answer_sasl(self, client: Client, xid: int, frame: Frame) -> None:
         """Answer a SASL token as a server without a login does: with no token, and nobody has been authenticated."""
-        Reader(frame, 8).buffer()
+        try:
+            Reader(frame, 8).buffer()
+        except MarshallingError:
+            self._drop(client)
+            return
         client.send(reply_frame(xid, 0, ErrorCode.OK, NULL))
 
     def close_session(self, client: Client, xid: int, frame: Frame) -> None:  # noqa: ARG002 - a Handler

@@ -153,7 +153,7 @@ def answer(op: str, reader: Reader) -> list[Any]:
         case "getAllChildrenNumber":
             return [reader.take("i")]
         case "whoAmI":
-            return [reader.vector(lambda: (reader.ustring(), reader.ustring()))]
+            return [_sorted(reader.vector(lambda: (reader.ustring(), reader.ustring())))]
         case "multi" | "multiRead":
             return [_results(reader)]
         case _:
@@ -161,7 +161,7 @@ def answer(op: str, reader: Reader) -> list[Any]:
 
 
 def _sorted(names: list[Any] | None) -> list[Any] | None:
-    # ZooKeeper keeps children in a hash set: their order means nothing
+    # ZooKeeper keeps children and identities in hash sets: their order means nothing
     return None if names is None else sorted(names)
 
 
