@@ -33,6 +33,10 @@ UNITS = (
 )
 PLAIN_NUMBERS = {
     "perms",
+    "flags",
+    "failed_in_a_row",
+    "snapshots_kept",
+    "other_servers",
     "at",
     "descriptor",
     "owner",

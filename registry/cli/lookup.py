@@ -178,8 +178,8 @@ def _parser() -> argparse.ArgumentParser:
     to.add_argument("uri", nargs="?", metavar="URI", help="hbase+rpc://HOST:PORT,... or hbase+zk://HOST:PORT,.../hbase")
     to.add_argument("--masters", metavar="HOST[:PORT],...", help="ask these masters (hbase.masters)")
     to.add_argument(
-        "--policy", choices=[policy.value for policy in Policy], default=Policy.RANDOM.value,
-        help="one server after the other in random order, or HBase's fan-out (random)",
+        "--policy", choices=[policy.value for policy in Policy], default=Policy.HEDGED.value,
+        help="a second server when the first is slow, one after the other, or HBase's fan-out (hedged)",
     )  # fmt: skip
     to.add_argument("--timeout", metavar="MS", type=float, default=TIMEOUT_MS, help="for all of it (5000)")
     to.add_argument("--json", action="store_true", help="print JSON")

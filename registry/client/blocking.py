@@ -129,7 +129,7 @@ def connect_blocking(
     masters: str | Iterable[str] | None = None,
     conf_dir: str | Path | None = None,
     settings: Mapping[str, str] | None = None,
-    policy: Policy | str = Policy.RANDOM,
+    policy: Policy | str = Policy.HEDGED,
 ) -> BlockingConnection:
     """As `connect`, for code without a loop.
 

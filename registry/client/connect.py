@@ -36,7 +36,7 @@ class ConnectRequest:
     conf_dir: str | Path | None = None
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     environ: Mapping[str, str] | None = None
-    policy: Policy = Policy.RANDOM
+    policy: Policy = Policy.HEDGED
 
     def load(self) -> Settings:
         """Arguments, query of the URI, environment and files as they are now. Reads files; raises BadSetting."""
@@ -81,7 +81,7 @@ def connect(
     masters: str | Iterable[str] | None = None,
     conf_dir: str | Path | None = None,
     settings: Mapping[str, str] | None = None,
-    policy: Policy | str = Policy.RANDOM,
+    policy: Policy | str = Policy.HEDGED,
 ) -> Connecting:
     """A connection to one cluster, for the loop that awaits it.
 
@@ -91,8 +91,8 @@ def connect(
     `uri` is `hbase+rpc://HOST:PORT,...` or `hbase+zk://HOST:PORT,.../hbase`, or just `HOST:PORT,...`; `masters` a
     list of masters, as hbase.masters. Without either, the settings tell: hbase-site.xml in `conf_dir` or
     HBASE_CONF_DIR, the environment (HBASE_MASTERS), and `settings`, which win; with nothing configured it is
-    localhost:16000, as in HBase 3. `policy` is `random` or `fanout`. Changes of the server list in hbase-site.xml are
-    followed.
+    localhost:16000, as in HBase 3. `policy` is `hedged` (a second server is asked when the first takes longer than it
+    usually does), or HBase's `random` or `fanout`. Changes of the server list in hbase-site.xml are followed.
 
     Nothing is asked before the first look-up. Raises BadSetting, one line that names key, value and cure.
     """

@@ -23,6 +23,8 @@ class Policy(enum.Enum):
 
     RANDOM = "random"
     """One after the other in random order until the list is exhausted."""
+    HEDGED = "hedged"
+    """The best one, and another when it takes longer than it usually does; see registry.client.hedging."""
     FANOUT = "fanout"
     """As HBase: as many at once as hbase.client.bootstrap.hedged.fanout says, the next group when all have failed."""
 

@@ -14,6 +14,10 @@ from typing import cast
 
 from registry.client.answers import Found, RegistryMaster, What
 from registry.client.attempts import AttemptLog
+from registry.client.hedging.asking import Refusal, hedge
+from registry.client.hedging.budget import shared_budget
+from registry.client.hedging.lookup import HedgedLookup
+from registry.client.hedging.policy import HedgePolicy
 from registry.client.probing import Policy, groups, share_ms
 from registry.client.questions import QUESTIONS, SERVICE, NotKnown, Question
 from registry.client.server_list import ServerList
@@ -41,7 +45,7 @@ class RpcSource:
     """The registry servers of one cluster. Belongs to one loop; `close` ends every connection and task."""
 
     def __init__(self, target: RpcTarget, settings: ClientSettings, clock: Clock, chance: random.Random) -> None:
-        self.servers = ServerList(target.servers, settings, clock)
+        self.servers = ServerList(target.servers, settings, clock, chance)
         self._renewed_by = target.renewed_by
         self._settings = settings
         self._clock = clock
@@ -55,6 +59,9 @@ class RpcSource:
         """Wakes the refresher when the time of the next refresh may have changed."""
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
+        hedging = settings.hedging
+        budget = shared_budget(target.servers, hedging.budget_ratio, hedging.budget_tokens_max)
+        self._policy = HedgePolicy[Address](hedging, budget, chance)
 
     def __str__(self) -> str:
         return ",".join(map(str, self.servers.configured))
@@ -69,6 +76,8 @@ class RpcSource:
         if self._closed:
             raise StoppedRpcClientException("the connection was closed")
         self._start_refresher()
+        if self._settings.policy is Policy.HEDGED:
+            return await self._ask_hedged(what, remaining_ms, log, avoid)
         known = (*self.servers.current, *self.servers.configured)
         order = self.servers.order(self._chance, {server for server in known if str(server) in avoid})
         fanout = self._settings.fanout if self._settings.policy is Policy.FANOUT else 1
@@ -77,10 +86,7 @@ class RpcSource:
             limit_ms = share_ms(remaining_ms(), len(parts) - index)
             found = await self._ask_group(group, what, limit_ms, log)
             if found is not None:
-                if what is What.CLUSTER_ID:
-                    self._cluster_id = str(found.value)
-                self._reap_later()
-                return [(what, found)]
+                return self._found(what, found)
         return []
 
     def configure(self, servers: Iterable[Address]) -> None:
@@ -123,7 +129,39 @@ class RpcSource:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _ask_hedged(
+        self, what: What, remaining_ms: Callable[[], float], log: AttemptLog, avoid: Collection[str]
+    ) -> list[tuple[What, Found]]:
+        """Ask one, and others as the policy says; the first valid answer wins, the other calls are cancelled."""
+        current = self.servers.current
+        servers = [*current, *(server for server in self.servers.configured if server not in current)]
+        late = {server for server in servers if server not in current or str(server) in avoid}
+        limit_ms = remaining_ms()
+        found = await hedge(
+            HedgedLookup(
+                self._policy,
+                servers,
+                QUESTIONS[what].method,
+                self._clock.monotonic_ms(),
+                share_ms(limit_ms, len(servers)),
+                late,
+            ),
+            lambda server: self._try(server, what, limit_ms, log),
+            self._clock,
+        )
+        return [] if found is None else self._found(what, found)
+
+    def _found(self, what: What, found: Found) -> list[tuple[What, Found]]:
+        if what is What.CLUSTER_ID:
+            self._cluster_id = str(found.value)
+        self._reap_later()
+        return [(what, found)]
+
     async def _ask_one(self, server: Address, what: What, limit_ms: float, log: AttemptLog) -> Found | None:
+        tried = await self._try(server, what, limit_ms, log)
+        return tried if isinstance(tried, Found) else None
+
+    async def _try(self, server: Address, what: What, limit_ms: float, log: AttemptLog) -> Found | Refusal:
         name = str(server)
         log.begin(name)
         try:
@@ -131,15 +169,15 @@ class RpcSource:
         except NotKnown as problem:
             self.servers.answered(server)
             log.end(name, None, str(problem))
-            return None
+            return Refusal.DOES_NOT_KNOW
         except HBaseError as error:
             if error.action is ErrorAction.RECONNECT:
                 self._trouble(server)
             log.end(name, error)
-            return None
+            return Refusal.FAILED
         except ProtocolError as error:
             log.end(name, None, f"answers nonsense: {error}")
-            return None
+            return Refusal.FAILED
         # Cancelled: the server stays under way in the log, so that the deadline's error names it.
         log.drop(name)
         self.servers.answered(server)

@@ -19,7 +19,9 @@ from registry.names import Address
 class ServerList:
     """Where HBase replaces its list by whatever it is handed, the configured servers here stay as the last resort."""
 
-    def __init__(self, configured: Iterable[Address], settings: ClientSettings, clock: Clock) -> None:
+    def __init__(
+        self, configured: Iterable[Address], settings: ClientSettings, clock: Clock, chance: random.Random
+    ) -> None:
         self.configured = tuple(dict.fromkeys(configured))
         """What the user gave; asked after `current` has failed."""
         self.current = self.configured
@@ -29,6 +31,9 @@ class ServerList:
         self._clock = clock
         self._failed_ms: dict[Address, float] = {}
         """When a server last failed; entries older than the expiry mean nothing."""
+        self._chance = chance
+        self._spread = chance.random()
+        """Where in its interval the next refresh lies, 0 to 1: clients that started together part at once."""
         self._refreshed_ms = clock.monotonic_ms()
         self._refreshed_once = False
         self._trouble = False
@@ -63,16 +68,22 @@ class ServerList:
             self.current = servers
 
     def next_refresh_ms(self) -> float | None:
-        """Milliseconds until the list is to be renewed, 0 for now; None for never."""
+        """Milliseconds until the list is to be renewed, 0 for now; None for never.
+
+        With full jitter: anywhere between the shortest pause that HBase's settings allow and the interval, or, after
+        trouble, which all clients of a server have at once, twice that pause.
+        """
         settings = self._settings
         if settings.refresh_interval_ms <= 0:
             return None
+        least_ms = settings.refresh_min_interval_ms
         if self._trouble:
-            wait_ms = settings.refresh_min_interval_ms
+            most_ms = 2 * least_ms
         elif self._refreshed_once:
-            wait_ms = settings.refresh_interval_ms
+            most_ms = settings.refresh_interval_ms
         else:
-            wait_ms = settings.refresh_initial_delay_ms
+            least_ms, most_ms = 0.0, settings.refresh_initial_delay_ms
+        wait_ms = least_ms + max(0.0, most_ms - least_ms) * self._spread
         return max(0.0, self._refreshed_ms + wait_ms - self._clock.monotonic_ms())
 
     def refresh_begins(self) -> None:
@@ -83,6 +94,7 @@ class ServerList:
     def refresh_ended(self) -> None:
         """It is over, whatever came of it: intervals are counted from now."""
         self._refreshed_ms = self._clock.monotonic_ms()
+        self._spread = self._chance.random()
 
     def _failed_now(self) -> list[Address]:
         oldest_ms = self._clock.monotonic_ms() - self._settings.failed_server_expiry_ms

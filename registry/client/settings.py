@@ -6,8 +6,9 @@ Source: hbase-default.xml, HConstants, RpcConnectionRegistry, MasterRegistry, Re
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from registry.client.hedging.policy import HedgeSettings
 from registry.client.probing import Policy
 from registry.config.settings import Settings
 from registry.config.values import parse_int
@@ -34,7 +35,9 @@ class ClientSettings:
     """hbase.ipc.client.socket.timeout.connect"""
     read_timeout_ms: float = 20_000
     """Silence while calls are outstanding: hbase.ipc.client.socket.timeout.read."""
-    policy: Policy = Policy.RANDOM
+    policy: Policy = Policy.HEDGED
+    hedging: HedgeSettings = field(default_factory=HedgeSettings)
+    """The numbers of Policy.HEDGED."""
     fanout: int = 2
     """Servers asked at once with Policy.FANOUT."""
     refresh_interval_ms: float = 300_000
@@ -56,7 +59,7 @@ class ClientSettings:
 
 
 def client_settings(
-    settings: Settings, *, policy: Policy = Policy.RANDOM, registry_prefix: str = BOOTSTRAP_PREFIX
+    settings: Settings, *, policy: Policy = Policy.HEDGED, registry_prefix: str = BOOTSTRAP_PREFIX
 ) -> ClientSettings:
     """The client's part of all settings. `registry_prefix` says whose keys rule fan-out and refreshes.
 
@@ -72,6 +75,10 @@ def client_settings(
         connect_timeout_ms=settings.int_("hbase.ipc.client.socket.timeout.connect"),
         read_timeout_ms=settings.int_("hbase.ipc.client.socket.timeout.read"),
         policy=policy,
+        hedging=HedgeSettings(
+            delay_unknown_ms=settings.ms("hbeacon.client.hedge.delay_ms"),
+            budget_ratio=settings.int_("hbeacon.client.hedge.extra_percent") / 100,
+        ),
         fanout=_number(settings, f"{registry_prefix}hedged.fanout", 2),
         refresh_interval_ms=interval_ms,
         # HBase's default for this is a slip of units (30000 s): a periodic refresh that never comes. Ours is the

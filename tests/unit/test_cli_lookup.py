@@ -25,7 +25,7 @@ def test_table(capsys: pytest.CaptureFixture[str]) -> None:
     with server_thread(answering(bodies(), stamp=Stamp(2, 0x4D2, 15.0, 7))) as address:
         assert lookup.run([f"hbase+rpc://{address}"]) == 0
     out = capsys.readouterr().out
-    for text in (CLUSTER_ID, f"{MASTER} (active)", f"replica 0: {META}", str(address), "2:0x4d2", "15 ms", "random"):
+    for text in (CLUSTER_ID, f"{MASTER} (active)", f"replica 0: {META}", str(address), "2:0x4d2", "15 ms", "hedged"):
         assert text in out
     assert "(none handed out)" in out
 
@@ -42,7 +42,7 @@ def test_json(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert lookup.run([*words, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["found"] is True
-    assert report["policy"] == ("fanout" if "fanout" in flags else "random")
+    assert report["policy"] == ("fanout" if "fanout" in flags else "hedged")
     assert report["cluster_id"]["value"] == CLUSTER_ID
     assert report["active_master"]["value"] == str(MASTER)
     assert report["masters"]["value"] == [{"server_name": str(MASTER), "is_active": True}]

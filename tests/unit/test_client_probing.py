@@ -65,8 +65,19 @@ def test_pauses_are_those_of_hbase() -> None:
     assert len(RETRY_BACKOFF) == 13
 
 
-def server_list(clock: ManualClock, **settings: float) -> ServerList:
-    return ServerList((A, B, C), ClientSettings(**settings), clock)  # pyright: ignore[reportArgumentType]
+class Fixed(random.Random):
+    """Chance that always says the same."""
+
+    def __init__(self, spread: float) -> None:
+        super().__init__()
+        self.spread = spread
+
+    def random(self) -> float:
+        return self.spread
+
+
+def server_list(clock: ManualClock, spread: float = 0.0, **settings: float) -> ServerList:
+    return ServerList((A, B, C), ClientSettings(**settings), clock, Fixed(spread))  # pyright: ignore[reportArgumentType]
 
 
 def test_a_server_that_failed_is_asked_last_for_a_while() -> None:
@@ -97,28 +108,33 @@ def test_configured_servers_stay_the_last_resort() -> None:
     assert servers.configured == (B,)
 
 
-def test_when_the_list_is_renewed() -> None:
-    """HBase's RegistryEndpointsRefresher: the minimum after trouble, the interval without."""
+@pytest.mark.parametrize(("spread", "first_ms", "trouble_ms", "later_ms"), [
+    (0.0, 0, 60_000, 60_000),
+    (0.5, 15_000, 90_000, 180_000),
+    (1.0, 30_000, 120_000, 300_000),
+])  # fmt: skip
+def test_when_the_list_is_renewed(spread: float, first_ms: float, trouble_ms: float, later_ms: float) -> None:
+    """Within the bounds of HBase's RegistryEndpointsRefresher, anywhere: clients of one server lose it together."""
     clock = ManualClock()
     servers = server_list(
-        clock, refresh_interval_ms=300_000, refresh_initial_delay_ms=30_000, refresh_min_interval_ms=60_000
+        clock, spread, refresh_interval_ms=300_000, refresh_initial_delay_ms=30_000, refresh_min_interval_ms=60_000
     )
-    assert servers.next_refresh_ms() == 30_000
+    assert servers.next_refresh_ms() == first_ms
     servers.failed(A)
-    assert servers.next_refresh_ms() == 60_000, "not sooner, even though there is trouble"
+    assert servers.next_refresh_ms() == trouble_ms, "not sooner, even though there is trouble"
     clock.advance(45_000)
-    assert servers.next_refresh_ms() == 15_000
-    clock.advance(20_000)
+    assert servers.next_refresh_ms() == trouble_ms - 45_000
+    clock.advance(trouble_ms)
     assert servers.next_refresh_ms() == 0
     servers.refresh_begins()
     servers.refresh_ended()
-    assert servers.next_refresh_ms() == 300_000
+    assert servers.next_refresh_ms() == later_ms
     servers.failed(A)
-    assert servers.next_refresh_ms() == 60_000
+    assert servers.next_refresh_ms() == trouble_ms
     servers.refresh_begins()
     servers.failed(B)
     servers.refresh_ended()
-    assert servers.next_refresh_ms() == 60_000, "trouble during a refresh asks for another"
+    assert servers.next_refresh_ms() == trouble_ms, "trouble during a refresh asks for another"
 
 
 @pytest.mark.parametrize("interval_ms", [0, -1000])

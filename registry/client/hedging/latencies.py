@@ -1,0 +1,81 @@
+"""How long servers take lately: quantiles of recent samples, one sketch pair for each server and method.
+
+Source: DDSketch (Masson, Rim, Lee; VLDB 2019), by the library of its authors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from ddsketch import LogCollapsingLowestDenseDDSketch
+
+ACCURACY_RATIO = 0.02
+BINS_MAX = 256
+"""With this accuracy it covers four orders of magnitude: 0.1 ms to 1 s and more."""
+
+SAMPLES_MIN = 8
+"""Fewer say nothing of a quantile."""
+
+TURN_SAMPLES = 256
+"""A sketch is read when it holds from one to two turns of samples, so what is older than two has no say."""
+
+TURN_MS = 60_000.0
+"""The same where samples are few."""
+
+
+class _Recent:
+    """Two sketches that both take every sample; the older one is read, and dropped at the end of its turn."""
+
+    __slots__ = ("_cached", "_new", "_old", "_turned_ms")
+
+    def __init__(self, now_ms: float) -> None:
+        self._old = self._new = _sketch()
+        self._turned_ms = now_ms
+        self._cached: dict[float, float] = {}
+
+    def add(self, elapsed_ms: float, now_ms: float) -> None:
+        if self._new.count >= TURN_SAMPLES or now_ms - self._turned_ms >= TURN_MS:
+            self._old, self._new = self._new, _sketch()
+            self._turned_ms = now_ms
+        self._new.add(elapsed_ms)
+        if self._old is not self._new:
+            self._old.add(elapsed_ms)
+        self._cached.clear()
+
+    def quantile_ms(self, quantile: float) -> float | None:
+        if self._old.count < SAMPLES_MIN:
+            return None
+        found_ms = self._cached.get(quantile)
+        if found_ms is None:
+            found_ms = self._cached[quantile] = self._old.get_quantile_value(quantile) or 0.0
+        return found_ms
+
+
+class Latencies:
+    """Of all servers and methods that one client asks."""
+
+    __slots__ = ("_recent",)
+
+    def __init__(self) -> None:
+        self._recent: dict[tuple[Hashable, str], _Recent] = {}
+
+    def add(self, server: Hashable, method: str, elapsed_ms: float, now_ms: float) -> None:
+        """An answer took so long; or, of one that nobody waited for any more, at least so long."""
+        recent = self._recent.get((server, method))
+        if recent is None:
+            recent = self._recent[server, method] = _Recent(now_ms)
+        recent.add(max(elapsed_ms, 0.0), now_ms)
+
+    def quantile_ms(self, server: Hashable, method: str, quantile: float) -> float | None:
+        """So many milliseconds are enough for this share of its answers; None while too little is known."""
+        recent = self._recent.get((server, method))
+        return None if recent is None else recent.quantile_ms(quantile)
+
+    def forget_all_but(self, servers: frozenset[Hashable]) -> None:
+        """Servers that are gone leave nothing behind."""
+        for key in [key for key in self._recent if key[0] not in servers]:
+            del self._recent[key]
+
+
+def _sketch() -> LogCollapsingLowestDenseDDSketch:
+    return LogCollapsingLowestDenseDDSketch(ACCURACY_RATIO, BINS_MAX)

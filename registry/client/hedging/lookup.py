@@ -1,0 +1,158 @@
+"""One hedged look-up as a machine: told of answers, failures and time, it says whom to ask next.
+
+    lookup = HedgedLookup(policy, servers, "GetClusterId", now_ms, patience_ms)
+    ask(lookup.first())                  then, as things happen:
+    lookup.woken(now_ms)                 at lookup.wake_ms: perhaps another server, or the end
+    lookup.failed(server, now_ms)        perhaps another server, at once
+    lookup.answered(server, now_ms)      over: the others are to be cancelled
+
+Each server is asked once at most. A hedge needs a token of the budget; a server that takes the place of one that
+failed, or that has been silent for longer than the caller's patience, needs none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from registry.client.hedging.policy import HedgePolicy
+
+S = TypeVar("S", bound=Hashable)
+
+DECISIVE_RATIO = 0.5
+"""A hedge was needed when it took at most half as long as the server before it has been silent: by less it may win by
+luck, as every other hedge does where all servers are slow alike."""
+
+LAST_WORD_MS = 1000.0
+LAST_WORD_DELAYS = 4.0
+"""When all others have failed, those that are silent get so long, or so many of their delays, before the look-up fails
+and its caller tries all of them again: who has failed may be back long before who hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One call of the look-up."""
+
+    at_ms: float
+    is_hedge: bool
+    """It was paid for by the budget."""
+
+
+class HedgedLookup(Generic[S]):
+    """Of one question. Knows no sockets and no clock: time is passed in."""
+
+    __slots__ = (
+        "_delay_ms", "_late", "_left", "_method", "_patience_ms", "_patient_until_ms", "_policy", "asked", "cancelled",
+        "wake_ms", "winner",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        policy: HedgePolicy[S],
+        servers: Sequence[S],
+        method: str,
+        now_ms: float,
+        patience_ms: float,
+        late: Collection[S] = (),
+    ) -> None:
+        """`patience_ms`: after such a silence the next server is asked whatever the budget says."""
+        self._policy = policy
+        self._left = list(dict.fromkeys(servers))
+        self._method = method
+        self._late = late
+        self._patience_ms = patience_ms
+        self._delay_ms = 0.0
+        self._patient_until_ms = now_ms
+        self.asked: dict[S, Asked] = {}
+        """Calls under way."""
+        self.wake_ms: float | None = None
+        """When to call `woken`; None where nothing changes by time alone."""
+        self.winner: S | None = None
+        self.cancelled: tuple[S, ...] = ()
+        """Calls that were under way when somebody else answered."""
+        policy.budget.earn()
+
+    @property
+    def is_over(self) -> bool:
+        """Somebody has answered, or everybody has failed."""
+        return self.winner is not None or (not self.asked and not self._left)
+
+    def first(self, now_ms: float) -> S | None:
+        """Whom to ask first; None where there is nobody."""
+        return self._ask(now_ms, is_hedge=False)
+
+    def woken(self, now_ms: float) -> S | None:
+        """Time has passed: whom to ask too, or None."""
+        if self.winner is not None or self.wake_ms is None or now_ms < self.wake_ms:
+            return None
+        if not self._left:
+            self.given_up(now_ms)
+            return None
+        if now_ms >= self._patient_until_ms:
+            return self._ask(now_ms, is_hedge=False)
+        if self._policy.budget.take():
+            return self._ask(now_ms, is_hedge=True)
+        self.wake_ms = self._patient_until_ms
+        return None
+
+    def failed(self, server: S, now_ms: float, *, is_there: bool = False) -> S | None:
+        """A call has failed: whom to ask in its place. `is_there`: the server answers, but does not know."""
+        self.asked.pop(server, None)
+        if is_there:
+            self._policy.standing.answered(server)
+        else:
+            self._policy.failed(server, now_ms)
+        if self.winner is not None:
+            return None
+        if not self._left and self.asked:
+            self.wake_ms = now_ms + max(LAST_WORD_MS, LAST_WORD_DELAYS * self._delay_ms)
+            return None
+        return self._ask(now_ms, is_hedge=False)
+
+    def answered(self, server: S, now_ms: float) -> None:
+        """The answer is there; `cancelled` says whose calls are to be given up."""
+        if self.winner is not None:
+            return
+        call = self.asked.pop(server)
+        self.winner = server
+        self.wake_ms = None
+        own_ms = now_ms - call.at_ms
+        self._policy.answered(server, self._method, own_ms, now_ms)
+        needed = call.is_hedge
+        for other, its in self.asked.items():
+            silent_ms = now_ms - its.at_ms
+            if its.at_ms > call.at_ms:
+                self._policy.standing.released(other)
+            elif own_ms <= DECISIVE_RATIO * silent_ms:
+                self._policy.overtaken(other, self._method, silent_ms, now_ms)
+                if its.is_hedge:
+                    self._policy.budget.give_back()
+            else:
+                self._policy.latencies.add(other, self._method, silent_ms, now_ms)
+                self._policy.standing.released(other)
+                needed = False
+        if needed:
+            self._policy.budget.give_back()
+        self.cancelled = tuple(self.asked)
+
+    def given_up(self, now_ms: float) -> None:
+        """The caller's time is over: who was asked and said nothing has failed."""
+        for server in self.asked:
+            self._policy.failed(server, now_ms)
+        self.asked.clear()
+        self._left.clear()
+        self.wake_ms = None
+
+    def _ask(self, now_ms: float, *, is_hedge: bool) -> S | None:
+        if not self._left:
+            self.wake_ms = None
+            return None
+        server = self._policy.choose(self._left, self._method, now_ms, self._late)
+        self._left.remove(server)
+        self._policy.standing.asked(server, now_ms)
+        self.asked[server] = Asked(now_ms, is_hedge)
+        self._patient_until_ms = now_ms + self._patience_ms
+        self._delay_ms = min(self._policy.delay_ms(server, self._method), self._patience_ms)
+        self.wake_ms = now_ms + self._delay_ms if self._left else None
+        return server

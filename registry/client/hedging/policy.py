@@ -1,0 +1,96 @@
+"""Whom to ask first, how long to wait before the next, and what is learnt from each answer.
+
+Source: Dean and Barroso, The Tail at Scale, CACM 2013 (hedged requests, tied to a quantile); HBASE-18095 and its
+review (the delay that HBase's own hedging was to get in a follow-on).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from registry.client.hedging.budget import HedgeBudget
+from registry.client.hedging.latencies import Latencies
+from registry.client.hedging.standing import Standing
+
+S = TypeVar("S", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class HedgeSettings:
+    """The numbers of the policy."""
+
+    delay_unknown_ms: float = 10.0
+    """Before the first hedge while nothing is known of the server asked."""
+    delay_quantile: float = 0.95
+    """Later: so many of its answers need no longer than the delay."""
+    delay_ms_min: float = 1.0
+    """A hedge sooner than this would answer the scheduler's hiccups, not the server's."""
+    delay_ms_max: float = 1000.0
+    budget_ratio: float = 0.05
+    """Extra calls for each needed one, those not counted that win."""
+    budget_tokens_max: float = 20.0
+    """Extra calls that may come in a row."""
+    explore_ratio: float = 0.02
+    """Look-ups that try another server than the best, so that its recovery is seen."""
+    as_good_ratio: float = 1.5
+    as_good_ms: float = 1.0
+    """Servers within this of the best share the look-ups."""
+
+
+class HedgePolicy(Generic[S]):
+    """What one client knows of its servers."""
+
+    __slots__ = ("_chance", "budget", "latencies", "settings", "standing")
+
+    def __init__(self, settings: HedgeSettings, budget: HedgeBudget, chance: random.Random) -> None:
+        self.settings = settings
+        self.budget = budget
+        self.latencies = Latencies()
+        self.standing = Standing(chance)
+        self._chance = chance
+
+    def choose(self, servers: Sequence[S], method: str, now_ms: float, late: Collection[S] = ()) -> S:
+        """Whom to ask now; `late` are those that gave a stale answer: asked only where nobody else may be.
+
+        Raises ValueError where `servers` is empty.
+        """
+        if not servers:
+            raise ValueError("nobody is left to ask")
+        standing = self.standing
+        able = [server for server in servers if standing.may_ask(server, now_ms)]
+        first = [server for server in able if server not in late] or able
+        if not first:  # all are out: the one that comes back first
+            return min(servers, key=lambda server: (server in late, standing.returns_ms(server)))
+        if len(first) == 1:
+            return first[0]
+        if self._chance.random() < self.settings.explore_ratio:
+            return self._chance.choice(first)
+        medians_ms = [self.latencies.quantile_ms(server, method, 0.5) or 0.0 for server in first]
+        enough_ms = min(medians_ms) * self.settings.as_good_ratio + self.settings.as_good_ms
+        good = [server for server, median_ms in zip(first, medians_ms, strict=True) if median_ms <= enough_ms]
+        return self._chance.choice(good)
+
+    def delay_ms(self, server: S, method: str) -> float:
+        """How long to wait for this server before the next is asked too."""
+        settings = self.settings
+        learnt_ms = self.latencies.quantile_ms(server, method, settings.delay_quantile)
+        if learnt_ms is None:
+            return settings.delay_unknown_ms
+        return min(max(learnt_ms, settings.delay_ms_min), settings.delay_ms_max)
+
+    def answered(self, server: S, method: str, elapsed_ms: float, now_ms: float) -> None:
+        """An answer came."""
+        self.latencies.add(server, method, elapsed_ms, now_ms)
+        self.standing.answered(server)
+
+    def failed(self, server: S, now_ms: float) -> None:
+        """It could not be asked, or went away, or said nonsense."""
+        self.standing.struck(server, now_ms)
+
+    def overtaken(self, server: S, method: str, elapsed_ms: float, now_ms: float) -> None:
+        """Somebody asked later has answered before it: all that is known is that it takes longer than this."""
+        self.latencies.add(server, method, elapsed_ms, now_ms)
+        self.standing.struck(server, now_ms)

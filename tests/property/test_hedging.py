@@ -1,0 +1,258 @@
+"""The hedging policy under random servers, in virtual time: what it promises for one look-up, and for ten thousand."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from registry.client.hedging.budget import HedgeBudget, shared_budget
+from registry.client.hedging.latencies import SAMPLES_MIN, Latencies
+from registry.client.hedging.lookup import LAST_WORD_MS, HedgedLookup
+from registry.client.hedging.policy import HedgePolicy, HedgeSettings
+from registry.client.hedging.standing import QUARANTINE_MS_MAX, Standing
+
+HUNG = float("inf")
+METHOD = "GetClusterId"
+PATIENCE_MS = 20_000.0
+Server = Callable[[random.Random], tuple[float, bool]]
+"""How long one call takes, and whether it brings the answer."""
+
+
+@dataclass
+class Run:
+    """What came of one look-up."""
+
+    took_ms: float = 0.0
+    won: str | None = None
+    calls: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
+    cancelled: int = 0
+
+
+def look_up(policy: HedgePolicy[str], servers: dict[str, Server], chance: random.Random, now_ms: float) -> Run:
+    """Drive the machine by virtual time until it is over."""
+    run, order = Run(), itertools.count()
+    lookup = HedgedLookup(policy, list(servers), METHOD, now_ms, PATIENCE_MS)
+    events: list[tuple[float, int, str, bool]] = []
+    begun_ms = now_ms
+
+    def ask(server: str | None) -> None:
+        if server is not None:
+            took_ms, is_answer = servers[server](chance)
+            run.calls.append((now_ms, server))
+            if took_ms != HUNG:
+                heapq.heappush(events, (now_ms + took_ms, next(order), server, is_answer))
+
+    ask(lookup.first(now_ms))
+    while not lookup.is_over:
+        next_ms = events[0][0] if events else HUNG
+        if lookup.wake_ms is not None and lookup.wake_ms <= next_ms:
+            assert lookup.wake_ms >= now_ms, "time does not go back"
+            now_ms = lookup.wake_ms
+            ask(lookup.woken(now_ms))
+            continue
+        if next_ms == HUNG:
+            lookup.given_up(now_ms)
+            break
+        now_ms, _, server, is_answer = heapq.heappop(events)
+        if server not in lookup.asked:
+            continue
+        if is_answer:
+            lookup.answered(server, now_ms)
+        else:
+            ask(lookup.failed(server, now_ms))
+    run.took_ms, run.won, run.cancelled = now_ms - begun_ms, lookup.winner, len(lookup.cancelled)
+    return run
+
+
+def policy_of(seed: int, budget: HedgeBudget | None = None) -> HedgePolicy[str]:
+    numbers = HedgeSettings()
+    own = budget or HedgeBudget(numbers.budget_ratio, numbers.budget_tokens_max)
+    return HedgePolicy(numbers, own, random.Random(seed))
+
+
+def steady(took_ms: float) -> Server:
+    return lambda chance: (took_ms * (0.8 + 0.4 * chance.random()), True)
+
+
+def refusing(chance: random.Random) -> tuple[float, bool]:
+    return 0.1, False
+
+
+def hung(chance: random.Random) -> tuple[float, bool]:
+    return HUNG, True
+
+
+SERVERS = st.lists(
+    st.one_of(
+        st.floats(0.1, 500).map(lambda took_ms: (took_ms, True)),
+        st.floats(0.1, 50).map(lambda took_ms: (took_ms, False)),
+        st.just((HUNG, True)),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=500, deadline=None)
+@given(kinds=SERVERS, seed=st.integers(0, 2**32), tokens=st.floats(0, 5), count=st.integers(1, 12))
+def test_one_look_up(kinds: list[tuple[float, bool]], seed: int, tokens: float, count: int) -> None:
+    """Nobody is asked twice; who answers is found if anybody does; hedges never cost more than there was."""
+    budget = HedgeBudget(0.05, max(tokens, 0.05))
+    policy, chance = policy_of(seed, budget), random.Random(seed)
+    servers: dict[str, Server] = {f"s{i}": (lambda _, kind=kind: kind) for i, kind in enumerate(kinds)}
+    now_ms = 0.0
+    for _ in range(count):
+        before = budget.tokens
+        run = look_up(policy, servers, chance, now_ms)
+        asked = [server for _, server in run.calls]
+        assert len(set(asked)) == len(asked)
+        assert budget.tokens >= 0
+        assert budget.tokens <= min(before + 0.05, budget.tokens_max) + 1
+        can = [
+            server for server, (took_ms, is_answer) in zip(servers, kinds, strict=True) if is_answer and took_ms != HUNG
+        ]
+        if run.won is None:
+            fails = any(not is_answer for _, is_answer in kinds)
+            assert not can or fails, "somebody would have answered"
+            assert set(asked) == set(servers), "all are asked before it fails"
+        else:
+            assert run.won in can
+        now_ms += run.took_ms + 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(took_ms=st.lists(st.floats(0.01, 5000), min_size=SAMPLES_MIN, max_size=600), seed=st.integers(0, 99))
+def test_quantiles_are_of_recent_samples(took_ms: list[float], seed: int) -> None:
+    latencies = Latencies()
+    for index, sample in enumerate(took_ms):
+        latencies.add("a", METHOD, sample, index * 10.0)
+    found = latencies.quantile_ms("a", METHOD, 0.95)
+    assert found is not None
+    assert min(took_ms) * 0.95 <= found <= max(took_ms) * 1.05
+    for index in range(1200):
+        latencies.add("a", METHOD, 7.0, 6000 + index)
+    assert latencies.quantile_ms("a", METHOD, 0.95) == pytest.approx(7.0, rel=0.05)
+    assert latencies.quantile_ms("b", METHOD, 0.95) is None
+    latencies.forget_all_but(frozenset())
+    assert latencies.quantile_ms("a", METHOD, 0.95) is None
+
+
+@given(strikes=st.integers(1, 40), seed=st.integers(0, 999))
+def test_who_fails_is_left_alone_longer_each_time_and_comes_back(strikes: int, seed: int) -> None:
+    standing, now_ms = Standing(random.Random(seed)), 0.0
+    for _ in range(strikes):
+        standing.struck("a", now_ms)
+        assert not standing.may_ask("a", now_ms)
+        out_ms = standing.returns_ms("a") - now_ms
+        assert 0 < out_ms <= QUARANTINE_MS_MAX
+        now_ms += out_ms
+        assert standing.may_ask("a", now_ms)
+    standing.asked("a", now_ms)
+    assert not standing.may_ask("a", now_ms), "one look-up at a time tries it"
+    standing.answered("a")
+    assert standing.is_good("a")
+
+
+def test_a_probe_that_lost_by_no_fault_is_not_the_last() -> None:
+    """A server that was tried as a hedge and cancelled, for the first had answered after all, may be tried again."""
+    policy = policy_of(1)
+    policy.standing.struck("b", 0.0)
+    now_ms = policy.standing.returns_ms("b")
+    lookup = HedgedLookup(policy, ["a", "b"], METHOD, now_ms, PATIENCE_MS, late={"b"})
+    assert lookup.first(now_ms) == "a"
+    assert lookup.wake_ms is not None
+    assert lookup.woken(lookup.wake_ms) == "b"
+    lookup.answered("a", now_ms + 11)
+    assert lookup.cancelled == ("b",)
+    assert policy.standing.may_ask("b", now_ms + 12)
+
+
+def test_who_failed_may_be_back_before_who_hangs() -> None:
+    """One hangs, the other was refused a moment ago: the look-up must not wait for the hung one alone."""
+    run = look_up(policy_of(3), {"a": hung, "b": refusing}, random.Random(3), 0.0)
+    assert run.won is None
+    assert run.took_ms <= 2 * LAST_WORD_MS
+
+
+def test_clients_of_the_same_servers_share_a_budget() -> None:
+    one = shared_budget(["a", "b"], 0.05, 20.0)
+    assert shared_budget(["b", "a"], 0.05, 20.0) is one
+    assert shared_budget(["b", "c"], 0.05, 20.0) is not one
+
+
+# --- ten thousand bootstraps of new clients -----------------------------------------------------------------------
+
+
+def bootstraps(servers: dict[str, Server], *, count: int = 10_000, seed: int = 11) -> tuple[list[float], float, int]:
+    """Three look-ups each by a client without history; took (sorted), extra calls for a needed one, failures."""
+    chance = random.Random(seed)
+    budget = HedgeBudget(HedgeSettings().budget_ratio, HedgeSettings().budget_tokens_max)
+    took: list[float] = []
+    calls = failed = 0
+    for index in range(count):
+        policy, now_ms = policy_of(seed + index, budget), index * 0.1
+        begun_ms = now_ms
+        for _ in range(3):
+            run = look_up(policy, servers, chance, now_ms)
+            now_ms += run.took_ms
+            calls += len(run.calls)
+            failed += run.won is None
+        took.append(now_ms - begun_ms)
+    took.sort()
+    return took, calls / (3 * count) - 1, failed
+
+
+def sometimes_slow(chance: random.Random) -> tuple[float, bool]:
+    return (200.0 if chance.random() < 0.05 else 0.5), True
+
+
+def test_healthy_servers_cost_no_extra_calls() -> None:
+    took, extra, failed = bootstraps({name: steady(0.5) for name in "abc"})
+    assert (failed, extra) == (0, 0)
+    assert took[-1] < 3
+
+
+def test_one_hung_server_of_three_costs_a_delay() -> None:
+    took, _, failed = bootstraps({"a": steady(0.5), "b": steady(0.5), "c": hung})
+    assert failed == 0
+    assert took[int(len(took) * 0.99)] <= 50
+
+
+def test_two_hung_servers_of_three_cost_two_delays() -> None:
+    took, _, failed = bootstraps({"a": steady(0.5), "b": hung, "c": hung})
+    assert failed == 0
+    assert took[int(len(took) * 0.99)] <= 100
+
+
+def test_a_server_that_is_slow_at_times_is_overtaken() -> None:
+    took, extra, failed = bootstraps({"a": steady(0.5), "b": steady(0.5), "c": sometimes_slow})
+    assert failed == 0
+    assert took[int(len(took) * 0.99)] <= 0.4 * 200
+    assert extra <= 0.05
+
+
+def test_when_all_are_slow_alike_hedges_stop() -> None:
+    """They would only add load where there is too much already."""
+    took, extra, failed = bootstraps({name: steady(200) for name in "abc"}, count=2000)
+    assert failed == 0
+    assert extra <= HedgeSettings().budget_ratio + HedgeSettings().budget_tokens_max / 6000
+    assert took[-1] < 3 * 240 + 1
+
+
+def test_a_long_lived_client_learns_the_delay() -> None:
+    policy, chance, now_ms = policy_of(5), random.Random(5), 0.0
+    servers = {name: steady(40) for name in "abc"}
+    calls = 0
+    for _ in range(500):
+        run = look_up(policy, servers, chance, now_ms)
+        now_ms += run.took_ms
+        calls += len(run.calls)
+    assert policy.delay_ms("a", METHOD) > 40
+    assert calls <= 500 * 1.1
