@@ -7,6 +7,7 @@ Source: BinaryInputArchive, BinaryOutputArchive, zookeeper.jute.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 from struct import Struct
 from typing import NamedTuple
@@ -32,6 +33,8 @@ CONNECT_RESPONSE = Struct(">iiqi")
 """protocolVersion, timeOut, sessionId, length of passwd."""
 FRAME_BYTES_MAX = 0xFFFFF
 """The default of jute.maxbuffer: a longer request closes the connection. Source: BinaryInputArchive.maxBuffer."""
+_int_at = INT.unpack_from
+_long_at = LONG.unpack_from
 NULL = b"\xff\xff\xff\xff"
 MULTI_HEADER = Struct(">i?i")
 """type, done, err."""
@@ -153,11 +156,21 @@ class Reader:
 
     def int32(self) -> int:
         """A signed number of 4 bytes."""
-        return int.from_bytes(self.take(4), "big", signed=True)
+        try:
+            (value,) = _int_at(self.frame, self.offset)
+        except struct.error:
+            raise MarshallingError("the frame ends within a number") from None
+        self.offset += 4
+        return value
 
     def int64(self) -> int:
         """A signed number of 8 bytes."""
-        return int.from_bytes(self.take(8), "big", signed=True)
+        try:
+            (value,) = _long_at(self.frame, self.offset)
+        except struct.error:
+            raise MarshallingError("the frame ends within a number") from None
+        self.offset += 8
+        return value
 
     def boolean(self) -> bool:
         """One byte; anything but 0 is true."""
@@ -166,7 +179,14 @@ class Reader:
     def buffer(self) -> bytes | None:
         """Bytes behind their length; None for null."""
         length = self.int32()
-        return None if length == -1 else self.take(length)
+        if length == -1:
+            return None
+        start = self.offset
+        end = start + length
+        if length < 0 or end > len(self.frame):
+            raise MarshallingError(f"{length} bytes announced, {len(self.frame) - start} there")
+        self.offset = end
+        return bytes(self.frame[start:end])
 
     def string(self) -> str | None:
         """Text in UTF-8 behind its length in bytes; None for null. Bad UTF-8 becomes U+FFFD, as in Java."""

@@ -49,6 +49,9 @@ def test_a_request_that_is_cut_anywhere_is_refused_and_changes_nothing(name: str
     for end in range(8, len(FRAMES[name])):
         client = bench.client()
         replies = client.send(FRAMES[name][:end])
+        if client.peer.is_closed:
+            assert (name, replies) == ("auth", [])  # ZooKeeper reads this one before it is a request
+            continue
         assert [reply.err for reply in replies] == [ErrorCode.MARSHALLING_ERROR], end
         assert client.exists("/a").err == ErrorCode.OK
     assert list(bench.machine.tree.dump()) == nodes
@@ -68,7 +71,7 @@ def test_a_number_turned_mad_anywhere_hurts_nobody_else(name: str) -> None:
         for length in LENGTHS:
             client = bench.client()
             replies = client.send(frame[:offset] + struct.pack(">i", length) + frame[offset + 4 :])
-            assert len(replies) >= 1
+            assert replies or client.peer.is_closed
             assert client.peer.is_closed or client.exists("/").err == ErrorCode.OK
             bench.machine.lost(client.peer)
         assert other.exists("/a/b").err == ErrorCode.OK
