@@ -207,11 +207,13 @@ class SessionMachine:
     def answer_sasl(self, client: Client, xid: int, frame: Frame) -> None:
         """Answer a SASL token as a server without a login does: with no token, and nobody has been authenticated."""
         try:
-            Reader(frame, 8).buffer()
+            token = Reader(frame, 8).buffer()
         except MarshallingError:
+            token = None
+        if token is None:
             self._drop(client)
-            return
-        client.send(reply_frame(xid, 0, ErrorCode.OK, NULL))
+        else:
+            client.send(reply_frame(xid, 0, ErrorCode.OK, NULL))
 
     def close_session(self, client: Client, xid: int, frame: Frame) -> None:  # noqa: ARG002 - a Handler
         """End the client's session; its own last events come before the reply, then the connection closes."""

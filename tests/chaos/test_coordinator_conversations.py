@@ -89,6 +89,7 @@ def wrong_password(address: str) -> list[Any]:
         if met is not None and met.session_id:
             over(again)
         again.close()
+    first.close()
     return told
 
 
