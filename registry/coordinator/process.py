@@ -20,7 +20,7 @@ from pathlib import Path
 from registry.cli.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.clock import Clock, SystemClock
 from registry.config.settings import Settings
-from registry.coordinator.journal import DataNotUsable, Journal
+from registry.coordinator.journal import DataNotUsable, Journal, JournalFailed
 from registry.coordinator.journal.keeper import SnapshotKeeper
 from registry.coordinator.machine import Coordinator, CorruptState
 from registry.coordinator.server import DoorServer
@@ -74,8 +74,10 @@ async def _serve(
         await process.run(listeners)
     except CannotListen as error:
         return _ends(error, CANNOT_LISTEN)
-    except (DataNotUsable, CorruptState) as error:
+    except DataNotUsable as error:
         return _ends(error, REFUSED)
+    except JournalFailed as error:
+        return _ends(error, FAILED)
     except Exception:
         logger.critical("the coordinator fails", exc_info=True)
         return FAILED
@@ -229,6 +231,9 @@ def _restored(chosen: CoordinatorRoleSettings, directory: Path, clock: Clock) ->
         machine = Coordinator(chosen.machine, clock, os.urandom, journal)
         machine.restore(recovered.snapshot_records, recovered.transactions)
         journal.begin()
+    except CorruptState as error:
+        journal.close()
+        raise DataNotUsable(f"{directory} holds what this version cannot have written: {error}") from error
     except BaseException:
         journal.close()
         raise
