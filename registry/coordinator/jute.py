@@ -212,7 +212,11 @@ class Reader:
         return [self.text() for _ in range(self.count(4))]
 
     def acls(self) -> tuple[ACL, ...]:
-        """A vector of ACLs."""
+        """A vector of ACLs. The one nearly everybody uses is recognised by its bytes and is OPEN_ACL_UNSAFE itself."""
+        end = self.offset + len(OPEN_ACL_BYTES)
+        if self.frame[self.offset : end] == OPEN_ACL_BYTES:
+            self.offset = end
+            return OPEN_ACL_UNSAFE
         return tuple(ACL(self.int32(), self.string() or "", self.string() or "") for _ in range(self.count(12)))
 
     def stat(self) -> Stat:
@@ -322,6 +326,10 @@ def pack_acls(acls: Iterable[ACL]) -> bytes:
     """A vector of ACLs."""
     packed = [INT.pack(acl.perms) + pack_string(acl.scheme) + pack_string(acl.id) for acl in acls]
     return INT.pack(len(packed)) + b"".join(packed)
+
+
+OPEN_ACL_BYTES = pack_acls(OPEN_ACL_UNSAFE)
+"""What nearly every creation asks for."""
 
 
 def reply_frame(xid: int, zxid: int, err: int, body: bytes = b"") -> bytes:

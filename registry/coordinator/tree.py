@@ -250,7 +250,8 @@ class DataTree:
             if parent.children is None:
                 parent.children = Children()
             parent.children.paths[path] = None
-        self._enter(path, node, node.stat.ephemeral_owner)
+        (owner,) = _OWNER.unpack_from(node.body, len(node.body) - 24)
+        self._enter(path, node, owner)
 
     def _dumped(self, paths: list[str]) -> Iterator[bytes]:
         changed = self._before_dump

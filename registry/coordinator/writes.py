@@ -15,12 +15,10 @@ from registry.coordinator.jute import (
     ACL,
     FRAMED_REPLY_HEADER,
     INT,
-    OPEN_ACL_UNSAFE,
     REPLY_HEADER_BYTES,
     STAT_BYTES,
     MarshallingError,
     Reader,
-    pack_acls,
     pack_string,
     reply_frame,
 )
@@ -29,8 +27,6 @@ from registry.coordinator.reads import Frame, Handler
 from registry.coordinator.transactions import Change, Failed, Step, Transaction, encode
 from registry.coordinator.tree import DataTree, Node
 
-OPEN_ACL_BYTES = pack_acls(OPEN_ACL_UNSAFE)
-"""What nearly every creation asks for, recognised by its bytes."""
 STAT_REPLY_BYTES = REPLY_HEADER_BYTES + STAT_BYTES
 _pack_header = FRAMED_REPLY_HEADER.pack
 _int_at = INT.unpack_from
@@ -62,12 +58,7 @@ class CreateRequest(NamedTuple):
 def read_create(reader: Reader, has_ttl: bool) -> CreateRequest:
     """A CreateRequest or CreateTTLRequest."""
     path, data = reader.text(), reader.buffer()
-    if reader.frame[reader.offset : reader.offset + len(OPEN_ACL_BYTES)] == OPEN_ACL_BYTES:
-        reader.offset += len(OPEN_ACL_BYTES)
-        acl = OPEN_ACL_UNSAFE
-    else:
-        acl = reader.acls()
-    return CreateRequest(path, data, acl, reader.int32(), reader.int64() if has_ttl else NO_TTL)
+    return CreateRequest(path, data, reader.acls(), reader.int32(), reader.int64() if has_ttl else NO_TTL)
 
 
 class Writes:

@@ -50,7 +50,8 @@ def test_a_request_that_is_cut_anywhere_is_refused_and_changes_nothing(name: str
         client = bench.client()
         replies = client.send(FRAMES[name][:end])
         if client.peer.is_closed:
-            assert (name, replies) == ("auth", [])  # ZooKeeper reads this one before it is a request
+            assert name in ("auth", "sasl")  # ZooKeeper reads these before they are requests
+            assert replies == []
             continue
         assert [reply.err for reply in replies] == [ErrorCode.MARSHALLING_ERROR], end
         assert client.exists("/a").err == ErrorCode.OK
