@@ -108,6 +108,7 @@ class Facade(SessionMachine):
         self._generation_since_ms: float | None = None
         """Wall clock, of a change that we have seen; sessions made earlier are of a history that is lost."""
         self._key = b""
+        self._refusing = False
         self._held: dict[Client, _Held] = {}
         self._refused: OrderedDict[tuple[int, int, str], int] = OrderedDict()
         """Who has seen more than is shown: session, zxid and host, and the round that will tell who is right."""
@@ -133,8 +134,7 @@ class Facade(SessionMachine):
         if snapshot.version.generation != self._generation:
             self._generation = snapshot.version.generation
             self._generation_since_ms = self.clock.wall_ms()
-            for client in tuple(self.clients.values()):
-                self._drop(client)
+            self._drop_all()
         if before is not None and snapshot.znodes is before.znodes:
             self._picture.zxid = snapshot.version.zxid
         else:
@@ -145,6 +145,16 @@ class Facade(SessionMachine):
         self._states = states
         if self._snapshot is not None:
             self._step(self._snapshot)
+
+    def set_refusing(self, refusing: bool) -> None:
+        """Let nobody in and nobody stay: what is shown may be wrong by now, and such answers are not wanted here."""
+        if refusing and not self._refusing:
+            self._drop_all()
+        self._refusing = refusing
+
+    def _drop_all(self) -> None:
+        for client in tuple(self.clients.values()):
+            self._drop(client)
 
     def _step(self, snapshot: Snapshot) -> None:
         """Show the snapshot's znodes, and tell of what has changed."""
@@ -190,7 +200,7 @@ class Facade(SessionMachine):
 
     def connected(self, peer: Peer, connect_request: bytes) -> bool:
         """Machine's: make a session, or take one over from wherever it was made."""
-        if self._snapshot is None:
+        if self._snapshot is None or self._refusing:
             return False
         try:
             request = parse_connect_request(connect_request)

@@ -325,7 +325,8 @@ class RoleServer:
         self._snapshot_seen(snapshot)
 
     def _snapshot_seen(self, snapshot: Snapshot) -> None:
-        if not self._answers.is_set() and self.answers(snapshot):
+        is_open = self.facade is None or self.facade.machine.shown is not None
+        if is_open and not self._answers.is_set() and self.answers(snapshot):
             self._answers.set()
 
     def _keep(self, snapshot: Snapshot) -> None:
@@ -349,9 +350,10 @@ class RoleServer:
             if self.clock.monotonic_ms() - kept_ms >= KEEP_MS:
                 kept_ms = self.clock.monotonic_ms()
                 self._keep(self.feed.snapshot)
-            self.publisher.set_refusing(
-                self.settings.choice("hbeacon.registry.stale") == "refuse" and not self.feed.lease_ok()
-            )
+            refusing = self.settings.choice("hbeacon.registry.stale") == "refuse" and not self.feed.lease_ok()
+            self.publisher.set_refusing(refusing)
+            if self.facade is not None:
+                self.facade.machine.set_refusing(refusing)
             self.publisher.tick()
 
     def _checked(self, settings: Settings) -> Settings:

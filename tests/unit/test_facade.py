@@ -372,6 +372,15 @@ def test_who_is_ahead_is_not_taken_for_lost(upstream: HBaseUpstream) -> None:
     assert not door.client(session, upstream.zxid + 1).is_accepted, "nobody has said that it is lost"
 
 
+def test_who_refuses_old_answers_has_no_clients(door: FollowedFacade) -> None:
+    client = door.client()
+    door.facade.set_refusing(True)
+    assert client.peer.is_closed
+    assert not door.client(client.session).is_accepted
+    door.facade.set_refusing(False)
+    assert door.client(client.session).session_id == client.session_id
+
+
 # --- sync ---------------------------------------------------------------------------------------------------------
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -16,7 +20,7 @@ from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.facade_views import NO_AUTH, Wires, asked, differences, facades, until_events
 from tests.support.hbase_tree import HBaseTreeWriter
 from tests.support.processes import wait_for
-from tests.support.zk_wire import WireConnection
+from tests.support.zk_wire import Reply, WireConnection
 from tests.support.zookeeper import four_letters
 
 META = "/hbase/meta-region-server"
@@ -168,3 +172,39 @@ def test_people_are_told_what_it_is(wires: Wires, doors: list[AdapterProcess]) -
     reply = wires.connected(doors[0].facade).call("setData", META, b"", -1)
     assert reply is not None
     assert reply.err == NO_AUTH
+
+
+def test_the_guard_brings_the_door_back_where_it_was(
+    wires: Wires, coordinator: CoordinatorProcess, tree: HBaseTreeWriter, tmp_path: Path
+) -> None:
+    """The next worker knows the session, and shows nothing older than the last one did."""
+    adapter = AdapterProcess(
+        "guarded",
+        tmp_path / "guarded.log",
+        zookeeper=coordinator.address,
+        rpc="127.0.0.1:0",
+        http="off",
+        settings={"hbeacon.facade.address": "127.0.0.1:0"},
+    )
+    try:
+        adapter.wait_ready()
+        first = wires.open(adapter.facade)
+        granted = first.connect(5000)
+        assert granted is not None
+        last = asked(first, "getData", META, False)
+        os.kill(adapter.worker_pid(), signal.SIGKILL)
+
+        def back() -> Reply | None:
+            with contextlib.suppress(OSError):
+                again = wires.open(adapter.facade)
+                if (found := again.connect(5000, granted.session_id, granted.password, last.zxid)) is not None:
+                    assert found.session_id == granted.session_id
+                    return asked(again, "getData", META, False)
+            return None
+
+        reply = wait_for("the door to be open again", back, 15)
+        assert reply.zxid >= last.zxid
+        assert reply.body == last.body
+        assert tree.client.connected
+    finally:
+        adapter.close()
