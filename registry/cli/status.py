@@ -113,11 +113,24 @@ def _lines(base: str, answers: dict[str, Any]) -> list[str]:
         return [f"{base}: {answers['error']}"]
     health = answers["health"]
     lines = [f"{base}: {'ready' if answers['ready'] else 'NOT READY'}, {health.get('status', '?')}"]
+    lines += _election(health.get("election"))
     for name, value in answers["registry"].items():
         lines += _rows(name, value)
     lines += _firewall(answers.get("firewall"))
     lines += [f"  {line}" for line in answers["readyz"] if line.startswith("[-]")]
     return lines
+
+
+def _election(answer: Any) -> list[str]:
+    """A master's place; nothing of other roles."""
+    if not isinstance(answer, dict):
+        return []
+    told = cast("dict[str, Any]", answer)
+    line = f"  election: {told.get('role')} as {told.get('server_name') or 'nobody'}"
+    if told.get("role") != "active":
+        return [f"{line}, active master {told.get('active_master') or 'unknown'}"]
+    acts = "acts" if told.get("acting") else f"does not act: {told.get('why_not')}"
+    return [f"{line}, epoch 0x{int(told.get('epoch') or 0):x}, {acts}"]
 
 
 def _firewall(answer: Any) -> list[str]:

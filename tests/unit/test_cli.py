@@ -133,12 +133,13 @@ FIREWALL = {
 class _Server(BaseHTTPRequestHandler):
     ready = True
     old = False
+    election: dict[str, Any] | None = None
 
     def do_GET(self) -> None:
         """Answers as an adapter does."""
         bodies: dict[str, tuple[int, Any]] = {
             "/readyz?verbose": (200 if self.ready else 503, "[+] cluster-id ok\n[-] active-master: none"),
-            "/health": (200, json.dumps({"status": "healthy"})),
+            "/health": (200, json.dumps({"status": "healthy", "election": self.election})),
             "/api/v1/registry": (200, json.dumps(REGISTRY)),
             "/api/v1/firewall": (404, "{}") if self.old else (200, json.dumps(FIREWALL)),
         }
@@ -212,3 +213,23 @@ def test_the_guard_is_decided_on_before_anything_is_loaded(
     argv: list[str], environ: dict[str, str], wanted: bool
 ) -> None:
     assert guard_wanted(argv, environ) is wanted
+
+
+def test_status_tells_a_masters_place(
+    server: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = {"role": "active", "server_name": "m1,16000,1", "active_master": "m1,16000,1", "acting": True, "epoch": 12}
+    for changed, line in (
+        ({}, "  election: active as m1,16000,1, epoch 0xc, acts\n"),
+        (
+            {"acting": False, "why_not": "is late"},
+            "  election: active as m1,16000,1, epoch 0xc, does not act: is late\n",
+        ),
+        ({"role": "standby"}, "  election: standby as m1,16000,1, active master m1,16000,1\n"),
+    ):
+        monkeypatch.setattr(_Server, "election", place | changed)
+        assert main(["status", server]) == 0
+        assert line in capsys.readouterr().out
+    monkeypatch.setattr(_Server, "election", None)
+    assert main(["status", server]) == 0
+    assert "election" not in capsys.readouterr().out
