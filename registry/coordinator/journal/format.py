@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -127,9 +126,7 @@ def frame_at(data: memoryview, offset: int, mark: bytes) -> Frame | None:
         return None
     found, length, checksum, zxid, count = FRAME.unpack_from(data, offset)
     end = start + length
-    if found != mark or end > len(data):
-        return None
-    if zlib.crc32(data[start:end], zlib.crc32(data[start - CHECKED.size : start])) != checksum:
+    if found != mark or end > len(data) or zlib.crc32(data[start - CHECKED.size : end]) != checksum:
         return None
     return Frame(zxid, count, start, end, checksum)
 
@@ -143,18 +140,19 @@ def whole_frame_after(data: bytes, offset: int, mark: bytes) -> int:
     return -1
 
 
-def records_of(data: memoryview, frame: Frame) -> Iterator[tuple[int, bytes]]:
+def records_of(data: bytes, frame: Frame) -> list[tuple[int, bytes]]:
     """The zxid and the bytes of each record. ValueError when they do not fill the frame: it was written wrongly."""
-    at = frame.start
-    zxid = None
-    for _ in range(frame.record_count):
-        if at + RECORD_HEADER_BYTES > frame.end:
-            raise ValueError(f"{frame.record_count} records announced, fewer there")
-        zxid, length = RECORD.unpack_from(data, at)
-        at += RECORD_HEADER_BYTES
-        if at + length > frame.end:
+    zxid, count, at, end, _ = frame
+    records: list[tuple[int, bytes]] = []
+    for _ in range(count):
+        start = at + RECORD_HEADER_BYTES
+        if start > end:
+            raise ValueError(f"{count} records announced, fewer there")
+        record_zxid, length = RECORD.unpack_from(data, at)
+        at = start + length
+        if at > end:
             raise ValueError(f"a record of {length} bytes leaves its frame")
-        yield zxid, bytes(data[at : at + length])
-        at += length
-    if at != frame.end or zxid != frame.zxid:
+        records.append((record_zxid, data[start:at]))
+    if at != end or (records and records[-1][0] != zxid):
         raise ValueError("records and frame do not agree")
+    return records

@@ -149,7 +149,7 @@ def _snapshot_records(files: Files, name: str, header: FileHeader, recovered: Re
         if frame.record_count == 0:
             break
         try:
-            for number, record in records_of(view, frame):
+            for number, record in records_of(data, frame):
                 recovered.snapshot_count += 1
                 if number != recovered.snapshot_count:
                     raise ValueError(f"record {number} stands where {recovered.snapshot_count} belongs")
@@ -175,21 +175,22 @@ def _transactions(files: Files, segments: list[Segment], recovered: Recovered) -
                 if segment.after_zxid > previous
                 else f"{files.place}/{segment.name} begins before its forerunner ends (0x{previous:x})"
             )
-        may_be_torn = segment is segments[-1]
         previous = segment.after_zxid
-        for zxid, record in _segment_records(files, segment, recovered, may_be_torn=may_be_torn):
-            previous = zxid
-            if zxid > recovered.snapshot_zxid:
-                recovered.last_zxid = zxid
-                recovered.transaction_count += 1
-                recovered.transaction_bytes += len(record)
-                yield record
+        for records in _segment_frames(files, segment, recovered, may_be_torn=segment is segments[-1]):
+            for zxid, record in records:
+                if zxid > recovered.snapshot_zxid:
+                    recovered.last_zxid = zxid
+                    recovered.transaction_count += 1
+                    recovered.transaction_bytes += len(record)
+                    yield record
+            previous = records[-1][0]
     recovered.finished = True
 
 
-def _segment_records(
+def _segment_frames(
     files: Files, segment: Segment, recovered: Recovered, *, may_be_torn: bool
-) -> Iterator[tuple[int, bytes]]:
+) -> Iterator[list[tuple[int, bytes]]]:
+    """Zxid and bytes of the records of one frame after the other, zxids rising."""
     name, last_zxid, header = segment
     data = files.read(name)
     if header is None:
@@ -210,11 +211,14 @@ def _segment_records(
             recovered.lengths[name] = offset
             return
         try:
-            for zxid, record in records_of(view, frame):
+            records = records_of(data, frame)
+            if not records:
+                raise ValueError("a commit of nothing")
+            for zxid, _ in records:
                 if zxid <= last_zxid:
                     raise ValueError(f"transaction 0x{zxid:x} follows 0x{last_zxid:x}")
                 last_zxid = zxid
-                yield zxid, record
         except ValueError as error:
             raise DataNotUsable(f"{files.place}/{name} at byte {offset}: {error}") from error
+        yield records
         offset = frame.end
