@@ -16,6 +16,7 @@ from registry.http.health import Health, health
 from registry.http.process import LoopLag, ProcessFigures, process_figures
 from registry.http.status import StatusSource
 from registry.lookup.agreement import Disagreement
+from registry.lookup.firewall import FirewallAnswer
 from registry.lookup.readiness import Check
 from registry.lookup.snapshot import Fact, FactState, RegionServer, Snapshot
 from registry.lookup.visitors import Visitor, VisitPath
@@ -104,8 +105,9 @@ class StatusPage:
     versions: tuple[tuple[str, int], ...]
     """Client versions of the last day, with how many clients told them."""
     preamble_hosts: int
+    firewall: FirewallAnswer
     watching_since: str
-    """For the question about ZooKeeper's firewall."""
+    """Of `firewall`."""
     hosts_max: int
     """Hosts named in one line."""
     session_since: str
@@ -117,7 +119,7 @@ class StatusPage:
         """Read everything once."""
         snapshot, readiness, visitors = source.snapshot, source.readiness(), source.visitors
         age_ms, now_ms = source.age_ms(), source.wall_ms()
-        servers = snapshot.region_servers.value or ()
+        servers, firewall = snapshot.region_servers.value or (), source.firewall()
         versions = visitors.versions()
         told = Counter({version: count for (path, version), count in versions.items() if path is VisitPath.HEADER})
         return cls(
@@ -139,7 +141,8 @@ class StatusPage:
             visitors_total=len(visitors),
             versions=tuple(told.most_common(NAMES_MAX)),
             preamble_hosts=versions[VisitPath.PREAMBLE, ""],
-            watching_since=iso_time(source.firewall().watching_since_ms),
+            firewall=firewall,
+            watching_since=iso_time(firewall.watching_since_ms),
             hosts_max=HOSTS_MAX,
             session_since=duration(max(0.0, source.monotonic_ms() - source.session.since_ms)),
             figures=process_figures(),

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 
 from registry.lookup.visitors import WINDOW_MS, HostSeen, Visitors, VisitPath
 
-BY_REGISTRY = (VisitPath.HEADER, VisitPath.PREAMBLE, VisitPath.HTTP)
 NAMES_MAX = 5
 """Hosts named in a sentence; the lists have all of them."""
 SETTING = "hbeacon.zookeeper.connections.interval_ms"
@@ -89,11 +88,10 @@ def firewall_answer(
     `other_servers`: hbeacon servers of the same cluster besides this one. `looks`: one for each ZooKeeper server where
     its connections are looked at. `unresolved`: members of the cluster whose addresses are not known.
     """
-    hosts = visitors.hosts()
-    by_registry = {host for path in BY_REGISTRY for host in hosts[path]}
+    by_registry, by_facade = visitors.registry_hosts(), visitors.hosts(VisitPath.FACADE)
     to_wall_ms = wall_ms - now_ms
-    facade_only = [seen for host, seen in hosts[VisitPath.FACADE].items() if host not in by_registry]
-    outsiders = _latest_first(hosts[VisitPath.ZOOKEEPER].values(), to_wall_ms)
+    facade_only = [seen for host, seen in by_facade.items() if host not in by_registry]
+    outsiders = _latest_first(visitors.hosts(VisitPath.ZOOKEEPER).values(), to_wall_ms)
     # A record that made room early may have been somebody's only one.
     since_ms = max(visitors.since_ms, visitors.forgotten_ms)
     looked_since_ms = max([since_ms, *(now_ms if row.since_ms is None else row.since_ms for row in looks)])
@@ -110,7 +108,7 @@ def firewall_answer(
         watching_since_ms=looked_since_ms + to_wall_ms,
         watched_ms=watched_ms,
         registry_hosts=len(by_registry),
-        facade_hosts=len(hosts[VisitPath.FACADE]),
+        facade_hosts=len(by_facade),
         facade_only=_latest_first(facade_only, to_wall_ms),
         zookeeper_hosts=outsiders,
         zookeeper_watched=bool(looks),

@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 
 from registry.clock import Clock
-from registry.lookup.firewall import BY_REGISTRY
 from registry.lookup.visitors import WINDOW_MS, Visitors, VisitPath
 
 CHARS_MAX = 3000
@@ -33,10 +32,9 @@ def kept_text(visitors: Visitors, clock: Clock, looked_since_ms: float | None) -
 
     looked = "-" if looked_since_ms is None else str(age_s(looked_since_ms))
     words = [f"{int(clock.wall_ms() / 1000)},{age_s(since_ms)},{looked}"]
-    hosts = visitors.hosts()
-    by_registry = {host for path in BY_REGISTRY for host in hosts[path]}
+    by_registry = visitors.registry_hosts()
     for letter, path in _PATHS.items():
-        for seen in hosts[path].values():
+        for seen in visitors.hosts(path).values():
             if path is VisitPath.FACADE and seen.host in by_registry:
                 continue
             words.append(f"{letter}{seen.host}={age_s(seen.first_ms)},{age_s(seen.last_ms)}")

@@ -148,17 +148,24 @@ class Visitors:
         """A host that is no member of the cluster was connected to ZooKeeper when it was looked at."""
         self._seen((VisitPath.ZOOKEEPER, peer_host, "", "", ""))
 
-    def hosts(self) -> dict[VisitPath, dict[str, HostSeen]]:
-        """The hosts of the last day by the way they came."""
-        now_ms = self._clock.monotonic_ms()
-        self._forget_old(now_ms)
-        found: dict[VisitPath, dict[str, HostSeen]] = {path: {} for path in VisitPath}
-        for (path, host, *_), row in self._rows.items():
-            known = found[path].get(host)
-            first_ms = row.first_ms if known is None else min(row.first_ms, known.first_ms)
-            count = row.count if known is None else row.count + known.count
-            found[path][host] = HostSeen(host, first_ms, row.last_ms, count)  # rows come in the order of last_ms
+    def hosts(self, path: VisitPath) -> dict[str, HostSeen]:
+        """The hosts of the last day that came by one way."""
+        self._forget_old(self._clock.monotonic_ms())
+        found: dict[str, HostSeen] = {}
+        for key, row in self._rows.items():
+            if key[0] is path:
+                host = key[1]
+                known = found.get(host)
+                first_ms = row.first_ms if known is None else min(row.first_ms, known.first_ms)
+                count = row.count if known is None else row.count + known.count
+                found[host] = HostSeen(host, first_ms, row.last_ms, count)  # rows come in the order of last_ms
         return found
+
+    def registry_hosts(self) -> set[str]:
+        """The hosts of the last day that came by the registry path: header, preamble or HTTP."""
+        self._forget_old(self._clock.monotonic_ms())
+        facade, zookeeper = VisitPath.FACADE, VisitPath.ZOOKEEPER
+        return {key[1] for key in self._rows if key[0] is not facade and key[0] is not zookeeper}
 
     def remember(self, path: VisitPath, host: str, first_ms: float, last_ms: float) -> None:
         """Take over what an earlier life of this server has seen; the oldest first, before anybody else comes."""

@@ -50,6 +50,7 @@ class ScriptedRegionServer:
     scanners: dict[int, _Open] = field(default_factory=dict[int, _Open])
     opened: int = 0
     address: Address = field(default_factory=lambda: Address("", 0))
+    server: RpcServer | None = None
 
     def fail(self, *faults: object) -> None:
         """HBaseError, ScanResponse, seconds of silence or None for each of the next calls."""
@@ -141,7 +142,7 @@ async def region_server(script: ScriptedRegionServer) -> AsyncGenerator[Scripted
     """The script at an address of its own."""
     services = ServiceTable()
     services.add("ClientService", "Scan", Client_pb2.ScanRequest, script.scan)
-    server = RpcServer(RpcServerSettings(), services, SystemClock())
+    script.server = server = RpcServer(RpcServerSettings(), services, SystemClock())
     script.address = await server.start("127.0.0.1", 0)
     try:
         yield script

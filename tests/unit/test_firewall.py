@@ -150,5 +150,5 @@ def test_hosts_are_one_row_each_whatever_users_they_have() -> None:
     for number in range(VISITORS_PER_HOST_MAX + 5):
         visitors.header_seen("busy", Info(user=f"u{number}"))
         clock.advance(10)
-    seen = visitors.hosts()[VisitPath.HEADER]["busy"]
+    seen = visitors.hosts(VisitPath.HEADER)["busy"]
     assert (seen.first_ms, seen.last_ms, seen.count) == (first_ms, clock.monotonic_ms() - 10, VISITORS_PER_HOST_MAX + 5)

@@ -33,15 +33,14 @@ def test_the_next_worker_goes_on() -> None:
     since_ms = take_kept(text, restored, later)
     assert since_ms == later.monotonic_ms() - 2 * HOUR_MS - 60_000
     assert restored.since_ms == later.monotonic_ms() - 3 * HOUR_MS - 60_000
-    hosts = restored.hosts()
-    assert set(hosts[VisitPath.FACADE]) == {"10.0.0.1"}, "who came by the registry too comes again"
-    assert set(hosts[VisitPath.ZOOKEEPER]) == {"fd00::7"}
-    seen = hosts[VisitPath.FACADE]["10.0.0.1"]
+    assert set(restored.hosts(VisitPath.FACADE)) == {"10.0.0.1"}, "who came by the registry too comes again"
+    assert set(restored.hosts(VisitPath.ZOOKEEPER)) == {"fd00::7"}
+    seen = restored.hosts(VisitPath.FACADE)["10.0.0.1"]
     assert later.monotonic_ms() - seen.last_ms == 60_000
     assert later.monotonic_ms() - seen.first_ms == 2 * HOUR_MS + 60_000
     later.advance(WINDOW_MS - HOUR_MS)
-    assert set(restored.hosts()[VisitPath.FACADE]) == {"10.0.0.1"}
-    assert restored.hosts()[VisitPath.ZOOKEEPER] == {}, "its day was over"
+    assert set(restored.hosts(VisitPath.FACADE)) == {"10.0.0.1"}
+    assert restored.hosts(VisitPath.ZOOKEEPER) == {}, "its day was over"
 
 
 def test_without_a_look_at_zookeeper_none_is_claimed() -> None:

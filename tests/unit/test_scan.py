@@ -85,6 +85,8 @@ def test_no_more_results_ends_it_and_so_does_silence_without_flags() -> None:
     scan = RegionScan(STATES)
     scan.request()
     scan.take(*response(([A], False)))
+    scan.take(Client_pb2.ScanResponse(scanner_id=7, heartbeat_message=True))
+    assert not scan.done
     scan.take(Client_pb2.ScanResponse(scanner_id=7))
     assert scan.done, "as a closed scanner is answered"
 

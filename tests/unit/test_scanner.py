@@ -174,6 +174,7 @@ async def test_a_server_that_hangs_costs_one_call_and_its_connection() -> None:
         old.fail(None, 5.0)
         assert await scanner.read_all(SCAN, timeout_ms=5000) == WANTED
         assert [scan.start_row for scan in new.openings] == [b"t1"]
+        await eventually(lambda: old.server is not None and old.server.stats.connections_open == 0)
 
 
 async def test_one_deadline_over_all() -> None:

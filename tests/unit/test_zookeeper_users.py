@@ -73,7 +73,7 @@ class World:
 
     @property
     def outsiders(self) -> set[str]:
-        return set(self.visitors.hosts()[VisitPath.ZOOKEEPER])
+        return set(self.visitors.hosts(VisitPath.ZOOKEEPER))
 
 
 async def test_members_are_no_outsiders_under_any_of_their_addresses() -> None:
@@ -113,7 +113,7 @@ async def test_a_short_connection_is_counted_though_it_is_gone_when_the_wait_is_
     await world.look()
     world.hosts[ZK1] = []
     await world.look(int(BECOMES_MEMBER_MS / LOOK_MS) + 3)
-    (seen,) = world.visitors.hosts()[VisitPath.ZOOKEEPER].values()
+    (seen,) = world.visitors.hosts(VisitPath.ZOOKEEPER).values()
     assert (seen.host, seen.count) == ("10.0.7.7", 1)
 
 
