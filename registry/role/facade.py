@@ -17,7 +17,7 @@ from registry.coordinator.server import DoorServer
 from registry.facade.machine import SESSION_MS_MAX, SESSION_MS_MIN, TICK_MS, Facade
 from registry.facade.tables import TableStates
 from registry.lookup.feed import RegistryFeed
-from registry.lookup.snapshot import Snapshot
+from registry.lookup.snapshot import FactState, Snapshot
 from registry.names import Address
 from registry.role.listening import cannot_listen
 from registry.role.part import Part
@@ -145,7 +145,8 @@ class FacadeDoor(Part):
     def _show(self, snapshot: Snapshot) -> None:
         self.machine.show(snapshot)
         if self._tables is not None:
-            self._tables.set_wanted(self.machine.wants_tables)
+            meta_is_known = snapshot.meta_locations.state is FactState.KNOWN
+            self._tables.set_wanted(self.machine.wants_tables and meta_is_known)
 
     def _show_tables(self) -> None:
         if self._tables is not None:
