@@ -27,6 +27,8 @@ from registry.coordinator.writes import TransactionLog, Writes
 
 DUMP_VERSION = 1
 """Of the records that `dump` gives and of the transactions; `restore` refuses others."""
+ZXID_BITS_OF_A_MS = 16
+"""65 536 transactions in a millisecond are more than there will be; 47 bits of milliseconds are enough."""
 HEADER_RECORD, SESSION_RECORD, NODE_RECORD = b"H", b"S", b"N"
 """The first byte of a record of a dump."""
 _header = Struct(">cHqq")
@@ -77,6 +79,15 @@ class Coordinator(SessionMachine):
         self.handlers[OpCode.MULTI] = Multis(self.writes).multi
         self._log = log
         self._containers_checked_ms = clock.monotonic_ms()
+
+    def begin_without_past(self) -> None:
+        """Let zxids begin above all that an earlier coordinator without a journal can have given; before any request.
+
+        Its clients are then told that their sessions have expired. With zxids from 0 they would be refused for having
+        seen more, again and again, until somebody restarts them.
+        """
+        assert not self.tree.zxid
+        self.tree.zxid = int(self.clock.wall_ms()) << ZXID_BITS_OF_A_MS
 
     def open_session(self, timeout_ms: int) -> Session:
         """A session is a transaction, so that it survives a restart."""

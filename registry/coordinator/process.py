@@ -124,6 +124,7 @@ class CoordinatorProcess:
             clock = SystemClock()
             if chosen.directory is None:
                 machine = Coordinator(chosen.machine, clock, os.urandom)
+                machine.begin_without_past()
             else:
                 # In a thread: while a large journal is read, the guard still hears this loop, and signals do.
                 journal, machine = await asyncio.to_thread(_restored, chosen, chosen.directory, clock)

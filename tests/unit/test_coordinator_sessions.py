@@ -179,3 +179,16 @@ def test_many_sessions_expire_together(bench: CoordinatorBench) -> None:
     assert all(client.peer.is_closed for client in clients)
     assert bench.machine.tracker.sessions == {}
     assert bench.machine.describe().ephemeral_count == 0
+
+
+def test_clients_of_a_coordinator_that_has_forgotten_all_are_told_so(bench: CoordinatorBench) -> None:
+    bench.machine.begin_without_past()
+    client = bench.client()
+    last = [client.create("/a/b") for _ in range(100)][-1]
+    other = CoordinatorBench()
+    other.clock.advance(1)
+    other.machine.begin_without_past()
+    again = other.client(session=client.session, last_zxid_seen=last.zxid)
+    assert again.session == ConnectResponse(0, 0, 0, bytes(16), False)
+    assert other.client(last_zxid_seen=last.zxid).create("/a").zxid > last.zxid
+    assert not other.client(last_zxid_seen=1 << 60).is_accepted
