@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import resource
 import socket
+from collections.abc import Callable
 
 LOG = logging.getLogger(__name__)
 
@@ -19,10 +20,21 @@ FILES_RESERVED = 256
 """Open files that are left for everything but connections."""
 
 
-def listening_sockets(host: str, port: int, backlog: int) -> list[socket.socket]:
+def set_options(listener: socket.socket) -> None:
+    """What accepted connections inherit."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+
+
+def listening_sockets(
+    host: str, port: int, backlog: int, prepare: Callable[[socket.socket], None] = set_options
+) -> list[socket.socket]:
     """One socket for each address of the host, all on one port; an empty host is all of this machine's.
 
-    Resolves the host, so call it where blocking is allowed for names. Raises OSError.
+    `prepare` sets options before the bind. Resolves the host, so call it where blocking is allowed for names. Raises
+    OSError.
     """
     infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     both_families = len({info[0] for info in infos}) > 1
@@ -39,6 +51,7 @@ def listening_sockets(host: str, port: int, backlog: int) -> list[socket.socket]
                 continue
             sockets.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            prepare(listener)
             if family == socket.AF_INET6:  # alone, [::] takes IPv4 clients too, as a Java server does
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, both_families)
             listener.bind(address)
@@ -51,14 +64,6 @@ def listening_sockets(host: str, port: int, backlog: int) -> list[socket.socket]
     if not sockets:
         raise unusable or OSError(f"{host!r} has no address to listen on")
     return sockets
-
-
-def set_options(listener: socket.socket) -> None:
-    """What accepted connections inherit."""
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
 
 
 def connections_allowed(wanted_max: int) -> int:

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import resource
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from google.protobuf.message import Message
 
@@ -26,21 +26,15 @@ from registry.rpc.reception import Reception
 from registry.rpc.scheduler import RpcScheduler
 from registry.rpc.services import Answer, Call, ConnectionObserver, Handled, ServiceTable
 from registry.rpc.stats import RpcStats
+from registry.sockets import connections_allowed, listening_sockets, set_options
 from registry.wire.errors import HBaseError
 
 __all__ = ["RpcServer", "RpcServerSettings"]
 
 LOG = logging.getLogger(__name__)
 
-UNSENT_BYTES_MAX = 128 * 1024
-"""What the kernel keeps unsent for one connection (TCP_NOTSENT_LOWAT); else it takes megabytes for each peer that
-does not read. What is on its way is not bounded by it, so it costs no speed."""
-
 LAST_REQUESTS_S = 0.01
 """Between the last accept and the first close of a drain: what has reached the kernel by then is still answered."""
-
-FILES_RESERVED = 256
-"""Open files that are left for everything but connections."""
 
 
 class RpcServer:
@@ -107,9 +101,10 @@ class RpcServer:
         already is taken instead; its host and port are the given ones.
         """
         loop = asyncio.get_running_loop()
-        self._context.connections_max = _connections_max(self._settings.connections_max)
+        self._context.connections_max = connections_allowed(self._settings.connections_max)
         if listener is None:
-            sockets = await _listening_sockets(host, port, self._settings)
+            prepare = partial(_set_options, settings=self._settings)
+            sockets = await loop.run_in_executor(None, listening_sockets, host, port, self._settings.backlog, prepare)
         else:
             sockets = [listener]
             _set_options(listener, self._settings)
@@ -125,7 +120,7 @@ class RpcServer:
         )
         if sys.platform == "linux":
             for listener in sockets:
-                listener.listen(self._settings.backlog)
+                listener.listen(self._settings.backlog)  # a given one may have another
             self._reception = Reception(self._context, sockets)
         else:
             for listener in sockets:
@@ -243,61 +238,10 @@ def _answer(call: Call, handled: Handled) -> None:
     call.caller.answer(call, handled.SerializeToString() if isinstance(handled, Message) else handled, cells)
 
 
-def _connections_max(wanted_max: int) -> int:
-    """What the setting asks for, or fewer where the process may not open so many files.
-
-    The soft limit of open files is raised as far as needed and allowed, as the JVM does for a Java server: many
-    systems start processes with 1024.
-    """
-    soft_limit, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
-    needed = wanted_max + FILES_RESERVED
-    if soft_limit == resource.RLIM_INFINITY or soft_limit >= needed:
-        return wanted_max
-    allowed = needed if hard_limit == resource.RLIM_INFINITY else min(needed, hard_limit)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard_limit))
-    if allowed < needed:
-        LOG.info("open files are limited to %d (ulimit -Hn): fewer connections are taken than asked for", allowed)
-    return max(1, allowed - FILES_RESERVED)
-
-
-async def _listening_sockets(host: str, port: int, settings: RpcServerSettings) -> list[socket.socket]:
-    """One socket for each address of the host, all on one port."""
-    loop = asyncio.get_running_loop()
-    infos = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    both_families = len({info[0] for info in infos}) > 1
-    sockets: list[socket.socket] = []
-    unusable: OSError | None = None
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(infos):
-            if sockets:
-                address = (address[0], sockets[0].getsockname()[1], *address[2:])
-            try:
-                listener = socket.socket(family, kind, protocol)
-            except OSError as error:  # no IPv6 in this kernel
-                unusable = error
-                continue
-            sockets.append(listener)
-            _set_options(listener, settings)
-            if family == socket.AF_INET6:  # alone, [::] takes IPv4 clients too, as a Java server does
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, both_families)
-            listener.bind(address)
-    except OSError:
-        for listener in sockets:
-            listener.close()
-        raise
-    if not sockets:
-        raise unusable or OSError(f"{host!r} has no address to listen on")
-    return sockets
-
-
 def _set_options(listener: socket.socket, settings: RpcServerSettings) -> None:
     """What accepted connections inherit, and how the kernel hands them over."""
     listener.setblocking(False)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # hbase.ipc.server.tcpkeepalive
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # hbase.ipc.server.tcpnodelay
-    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES_MAX)
+    set_options(listener)  # hbase.ipc.server.tcpkeepalive and tcpnodelay, among them
     if settings.reuse_port:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     if settings.defer_accept and hasattr(socket, "TCP_DEFER_ACCEPT"):
