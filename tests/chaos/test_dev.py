@@ -242,3 +242,45 @@ def test_files_for_java_clients_are_written(start: Start, tmp_path: Path) -> Non
         item.name: item.value for item in read_properties(tmp_path / "conf" / "zookeeper" / "hbase-site.xml")
     }
     assert by_zookeeper["hbase.zookeeper.property.clientPort"] == str(dev.ports()[0])
+
+
+@pytest.mark.parametrize("after_s", [0.05, 0.2, 0.35, 0.5, 0.7, 0.9])
+def test_ctrl_c_at_any_moment_of_the_start_leaves_nothing(start: Start, tmp_path: Path, after_s: float) -> None:
+    dev = start()
+    time.sleep(after_s)
+    pids = dev.pids()
+    dev.process.signal(signal.SIGINT)
+    code = dev.process.popen.wait(15)
+    assert code in (0, 130, -signal.SIGINT), dev.process.tail()  # before its first line of Python: the signal itself
+    assert all(map(is_gone, pids))
+    assert not list((tmp_path / "tmp").iterdir())
+    assert "Traceback" not in dev.process.tail() or code != 0
+
+
+def test_damaged_data_ends_it_with_one_line_and_stays_as_it_was(start: Start, tmp_path: Path) -> None:
+    flags = ("--data-dir", str(tmp_path / "data"))
+    assert start(*flags).wait_ready(READY_S_MAX).process.stop() == 0
+    journal = max((tmp_path / "data" / "coordinator").iterdir(), key=lambda path: path.stat().st_size)
+    damaged = bytearray(journal.read_bytes())
+    damaged[len(damaged) // 3] ^= 0x40
+    journal.write_bytes(damaged)
+    second = start(*flags)
+    assert second.process.popen.wait(15) == 4
+    told = second.process.log.read_text()
+    assert "hbeacon coordinator: " in told
+    assert "Traceback" not in told
+    assert journal.read_bytes() == damaged
+
+
+def test_another_clusters_id_beside_the_journal_ends_it(start: Start, tmp_path: Path) -> None:
+    """Two data directories mixed by hand: nothing is founded again, nothing is overwritten."""
+    flags = ("--data-dir", str(tmp_path / "data"))
+    first = start(*flags).wait_ready(READY_S_MAX)
+    assert first.process.stop() == 0
+    path = tmp_path / "data" / "cluster-id"
+    other = path.read_text().replace(first.cluster_id, "11111111-2222-3333-4444-555555555555")
+    path.write_text(other)
+    second = start(*flags)
+    assert second.process.popen.wait(20) == 4
+    assert first.cluster_id in second.process.log.read_text()
+    assert path.read_text() == other
