@@ -20,8 +20,10 @@ import asyncio
 import contextlib
 import enum
 import logging
+import math
 import socket
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -47,6 +49,7 @@ _Handler: Any = cast("Any", kazoo_threading).SequentialThreadingHandler
 _KazooTimeoutError: Any = cast("Any", kazoo_threading).KazooTimeoutError
 _ConnectionHandler: Any = cast("Any", kazoo_connection).ConnectionHandler
 _invoke_anything: Any = _ConnectionHandler._invoke  # noqa: SLF001
+_ping_anything: Any = _ConnectionHandler._send_ping  # noqa: SLF001
 _attempt_anything: Any = _ConnectionHandler._connect_attempt  # noqa: SLF001
 _STOP_CONNECTING: Any = cast("Any", kazoo_connection).STOP_CONNECTING
 _Connect: Any = cast("Any", kazoo_serialization).Connect
@@ -204,6 +207,8 @@ class _Connection(_ConnectionHandler):
     """Keeps the time-out that ZooKeeper granted, and does not wait long for a server that hangs."""
 
     one_session = False
+    pings_until_s = math.inf
+    """No ping after this moment of time.monotonic; requests are sent all the same."""
     negotiated_timeout_ms = 0.0
     _patience_s = CONNECT_ANSWER_S_FIRST
 
@@ -218,6 +223,10 @@ class _Connection(_ConnectionHandler):
         self._patience_s = CONNECT_ANSWER_S_FIRST
         self.negotiated_timeout_ms = float(result[0].time_out)
         return result
+
+    def _send_ping(self, connect_timeout: float) -> None:
+        if time.monotonic() < self.pings_until_s:
+            _ping_anything(self, connect_timeout)
 
     def _connect_attempt(self, *args: Any) -> Any:
         status: Any = _attempt_anything(self, *args)
@@ -325,6 +334,13 @@ class ZooKeeperClient:
 
         threading.Thread(target=stop, name="zookeeper-close", daemon=True).start()
         return done
+
+    def ping_for(self, timeout_ms: float) -> None:
+        """Keep the session for so long and, unless this is called again, no longer.
+
+        kazoo pings in a thread of its own, which would keep the session of a loop that hangs.
+        """
+        self._connection.pings_until_s = time.monotonic() + timeout_ms / 1000.0
 
     def drop_connection(self) -> None:
         """Give the server up and look for another one; the session goes on."""

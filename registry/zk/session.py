@@ -5,6 +5,8 @@
 * At every connection a `sync` goes first: the server at the other end may be behind the one before.
 * The lease is moved by answers of the leader alone (writes and `sync`, which asks the leader and is refused when the
   session is over): a follower that has lost its leader goes on answering reads for some ticks.
+* kazoo's thread pings no longer than a lease after the loop was last alive: the session of a process that hangs ends
+  as it would if the process were dead.
 * A request without an answer for a third of the time-out has the connection dropped, so that another server is tried.
 * A session that stays unconnected for two time-outs is given up: it is over, and a ZooKeeper that was wiped or
   restored refuses for ever a client that has seen a higher zxid.
@@ -23,7 +25,7 @@ from typing import Protocol
 
 from registry.clock import Clock
 from registry.zk.client import Answer, ClientState, StateChange
-from registry.zk.lease import Lease
+from registry.zk.lease import LEASE_SHARE, Lease
 from registry.zk.requests import Children, Get, Reply, Request
 from registry.zk.watcher import WatcherSettings
 from registry.zk.writer import Done, WritingClient
@@ -235,6 +237,8 @@ class ZooKeeperSession:
     def _tick(self) -> None:
         self._timer = asyncio.get_running_loop().call_later(self._beat_ms() / TICKS_PER_BEAT / 1000.0, self._tick)
         now_ms = self._clock.monotonic_ms()
+        if self._client is not None:
+            self._client.ping_for(self.timeout_ms * LEASE_SHARE)
         if not self._link:
             away_ms = now_ms - self._away_since_ms
             if self.session_id and away_ms > DISCARD_TIMEOUTS * self.timeout_ms:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 
@@ -168,6 +169,14 @@ async def test_the_lease_ends_by_itself_and_the_session_once(coordinator: Coordi
             assert not one.session.is_connected
     finally:
         await asyncio.to_thread(proxy.close)
+
+
+async def test_a_loop_that_hangs_keeps_no_session(coordinator: CoordinatorProcess) -> None:
+    """kazoo's thread goes on, and must not let ZooKeeper believe that somebody is there."""
+    async with owner(coordinator.address) as one:
+        time.sleep(TIMEOUT_MS / 1000 * 2 + 0.5)  # noqa: ASYNC251 - the loop hangs, which is the point
+        assert not one.holds()
+        await one.until("ended: ZooKeeper has ended the session", 5)
 
 
 async def test_a_short_cut_keeps_the_session(coordinator: CoordinatorProcess) -> None:
