@@ -80,7 +80,7 @@ class Facade(SessionMachine):
         seen: Callable[[str], None] | None = None,
         begin_catch_up: Callable[[], None] | None = None,
     ) -> None:
-        """`generation` was shown last in an earlier life. `seen` hears the host of each client that is let in.
+        """`generation` was shown last in an earlier life. `seen` hears the host of each client that comes.
 
         `begin_catch_up` has the leader asked; `caught_up` is called when it has answered, and what it told is shown.
         Without it a sync is answered at once.

@@ -73,7 +73,7 @@ class FacadeDoor(Part):
         tables: TableStates | None = None,
         seen: Callable[[str], None] | None = None,
     ) -> None:
-        """`seen` hears the host of each client that is let in; `tables` fill in where ZooKeeper has none."""
+        """`seen` hears the host of each client that comes; `tables` fill in where ZooKeeper has none."""
         self._settings = settings
         self._feed = feed
         self._start_task = start_task

@@ -242,6 +242,23 @@ def test_a_watch_below_what_becomes_unserved_is_not_left_waiting(upstream: HBase
     assert client.exists("/hbase/replication/peers", watch=True).err == ErrorCode.NO_AUTH
 
 
+def test_a_watch_below_what_may_not_be_read_any_more_is_not_left_waiting(
+    upstream: HBaseUpstream, door: FollowedFacade
+) -> None:
+    """The list of rs says what is there; without it nothing is known, and with it again anything may have happened."""
+    client, path = door.client(), f"{RS}/{OTHER}"
+    assert client.exists(path, watch=True).err == ErrorCode.NO_NODE
+    upstream.writer.set_acl(RS, [ACL(30, "world", "anyone")])
+    door.follow()
+    assert client.take_events() == [(CHANGED, path)], "the client shall look again"
+    assert client.exists(path, watch=True).err == ErrorCode.NO_AUTH
+    upstream.writer.create(path, b"", flags=1)
+    upstream.writer.set_acl(RS, OPEN_ACL_UNSAFE)
+    door.follow()
+    assert client.exists(path, watch=True).err == ErrorCode.OK
+    assert client.take_events() == []
+
+
 def test_what_is_read_later_is_not_shown_before_its_time(upstream: HBaseUpstream, door: FollowedFacade) -> None:
     """The new meta is read while a change of rs is not: until both are, the old picture is shown whole."""
     client, before = door.client(), upstream.zxid
