@@ -341,7 +341,7 @@ class DataTree:
         parent.children.packed = None
         parent.set_child_facts(creation_count, transaction.zxid)
         self.data_bytes -= len(path) + len(node.body) - STAT_BYTES - 4
-        owner = node.stat.ephemeral_owner
+        (owner,) = _OWNER.unpack_from(node.body, len(node.body) - 24)
         if owner == 0:
             self.unowned.pop(path, None)
         elif (paths := self.session_paths.get(owner)) is not None:
