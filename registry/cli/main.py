@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "ZooKeeper's client protocol from one process: one node, no quorum",
     ),
     "lookup": ("registry.cli.lookup:run", "ask registry servers, or ZooKeeper, where a cluster is"),
+    "race": ("registry.cli.race:run", "what new clients pay for hung registry servers, policy by policy"),
     "status": ("registry.cli.status:run", "what a running server knows, how old that is, and whether it is ready"),
     "config": ("registry.cli.config:run", "every setting, its value and where it came from"),
     "version": ("registry.cli.version:run", "version of this program and of what it runs on"),

@@ -10,12 +10,13 @@ import contextlib
 import logging
 import random
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import cast
 
 from registry.client.answers import Found, RegistryMaster, What
 from registry.client.attempts import AttemptLog
 from registry.client.hedging.asking import Refusal, hedge
-from registry.client.hedging.budget import shared_budget
+from registry.client.hedging.budget import shared_pool
 from registry.client.hedging.lookup import HedgedLookup
 from registry.client.hedging.policy import HedgePolicy
 from registry.client.probing import Policy, groups, share_ms
@@ -41,6 +42,18 @@ from registry.wire.stamp import Stamp
 logger = logging.getLogger("registry.client")
 
 
+@dataclass(slots=True)
+class AskStats:
+    """What the policy has done so far."""
+
+    hedges: int = 0
+    """Extra calls because a server took too long."""
+    hedges_won: int = 0
+    """Those that brought the answer."""
+    cancelled: int = 0
+    """Calls that were given up because another server had answered."""
+
+
 class RpcSource:
     """The registry servers of one cluster. Belongs to one loop; `close` ends every connection and task."""
 
@@ -59,9 +72,10 @@ class RpcSource:
         """Wakes the refresher when the time of the next refresh may have changed."""
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
+        self.stats = AskStats()
         hedging = settings.hedging
-        budget = shared_budget(target.servers, hedging.budget_ratio, hedging.budget_tokens_max)
-        self._policy = HedgePolicy[Address](hedging, budget, chance)
+        pool = shared_pool(target.servers, hedging.budget_ratio, hedging.budget_tokens_max)
+        self._policy = HedgePolicy[Address](hedging, pool, chance)
 
     def __str__(self) -> str:
         return ",".join(map(str, self.servers.configured))
@@ -126,7 +140,7 @@ class RpcSource:
             return None
         finally:
             for task in tasks:
-                task.cancel()
+                self.stats.cancelled += task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask_hedged(
@@ -137,18 +151,13 @@ class RpcSource:
         servers = [*current, *(server for server in self.servers.configured if server not in current)]
         late = {server for server in servers if server not in current or str(server) in avoid}
         limit_ms = remaining_ms()
-        found = await hedge(
-            HedgedLookup(
-                self._policy,
-                servers,
-                QUESTIONS[what].method,
-                self._clock.monotonic_ms(),
-                share_ms(limit_ms, len(servers)),
-                late,
-            ),
-            lambda server: self._try(server, what, limit_ms, log),
-            self._clock,
-        )
+        begun_ms = self._clock.monotonic_ms()
+        share = share_ms(limit_ms, len(servers))
+        lookup = HedgedLookup(self._policy, servers, QUESTIONS[what].method, begun_ms, share, late)
+        found = await hedge(lookup, lambda server: self._try(server, what, limit_ms, log), self._clock)
+        self.stats.hedges += lookup.hedges
+        self.stats.hedges_won += lookup.hedge_won
+        self.stats.cancelled += len(lookup.cancelled)
         return [] if found is None else self._found(what, found)
 
     def _found(self, what: What, found: Found) -> list[tuple[What, Found]]:

@@ -1,9 +1,9 @@
 """How many calls may be made beyond the needed ones, and who shares that.
 
-Every look-up earns a few hundredths of an extra call. A hedge pays one, and gets it back when it wins clearly, as do
-those before it in the same look-up: they were needed, for the servers before them hang or crawl. So extra calls that
-bring nothing stay below a few per cent, and when all servers are slow alike the hedges stop, while a hung server costs
-no budget at all.
+Every look-up earns a few hundredths of an extra call. A hedge pays one, and gets it back when it wins over a server
+that has been silent for unusually long, as do those before it in the same look-up: they were needed. So extra calls
+that bring nothing stay below a few per cent, and when all servers are slow alike the hedges stop, while a hung server
+costs no budget at all.
 
 All clients of a process that ask the same servers share one budget: a thousand clients that start at once would each
 believe that theirs is the only extra call.
@@ -16,11 +16,16 @@ from __future__ import annotations
 import weakref
 from collections.abc import Hashable, Iterable
 
+from registry.client.hedging.latencies import Recent
+
+USUAL_MEDIANS = 3.0
+"""A few outliers, such as the first answers of a cold process, do not move a median."""
+
 
 class HedgeBudget:
     """A bucket of tokens; one token is one extra call."""
 
-    __slots__ = ("__weakref__", "_ratio", "_tokens", "denied", "tokens_max")
+    __slots__ = ("_ratio", "_tokens", "denied", "tokens_max")
 
     def __init__(self, ratio: float, tokens_max: float) -> None:
         self._ratio = ratio
@@ -51,15 +56,39 @@ class HedgeBudget:
         self._tokens = min(self.tokens_max, self._tokens + 1.0)
 
 
-_shared: weakref.WeakValueDictionary[tuple[frozenset[Hashable], float, float], HedgeBudget] = (
-    weakref.WeakValueDictionary()
-)
+class HedgePool:
+    """What all clients of a process share that ask the same servers: the budget, and how long answers take."""
+
+    __slots__ = ("__weakref__", "_answers", "budget")
+
+    def __init__(self, ratio: float, tokens_max: float) -> None:
+        self.budget = HedgeBudget(ratio, tokens_max)
+        self._answers: Recent | None = None
+
+    def answered(self, elapsed_ms: float, now_ms: float) -> None:
+        """Some server has answered some client."""
+        if self._answers is None:
+            self._answers = Recent(now_ms)
+        self._answers.add(max(elapsed_ms, 0.0), now_ms)
+
+    @property
+    def usual_ms(self) -> float:
+        """Longer than this is unusual, whoever was asked; 0 while too little is known.
+
+        It holds what this process itself adds when it is busy: a client that cannot keep up must not take its own
+        delay for the servers'.
+        """
+        median_ms = None if self._answers is None else self._answers.quantile_ms(0.5)
+        return 0.0 if median_ms is None else USUAL_MEDIANS * median_ms
 
 
-def shared_budget(servers: Iterable[Hashable], ratio: float, tokens_max: float) -> HedgeBudget:
-    """The budget of all clients in this process that ask these servers; gone with the last of them."""
+_pools: weakref.WeakValueDictionary[tuple[frozenset[Hashable], float, float], HedgePool] = weakref.WeakValueDictionary()
+
+
+def shared_pool(servers: Iterable[Hashable], ratio: float, tokens_max: float) -> HedgePool:
+    """The pool of all clients in this process that ask these servers; gone with the last of them."""
     key = (frozenset(servers), ratio, tokens_max)
-    budget = _shared.get(key)
-    if budget is None:
-        budget = _shared[key] = HedgeBudget(ratio, tokens_max)
-    return budget
+    pool = _pools.get(key)
+    if pool is None:
+        pool = _pools[key] = HedgePool(ratio, tokens_max)
+    return pool

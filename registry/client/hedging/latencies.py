@@ -23,7 +23,7 @@ TURN_MS = 60_000.0
 """The same where samples are few."""
 
 
-class _Recent:
+class Recent:
     """Two sketches that both take every sample; the older one is read, and dropped at the end of its turn."""
 
     __slots__ = ("_cached", "_new", "_old", "_turned_ms")
@@ -34,6 +34,7 @@ class _Recent:
         self._cached: dict[float, float] = {}
 
     def add(self, elapsed_ms: float, now_ms: float) -> None:
+        """One sample."""
         if self._new.count >= TURN_SAMPLES or now_ms - self._turned_ms >= TURN_MS:
             self._old, self._new = self._new, _sketch()
             self._turned_ms = now_ms
@@ -43,6 +44,7 @@ class _Recent:
         self._cached.clear()
 
     def quantile_ms(self, quantile: float) -> float | None:
+        """So many milliseconds are enough for this share of the samples; None while there are too few."""
         if self._old.count < SAMPLES_MIN:
             return None
         found_ms = self._cached.get(quantile)
@@ -57,13 +59,13 @@ class Latencies:
     __slots__ = ("_recent",)
 
     def __init__(self) -> None:
-        self._recent: dict[tuple[Hashable, str], _Recent] = {}
+        self._recent: dict[tuple[Hashable, str], Recent] = {}
 
     def add(self, server: Hashable, method: str, elapsed_ms: float, now_ms: float) -> None:
         """An answer took so long; or, of one that nobody waited for any more, at least so long."""
         recent = self._recent.get((server, method))
         if recent is None:
-            recent = self._recent[server, method] = _Recent(now_ms)
+            recent = self._recent[server, method] = Recent(now_ms)
         recent.add(max(elapsed_ms, 0.0), now_ms)
 
     def quantile_ms(self, server: Hashable, method: str, quantile: float) -> float | None:

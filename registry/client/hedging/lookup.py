@@ -1,6 +1,6 @@
 """One hedged look-up as a machine: told of answers, failures and time, it says whom to ask next.
 
-    lookup = HedgedLookup(policy, servers, "GetClusterId", now_ms, patience_ms)
+    lookup = HedgedLookup(policy, servers, "GetClusterId", now_ms, limit_ms)
     ask(lookup.first())                  then, as things happen:
     lookup.woken(now_ms)                 at lookup.wake_ms: perhaps another server, or the end
     lookup.failed(server, now_ms)        perhaps another server, at once
@@ -19,10 +19,6 @@ from typing import Generic, TypeVar
 from registry.client.hedging.policy import HedgePolicy
 
 S = TypeVar("S", bound=Hashable)
-
-DECISIVE_RATIO = 0.5
-"""A hedge was needed when it took at most half as long as the server before it has been silent: by less it may win by
-luck, as every other hedge does where all servers are slow alike."""
 
 LAST_WORD_MS = 1000.0
 LAST_WORD_DELAYS = 4.0
@@ -44,7 +40,7 @@ class HedgedLookup(Generic[S]):
 
     __slots__ = (
         "_delay_ms", "_late", "_left", "_method", "_patience_ms", "_patient_until_ms", "_policy", "asked", "cancelled",
-        "wake_ms", "winner",
+        "hedge_won", "hedges", "wake_ms", "winner",
     )  # fmt: skip
 
     def __init__(
@@ -53,21 +49,24 @@ class HedgedLookup(Generic[S]):
         servers: Sequence[S],
         method: str,
         now_ms: float,
-        patience_ms: float,
+        limit_ms: float,
         late: Collection[S] = (),
     ) -> None:
-        """`patience_ms`: after such a silence the next server is asked whatever the budget says."""
+        """`limit_ms`: after such a silence, or sooner, the next server is asked whatever the budget says."""
         self._policy = policy
         self._left = list(dict.fromkeys(servers))
         self._method = method
         self._late = late
-        self._patience_ms = patience_ms
+        self._patience_ms = policy.patience_ms(limit_ms)
         self._delay_ms = 0.0
         self._patient_until_ms = now_ms
         self.asked: dict[S, Asked] = {}
         """Calls under way."""
         self.wake_ms: float | None = None
         """When to call `woken`; None where nothing changes by time alone."""
+        self.hedges = 0
+        """Extra calls that were made."""
+        self.hedge_won = False
         self.winner: S | None = None
         self.cancelled: tuple[S, ...] = ()
         """Calls that were under way when somebody else answered."""
@@ -116,6 +115,7 @@ class HedgedLookup(Generic[S]):
             return
         call = self.asked.pop(server)
         self.winner = server
+        self.hedge_won = call.is_hedge
         self.wake_ms = None
         own_ms = now_ms - call.at_ms
         self._policy.answered(server, self._method, own_ms, now_ms)
@@ -124,7 +124,7 @@ class HedgedLookup(Generic[S]):
             silent_ms = now_ms - its.at_ms
             if its.at_ms > call.at_ms:
                 self._policy.standing.released(other)
-            elif own_ms <= DECISIVE_RATIO * silent_ms:
+            elif self._policy.is_unusual(silent_ms, own_ms):
                 self._policy.overtaken(other, self._method, silent_ms, now_ms)
                 if its.is_hedge:
                     self._policy.budget.give_back()
@@ -152,6 +152,7 @@ class HedgedLookup(Generic[S]):
         self._left.remove(server)
         self._policy.standing.asked(server, now_ms)
         self.asked[server] = Asked(now_ms, is_hedge)
+        self.hedges += is_hedge
         self._patient_until_ms = now_ms + self._patience_ms
         self._delay_ms = min(self._policy.delay_ms(server, self._method), self._patience_ms)
         self.wake_ms = now_ms + self._delay_ms if self._left else None

@@ -11,11 +11,18 @@ from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from registry.client.hedging.budget import HedgeBudget
+from registry.client.hedging.budget import HedgePool
 from registry.client.hedging.latencies import Latencies
 from registry.client.hedging.standing import Standing
 
 S = TypeVar("S", bound=Hashable)
+
+DECISIVE_RATIO = 0.5
+"""While nobody knows what is usual, a hedge that took at most half as long as the server before it was silent."""
+
+PATIENCE_MS_MIN = 250.0
+PATIENCE_USUALS = 4.0
+"""Silence that no budget weighs against: a quarter of a second, or four times what is unusual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +50,12 @@ class HedgeSettings:
 class HedgePolicy(Generic[S]):
     """What one client knows of its servers."""
 
-    __slots__ = ("_chance", "budget", "latencies", "settings", "standing")
+    __slots__ = ("_chance", "budget", "latencies", "pool", "settings", "standing")
 
-    def __init__(self, settings: HedgeSettings, budget: HedgeBudget, chance: random.Random) -> None:
+    def __init__(self, settings: HedgeSettings, pool: HedgePool, chance: random.Random) -> None:
         self.settings = settings
-        self.budget = budget
+        self.pool = pool
+        self.budget = pool.budget
         self.latencies = Latencies()
         self.standing = Standing(chance)
         self._chance = chance
@@ -78,13 +86,23 @@ class HedgePolicy(Generic[S]):
         settings = self.settings
         learnt_ms = self.latencies.quantile_ms(server, method, settings.delay_quantile)
         if learnt_ms is None:
-            return settings.delay_unknown_ms
+            return max(settings.delay_unknown_ms, self.pool.usual_ms)
         return min(max(learnt_ms, settings.delay_ms_min), settings.delay_ms_max)
 
     def answered(self, server: S, method: str, elapsed_ms: float, now_ms: float) -> None:
         """An answer came."""
+        self.pool.answered(elapsed_ms, now_ms)
         self.latencies.add(server, method, elapsed_ms, now_ms)
         self.standing.answered(server)
+
+    def patience_ms(self, limit_ms: float) -> float:
+        """After such a silence the next server is asked even where the budget is used up; at most the limit."""
+        return min(limit_ms, max(PATIENCE_MS_MIN, PATIENCE_USUALS * self.pool.usual_ms))
+
+    def is_unusual(self, silent_ms: float, own_ms: float) -> bool:
+        """Whether a server was silent for so long that asking another, which took `own_ms`, was right."""
+        usual_ms = self.pool.usual_ms
+        return silent_ms > usual_ms if usual_ms else own_ms <= DECISIVE_RATIO * silent_ms
 
     def failed(self, server: S, now_ms: float) -> None:
         """It could not be asked, or went away, or said nonsense."""
