@@ -1,9 +1,10 @@
 """Plays a history of operations on one server and tells what was seen, in words that two servers can be compared by.
 
 A history is a list of steps `(session, verb, *arguments)`. Verbs are the operations of tests.support.zk_wire, and:
-`close` (the session ends in order), `drop` (the connection is lost), `attach` (a new connection with the session's
-password; argument `right`, `wrong`, `early` while the old connection is still open, `ahead` having seen more than the
-server). After each step every connection is asked for a ping, so that events stand where they belong.
+`close` (the session ends in order), `drop` (the connection is lost), `restart` (all are lost, and the server is killed
+and started again), `attach` (a new connection with the session's password; argument `right`, `wrong`, `early` while the
+old connection is still open, `ahead` having seen more than the server).
+After each step every connection is asked for a ping, so that events stand where they belong.
 What may differ is taken out: zxids count from the start of the history, times are only held against the clock,
 sessions are named by their number, and the order of events of one transaction on several paths is dropped.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -39,6 +40,8 @@ class Player:
     """One server. Histories played one after another each have a node of their own below the root."""
 
     address: str
+    restart: Callable[[], None] = lambda: None
+    """Kills the server and starts it again: the verb `restart`."""
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
     _base: int = 0
     _root: str = ""
@@ -119,9 +122,14 @@ class Player:
             if session.over or not session.connection.open:
                 session = self._sessions[number] = self._new_session()
         match verb:
+            case "restart":
+                for each in self._sessions.values():
+                    each.connection.close()
+                self.restart()
+                seen: Any = "restarted"
             case "drop":
                 session.connection.close()
-                seen: Any = "dropped"
+                seen = "dropped"
             case "close":
                 seen = self._told(self._sent(session, "closeSession"), "closeSession")
                 session.over = session.connection.call("ping") is None
