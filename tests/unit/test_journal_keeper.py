@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import cast
 
 import pytest
 
-from registry.clock import SystemClock
 from registry.coordinator.journal import Journal, JournalSettings
 from registry.coordinator.journal.files import DirectoryFiles, WritableFile
 from registry.coordinator.journal.keeper import SnapshotKeeper
 from tests.support.coordinators import CoordinatorBench, MemoryLog
 from tests.support.processes import wait_for
-
-CLOCK = SystemClock()
 
 
 def begun(directory: Path, settings: JournalSettings) -> tuple[Journal, list[bytes], list[bytes]]:
@@ -91,16 +89,16 @@ async def test_the_loop_hardly_notices(tmp_path: Path) -> None:
     machine.records = [bytes(150)] * 50_000
     making = asyncio.create_task(SnapshotKeeper(journal, machine.dump).make())
     pauses: list[float] = []
-    last_ms = CLOCK.monotonic_ms()
+    last_s = time.thread_time()  # of the processor: what else this machine does is not its fault
     while not making.done():
         await asyncio.sleep(0)
-        now_ms = CLOCK.monotonic_ms()
-        pauses.append(now_ms - last_ms)
-        last_ms = now_ms
+        now_s = time.thread_time()
+        pauses.append(now_s - last_s)
+        last_s = now_s
     await making
     journal.close()
-    pauses.sort()
-    assert pauses[-len(pauses) // 100] < 20, f"longest: {pauses[-5:]}"
+    assert len(pauses) > 100
+    assert max(pauses) < 0.020
 
 
 async def test_it_runs_when_the_journal_has_grown(tmp_path: Path) -> None:
@@ -118,6 +116,67 @@ async def test_it_runs_when_the_journal_has_grown(tmp_path: Path) -> None:
     running.cancel()
     await asyncio.wait([running])
     journal.close()
+
+
+class NotedFiles(DirectoryFiles):
+    """Notes what happens to snapshots, in its order."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.notes: list[str] = []
+
+    def create(self, name: str) -> WritableFile:
+        file = super().create(name)
+        return NotedFile(file, self.notes) if name.startswith("snapshot") else file
+
+    def rename(self, old: str, new: str) -> None:
+        super().rename(old, new)
+        self.notes.append(f"{old} -> {new}")
+
+    def remove(self, name: str) -> None:
+        super().remove(name)
+        self.notes.append(f"removed {name}")
+
+    def sync_names(self) -> None:
+        super().sync_names()
+        self.notes.append("names synced")
+
+
+class NotedFile:
+    def __init__(self, file: WritableFile, notes: list[str]) -> None:
+        self.file = file
+        self.notes = notes
+
+    def write(self, data: bytes) -> None:
+        self.file.write(data)
+        self.notes.append("written")
+
+    def sync(self) -> None:
+        self.file.sync()
+        self.notes.append("synced")
+
+    def close(self) -> None:
+        self.file.close()
+
+
+async def test_nothing_is_named_before_it_is_synced_or_removed_before_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry.coordinator.journal.log.DirectoryFiles", NotedFiles)
+    journal, _, _ = begun(tmp_path, JournalSettings(fsync=False))
+    machine = Numbers(journal)
+    machine.write(700)
+    await SnapshotKeeper(journal, machine.dump).make()
+    journal.close()
+    assert isinstance(journal.files, NotedFiles)
+    name = "snapshot-00000000000002bc"
+    assert journal.files.notes[2:] == [
+        *["written"] * 4,  # header, two frames, footer
+        "synced",
+        f"{name}.tmp -> {name}",
+        "names synced",
+        "removed journal-0000000000000000",
+    ]
 
 
 class FullFiles(DirectoryFiles):
