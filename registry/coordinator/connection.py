@@ -206,11 +206,11 @@ class DoorConnection(asyncio.Protocol):
         at = taken = 0
         while True:
             frames: list[bytes] = []
-            bad: LenError | None = None
+            bad = ""  # the sentence, not the error: that one would hold this frame, and be held by it
             try:
                 at = split_frames(data, at, door.limits.frame_bytes_max, BATCH_FRAMES, frames)
             except LenError as error:
-                bad = error
+                bad = str(error)
             count = len(frames)
             if count:
                 self.packets_received += count
@@ -223,7 +223,7 @@ class DoorConnection(asyncio.Protocol):
                     self.abort()
             if self.state & CLOSED:
                 return
-            if bad is not None:
+            if bad:
                 self._bad_bytes(bad)
                 return
             if count < BATCH_FRAMES:
@@ -256,7 +256,7 @@ class DoorConnection(asyncio.Protocol):
         try:
             at = split_frames(data, 0, CONNECT_REQUEST_BYTES_MAX, 1, frames)
         except LenError as error:
-            self._bad_bytes(error)
+            self._bad_bytes(str(error))
             return b""
         if not frames:
             return data
@@ -320,9 +320,9 @@ class DoorConnection(asyncio.Protocol):
             self._pieces_bytes = 0
             self._door.received.release(self)
 
-    def _bad_bytes(self, error: LenError) -> None:
+    def _bad_bytes(self, sentence: str) -> None:
         """What follows cannot be told apart: close, as ZooKeeper does."""
-        LOG.info("%s: %s; the connection is closed", self.peer_name, error)
+        LOG.info("%s: %s; the connection is closed", self.peer_name, sentence)
         self._door.stats.bad_bytes_closed += 1
         self.close()
 

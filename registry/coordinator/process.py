@@ -38,9 +38,10 @@ logger = logging.getLogger("registry.coordinator")
 
 LISTEN_FLAG = "--listen"
 
-GC_THRESHOLDS = (20_000, 20, 500)
-"""Nodes of the tree make no cycles, so the collector finds nothing in them, however often it looks: seldom, then. With
-Python's (700, 10, 10) a tree of 100 000 nodes costs pauses of tenths of a second."""
+GC_THRESHOLDS = (10_000, 5, 1000)
+"""Nodes of the tree and connections make no cycles (tests hold them to it), so the collector finds nothing in them,
+however often it looks. With these it looks at each new object twice, some milliseconds at a time, and seldom at all of
+them: with Python's (700, 10, 10) a tree of 100 000 nodes costs pauses of tenths of a second."""
 
 
 def run_coordinator(load: Callable[[], Settings], listeners: Mapping[str, socket.socket] | None = None) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 
 import pytest
@@ -293,6 +294,30 @@ async def test_a_limit_of_0_for_a_host_is_none() -> None:
 async def test_a_late_tick_ends_no_session_before_all_was_read(doors: Doors) -> None:
     await doors.server.start("127.0.0.1", 0)
     doors.clock.advance(60_000)  # the process was stopped
-    await asyncio.sleep(NATURE.tick_ms / 1000 + 0.1)
+    doors.server._tick_timed()  # pyright: ignore[reportPrivateUsage]  the loop's timer
     assert "tick" not in doors.machine.calls
+    doors.server._tick_timed()  # pyright: ignore[reportPrivateUsage]  one turn later
+    assert "tick" in doors.machine.calls
     await doors.server.stop()
+
+
+@pytest.mark.parametrize("ending", [framed(b"close"), b"\xff\xff\xff\xff", framed(b"raise"), b""])
+async def test_a_connection_that_is_gone_leaves_nothing_for_the_collector(ending: bytes) -> None:
+    """The process collects seldom: what is in a cycle would stay for long."""
+    doors = Doors(DoorLimits())
+    connection, transport = doors.connect()
+    await turn()
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        connection.data_received(framed(b"a") + ending)
+        await turn()
+        transport.lose()
+        await turn()
+        transport.protocol = None  # as loops do
+        del connection, transport
+        gc.collect()
+        assert not [each for each in gc.garbage if isinstance(each, DoorConnection)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
