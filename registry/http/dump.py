@@ -33,6 +33,7 @@ def dump_text(source: StatusSource, lag: LoopLag) -> str:
         ("zookeeper's firewall", _firewall(source)),
         ("settings", _settings(source)),
         ("flight recorder", source.flight_lines()),
+        ("election", source.election_lines()),
         ("stacks", [stacks_text()]),
     )
     head = "hbeacon dump. It names hosts, users and addresses, and no secrets: read it before you send it.\n"

@@ -310,6 +310,10 @@ class StatusSource(Protocol):
         """How reading states of tables from hbase:meta goes; None where nobody may need them."""
         ...
 
+    def election_lines(self) -> Sequence[str]:
+        """What a master's candidates have heard, oldest first; nothing of other roles."""
+        ...
+
     def settings(self) -> Sequence[SettingRow]:
         """Every setting, sorted by key; secrets masked."""
         ...

@@ -20,6 +20,7 @@ from registry.clock import Clock
 from registry.lookup.snapshot import Master
 from registry.master.election import Ask, BecomeActive, Candidate, Doubt, Effect, End, StandBy, Standing
 from registry.master.epoch import Mastership
+from registry.master.flight import ElectionFlight
 from registry.master.founding import Founded, Founder, Founding, Pause, found
 from registry.master.identity import Memory
 from registry.master.mark import Refusal, mark_path
@@ -107,6 +108,8 @@ class Campaign:
         """Whom this master stands by for."""
         self.founded: Founded | None = None
         self.lives = 0
+        self.flight = ElectionFlight(clock)
+        """What the candidates have heard."""
         self.refusal: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         """Done when this master may not take part here."""
         self._clock = clock
@@ -130,6 +133,11 @@ class Campaign:
     def session(self) -> Session | None:
         """Of the present life; None between two."""
         return self._session
+
+    @property
+    def candidate(self) -> Candidate | None:
+        """Of the present life, once the cluster is founded."""
+        return self._candidate
 
     @property
     def writer(self) -> str:
@@ -211,7 +219,7 @@ class Campaign:
     def connected(self) -> None:
         """Found first, then stand; after another connection of one life, go on where it was."""
         if self._candidate is not None:
-            self._carry_out(self._candidate.connected())
+            self._connect(self._candidate)
             return
         assert self._place is not None
         founder = Founder(
@@ -231,11 +239,13 @@ class Campaign:
         self._founding = None
         self._lose_asked()
         if self._candidate is not None:
+            self.flight.heard("suspended")
             self._carry_out(self._candidate.suspended())
 
     def ended(self, reason: str) -> None:
         """The session is over."""
         if self._candidate is not None:
+            self.flight.heard("session_ended", reason)
             self._carry_out(self._candidate.session_ended(reason))
         else:
             self._end_life(reason)
@@ -247,6 +257,7 @@ class Campaign:
     def fired(self, path: str) -> None:
         """A watch of the candidate."""
         if self._candidate is not None:
+            self.flight.heard("fired", path)
             self._carry_out(self._candidate.fired(path))
 
     # --- founding -----------------------------------------------------------------------------------------------
@@ -279,7 +290,12 @@ class Campaign:
         data = encode_master(master, self.writer, os.urandom(SALT_BYTES))
         standing = Standing(self.paths, master, data, mark_path(self.paths.root), founded.mark.data())
         self._candidate = Candidate(standing, self._session.session_id)
-        self._carry_out(self._candidate.connected())
+        self.flight.life(standing, self._session.session_id)
+        self._connect(self._candidate)
+
+    def _connect(self, candidate: Candidate) -> None:
+        self.flight.heard("connected")
+        self._carry_out(candidate.connected())
 
     # --- election -----------------------------------------------------------------------------------------------
 
@@ -309,6 +325,7 @@ class Campaign:
     def _ask_for(self, candidate: Candidate, ask: Ask) -> None:
         def replied(reply: Reply) -> None:
             if candidate is self._candidate:
+                self.flight.answered(ask.ticket, reply)
                 self._carry_out(candidate.answered(ask.ticket, reply))
 
         assert self._session is not None

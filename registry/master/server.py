@@ -97,6 +97,10 @@ class Master(RoleServer):
             session_connected=session is not None and session.is_connected,
         )
 
+    def election_lines(self) -> list[str]:
+        """The flight recorder of the candidates."""
+        return self.campaign.flight.lines()
+
     # --- what the services show ---------------------------------------------------------------------------------
 
     @property

@@ -89,7 +89,7 @@ async def _serve(
         raise
     except Exception:
         logger.critical("the %s fails; what led to it follows", role, exc_info=True)
-        sys.stderr.writelines(f"{line}\n" for line in server.feed.flight.lines())
+        sys.stderr.writelines(f"{line}\n" for line in (*server.feed.flight.lines(), *server.election_lines()))
         return FAILED
     logger.info("stopped")
     return STOPPED

@@ -137,6 +137,10 @@ class RoleServer:
         """What a master tells of its place; None for other roles. Asked for each page."""
         return None
 
+    def election_lines(self) -> list[str]:
+        """The flight recorder of a master's candidates; empty for other roles."""
+        return []
+
     def make_status(self, identity: Identity) -> StatusSource:
         """What pages, probes and metrics show. Called when the pages are loaded."""
         from registry.role.status import RoleStatus
@@ -154,6 +158,7 @@ class RoleServer:
             refusing=lambda: self.publisher.refusing,
             draining=lambda: self._draining,
             election=self.election,
+            election_lines=self.election_lines,
             firewall=self.firewall.answer,
             tables=lambda: self.tables.follower.view() if self.tables is not None else None,
         )

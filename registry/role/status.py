@@ -39,6 +39,7 @@ class RoleStatus:
         refusing: Callable[[], bool],
         draining: Callable[[], bool],
         election: Callable[[], ElectionStatus | None],
+        election_lines: Callable[[], Sequence[str]],
         firewall: Callable[[], FirewallAnswer],
         tables: Callable[[], TableStatesView | None],
     ) -> None:
@@ -54,6 +55,7 @@ class RoleStatus:
         self._refusing = refusing
         self._draining = draining
         self._election = election
+        self._election_lines = election_lines
         self._firewall = firewall
         self._tables = tables
         self._started_ms = clock.monotonic_ms()
@@ -138,6 +140,10 @@ class RoleStatus:
     def meta_table_states(self) -> TableStatesView | None:
         """How reading states of tables from hbase:meta goes."""
         return self._tables()
+
+    def election_lines(self) -> Sequence[str]:
+        """What a master's candidates have heard."""
+        return self._election_lines()
 
     def settings(self) -> Sequence[SettingRow]:
         """Every setting, sorted by key."""

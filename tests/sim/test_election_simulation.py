@@ -24,6 +24,7 @@ import pytest
 from registry.clock import Clock
 from registry.master.campaign import Campaign, Place
 from registry.master.epoch import Mastership, NotActing, Token
+from registry.master.flight import replay
 from registry.master.identity import Memory, ProcessMemory
 from registry.names import Address
 from registry.zk.session import SessionOwner
@@ -247,6 +248,17 @@ async def test_at_most_one_master_acts(seed: int) -> None:
     assert simulation.effects > 0
     acting = [process for process in simulation.processes if process.mastership.is_acting]
     assert len(acting) <= 1 or simulation.deletions
+    for process in simulation.processes:
+        check_flight(process.campaign)
+
+
+def check_flight(campaign: Campaign) -> None:
+    """What the recorder kept, played again, is the candidate that there is."""
+    if campaign.candidate is None:
+        return
+    played, _ = replay(campaign.flight.lines())
+    assert (played.epoch, played.ended) == (campaign.candidate.epoch, campaign.candidate.ended)
+    assert played.standing.master == campaign.candidate.standing.master
 
 
 class CarelessMastership(Mastership):

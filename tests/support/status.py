@@ -210,6 +210,9 @@ class FakeStatus:
     def meta_table_states(self) -> TableStatesView | None:
         return self.meta_tables
 
+    def election_lines(self) -> Sequence[str]:
+        return ('{"heard": "life"}',) if self.elected else ()
+
     def settings(self) -> Sequence[SettingRow]:
         return self.setting_rows
 
