@@ -1,4 +1,4 @@
-"""The first bytes of a connection: a ConnectRequest in a frame, or a four-letter word without one."""
+"""The first frame of each side: ConnectRequest and ConnectResponse."""
 
 from __future__ import annotations
 
@@ -6,11 +6,6 @@ from registry.coordinator.jute import INT, PASSWORD_BYTES, ConnectRequest, Conne
 
 CONNECT_REQUEST_BYTES_MAX = 1024
 """A ConnectRequest has 45 bytes; nobody needs more before the server knows who it is."""
-
-
-def is_four_letter_word(head: bytes) -> bool:
-    """Whether a connection's first four bytes are a command such as `ruok`: as a length they would be gigabytes."""
-    return len(head) == 4 and head.isalpha() and head.islower()
 
 
 def parse_connect_request(payload: bytes | memoryview) -> ConnectRequest:

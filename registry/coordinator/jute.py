@@ -1,7 +1,7 @@
 """Jute, ZooKeeper's encoding: big-endian numbers, strings and buffers behind an int32 length, vectors behind a count.
 
 A length of -1 is null. The hot requests are read by struct directly from the frame (registry.coordinator.reads and
-writes); this reader is for the rest, and for tests and clients.
+writes); the Reader is for the rest.
 Source: BinaryInputArchive, BinaryOutputArchive, zookeeper.jute.
 """
 
@@ -248,66 +248,6 @@ class Reader:
     def watcher_event(self) -> WatcherEvent:
         """The body of a notification."""
         return WatcherEvent(self.int32(), self.int32(), self.text())
-
-
-class Writer:
-    """Appends records to `data`; every method gives the writer, so that calls can be chained."""
-
-    __slots__ = ("data",)
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def raw(self, data: bytes) -> Writer:
-        """Bytes as they are."""
-        self.data += data
-        return self
-
-    def int32(self, value: int) -> Writer:
-        """A signed number of 4 bytes."""
-        self.data += INT.pack(value)
-        return self
-
-    def int64(self, value: int) -> Writer:
-        """A signed number of 8 bytes."""
-        self.data += LONG.pack(value)
-        return self
-
-    def boolean(self, value: bool) -> Writer:
-        """One byte."""
-        self.data.append(1 if value else 0)
-        return self
-
-    def buffer(self, data: bytes | None) -> Writer:
-        """Bytes behind their length, or null."""
-        if data is None:
-            self.data += NULL
-        else:
-            self.data += INT.pack(len(data))
-            self.data += data
-        return self
-
-    def string(self, text: str | None) -> Writer:
-        """Text behind its length, or null."""
-        return self.buffer(None if text is None else text.encode())
-
-    def strings(self, texts: Iterable[str]) -> Writer:
-        """A vector of strings."""
-        self.data += pack_strings(texts)
-        return self
-
-    def acls(self, acls: Iterable[ACL]) -> Writer:
-        """A vector of ACLs."""
-        self.data += pack_acls(acls)
-        return self
-
-    def frame(self) -> bytes:
-        """Everything written, behind its int32 length."""
-        return INT.pack(len(self.data)) + self.data
-
-    def payload(self) -> bytes:
-        """Everything written."""
-        return bytes(self.data)
 
 
 def pack_string(text: str) -> bytes:

@@ -6,7 +6,7 @@ live side by side), ZOOKEEPER-4799 (an event is not told to one who may not read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from registry.coordinator.acl import permits
 from registry.coordinator.client import Client
@@ -119,10 +119,6 @@ class WatchManager:
         """Tell of another list of children without saying which child; of a coordinator the two above tell."""
         if self.table:
             self._fire(path, EventType.NODE_CHILDREN_CHANGED, HIT_BY_CHILDREN_CHANGED, CHILD, acl, zxid)
-
-    def watched_by(self) -> Iterator[tuple[str, Iterable[Client]]]:
-        """Every watched path with its clients, for `wchp` and `wchc`."""
-        yield from self.table.items()
 
     def _set_kinds(self, path: str, watchers: dict[Client, int], client: Client, had: int, kinds: int) -> None:
         self.count += WEIGHTS[kinds] - WEIGHTS[had]

@@ -9,17 +9,77 @@ from typing import NamedTuple
 from registry.coordinator.codes import NOTIFICATION_XID, CreateMode, OpCode
 from registry.coordinator.jute import (
     ACL,
+    INT,
+    LONG,
     MULTI_HEADER,
+    NULL,
     OPEN_ACL_UNSAFE,
     ConnectRequest,
     ConnectResponse,
     Reader,
     Stat,
     WatcherEvent,
-    Writer,
+    pack_acls,
+    pack_strings,
 )
 
 NO_PASSWORD = bytes(16)
+
+
+class Writer:
+    """Appends records to `data`; every method gives the writer, so that calls can be chained."""
+
+    __slots__ = ("data",)
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def raw(self, data: bytes) -> Writer:
+        """Bytes as they are."""
+        self.data += data
+        return self
+
+    def int32(self, value: int) -> Writer:
+        """A signed number of 4 bytes."""
+        self.data += INT.pack(value)
+        return self
+
+    def int64(self, value: int) -> Writer:
+        """A signed number of 8 bytes."""
+        self.data += LONG.pack(value)
+        return self
+
+    def boolean(self, value: bool) -> Writer:
+        """One byte."""
+        self.data.append(1 if value else 0)
+        return self
+
+    def buffer(self, data: bytes | None) -> Writer:
+        """Bytes behind their length, or null."""
+        if data is None:
+            self.data += NULL
+        else:
+            self.data += INT.pack(len(data))
+            self.data += data
+        return self
+
+    def string(self, text: str | None) -> Writer:
+        """Text behind its length, or null."""
+        return self.buffer(None if text is None else text.encode())
+
+    def strings(self, texts: Iterable[str]) -> Writer:
+        """A vector of strings."""
+        self.data += pack_strings(texts)
+        return self
+
+    def acls(self, acls: Iterable[ACL]) -> Writer:
+        """A vector of ACLs."""
+        self.data += pack_acls(acls)
+        return self
+
+    def payload(self) -> bytes:
+        """Everything written."""
+        return bytes(self.data)
 
 
 def connect(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from registry.coordinator.codes import CreateMode, EventType, OpCode
-from registry.coordinator.handshake import is_four_letter_word
 from registry.coordinator.jute import ConnectResponse
 from tests.support import zk_frames
 from tests.support.coordinators import Client, CoordinatorBench
@@ -157,12 +156,6 @@ def test_what_is_told_of_sessions(bench: CoordinatorBench) -> None:
     assert detail.peer is client.peer
     assert details.ephemerals == {client.session_id: ["/e"]}
     assert details.data_watches == {"/e": [client.session_id]}
-
-
-def test_first_bytes_that_are_words() -> None:
-    assert is_four_letter_word(b"ruok")
-    assert not is_four_letter_word(b"\0\0\0\x2d")
-    assert not is_four_letter_word(b"ruo")
 
 
 def test_a_connect_request_that_is_cut_is_refused(bench: CoordinatorBench) -> None:
