@@ -15,10 +15,11 @@ from pathlib import Path
 from types import TracebackType
 
 from registry.client.connection import Connection
+from registry.client.last_resort import LastResortSource
 from registry.client.probing import Policy
 from registry.client.rpc_source import RpcSource
 from registry.client.settings import ClientSettings, client_settings
-from registry.client.target import RpcTarget, Target, find_target, uri_settings
+from registry.client.target import RpcTarget, Target, find_target, last_resort, uri_settings
 from registry.client.zookeeper_source import ZooKeeperSource
 from registry.clock import SystemClock
 from registry.config.settings import BadSetting, Settings, load_settings
@@ -110,7 +111,10 @@ async def open_connection(request: ConnectRequest, *, follow: bool = True) -> Co
     if not isinstance(target, RpcTarget):
         zookeeper = ZooKeeperSource(target, own)
         return Connection(zookeeper, own, clock, chance, str(zookeeper))
-    source = RpcSource(target, own, clock, chance)
+    source: RpcSource | LastResortSource = RpcSource(target, own, clock, chance)
+    zookeeper_target = last_resort(settings)
+    if zookeeper_target is not None:
+        source = LastResortSource(source, ZooKeeperSource(zookeeper_target, own))
     connection = Connection(source, own, clock, chance, str(source))
     if follow and target.key and settings.conf_dir is not None:
         await _follow_files(connection, settings, request)

@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 
 from registry.client.answers import Answer, Found, RegionLocation, RegistryMaster, What
 from registry.client.attempts import AttemptLog
+from registry.client.last_resort import LastResortSource
 from registry.client.probing import pause_ms
 from registry.client.rpc_source import RpcSource
 from registry.client.settings import ClientSettings
@@ -122,13 +123,18 @@ class Connection:
 
     def use_servers(self, servers: Iterable[Address]) -> None:
         """Take another list of registry servers from now on; without effect on a ZooKeeper connection."""
-        if isinstance(self._source, RpcSource):
-            self._source.configure(servers)
+        if (registry := self._registry) is not None:
+            registry.configure(servers)
 
     @property
     def servers(self) -> tuple[Address, ...]:
         """The registry servers in use: configured or handed out; empty on a ZooKeeper connection."""
-        return self._source.servers.current if isinstance(self._source, RpcSource) else ()
+        return registry.servers.current if (registry := self._registry) is not None else ()
+
+    @property
+    def _registry(self) -> RpcSource | None:
+        source = self._source.registry if isinstance(self._source, LastResortSource) else self._source
+        return source if isinstance(source, RpcSource) else None
 
     def follow(self, changes: Awaitable[None]) -> None:
         """Keep `changes`, which calls `use_servers`, running until the connection is closed."""

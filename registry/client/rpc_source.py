@@ -21,6 +21,7 @@ from registry.client.hedging.lookup import HedgedLookup
 from registry.client.hedging.policy import HedgePolicy
 from registry.client.probing import Policy, groups, share_ms
 from registry.client.questions import QUESTIONS, SERVICE, NotKnown, Question
+from registry.client.resolving import Resolver
 from registry.client.server_list import ServerList
 from registry.client.settings import ClientSettings
 from registry.client.spoken import SPOKEN
@@ -73,6 +74,7 @@ class RpcSource:
         self._reaper: asyncio.TimerHandle | None = None
         self._closed = False
         self.stats = AskStats()
+        self._resolver = Resolver(clock)
         hedging = settings.hedging
         pool = shared_pool(target.servers, hedging.budget_ratio, hedging.budget_tokens_max)
         self._policy = HedgePolicy[Address](hedging, pool, chance)
@@ -117,6 +119,7 @@ class RpcSource:
             self._refresher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._refresher
+        await self._resolver.close()
         channels, self._channels = list(self._channels.values()), {}
         for channel in channels:
             channel.close()
@@ -147,8 +150,9 @@ class RpcSource:
         self, what: What, remaining_ms: Callable[[], float], log: AttemptLog, avoid: Collection[str]
     ) -> list[tuple[What, Found]]:
         """Ask one, and others as the policy says; the first valid answer wins, the other calls are cancelled."""
-        current = self.servers.current
-        servers = [*current, *(server for server in self.servers.configured if server not in current)]
+        current = await self._resolver.expand(self.servers.current)
+        rest = await self._resolver.expand(self.servers.configured)
+        servers = [*current, *(server for server in rest if server not in current)]
         late = {server for server in servers if server not in current or str(server) in avoid}
         limit_ms = remaining_ms()
         begun_ms = self._clock.monotonic_ms()

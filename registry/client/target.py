@@ -72,6 +72,8 @@ class ZooKeeperTarget:
         return BOOTSTRAP_PREFIX
 
 
+CLIENT_QUORUM = "hbase.client.zookeeper.quorum"
+
 Target = RpcTarget | ZooKeeperTarget
 
 
@@ -102,6 +104,13 @@ def find_target(settings: Settings, uri: str = "", masters: str | Iterable[str] 
         raise settings.bad(IMPLEMENTATION, f"write one of {RPC_REGISTRY}, {MASTER_REGISTRY}, {ZOOKEEPER_REGISTRY}")
     kind = IMPLEMENTATIONS[chosen]
     return _zookeeper_of(settings) if kind == ZOOKEEPER_REGISTRY else rpc_target(settings, kind)
+
+
+def last_resort(settings: Settings) -> ZooKeeperTarget | None:
+    """The ZooKeeper to ask when no registry server answers: one that somebody configured, never the default."""
+    if any(settings.is_set(key) for key in (QUORUM, CLIENT_QUORUM)):
+        return _zookeeper_of(settings)
+    return None
 
 
 def rpc_target(settings: Settings, kind: str) -> RpcTarget:
@@ -143,8 +152,8 @@ def _of_uri(settings: Settings, uri: str) -> Target:
 def _zookeeper_of(settings: Settings) -> ZooKeeperTarget:
     """ZooKeeper by the settings; clients may have a quorum of their own (hbase.client.zookeeper.quorum)."""
     quorum, port = QUORUM, settings.int_(CLIENT_PORT)
-    if settings.is_set("hbase.client.zookeeper.quorum"):
-        quorum, own_port = "hbase.client.zookeeper.quorum", "hbase.client.zookeeper.property.clientPort"
+    if settings.is_set(CLIENT_QUORUM):
+        quorum, own_port = CLIENT_QUORUM, "hbase.client.zookeeper.property.clientPort"
         try:
             port = parse_int(settings.str_(own_port)) if settings.is_set(own_port) else port
         except ValueError:
