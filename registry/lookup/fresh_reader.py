@@ -1,0 +1,105 @@
+"""Waiting until a question's wants are met: the snapshot where it will do, else one read that all who wait share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from registry.clock import Clock
+from registry.lookup.freshness import Refusal, Unmet, Verdict, Wants, judge
+from registry.lookup.snapshot import Snapshot
+
+WAITING_MAX = 10_000
+"""Questions that wait at once, of all protocols together; each costs about a KiB."""
+
+
+class FreshSource(Protocol):
+    """Where snapshots come from: registry.lookup.feed.RegistryFeed."""
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The newest one."""
+        ...
+
+    def age_ms(self) -> float:
+        """Since it was last known to be all there is; infinite before the first complete one."""
+        ...
+
+    async def fresh(self, *, min_zxid: int = 0, timeout_ms: float = 1000.0) -> Snapshot:
+        """A snapshot read from now on that reaches `min_zxid`; raises TimeoutError."""
+        ...
+
+
+class FreshReader:
+    """Belongs to the loop of its source."""
+
+    def __init__(
+        self, source: FreshSource, clock: Clock, limit_ms: Callable[[], float], refusing: Callable[[], bool]
+    ) -> None:
+        """`limit_ms`: how long ZooKeeper may take; `refusing`: whether all look-ups are refused now."""
+        self._source = source
+        self._clock = clock
+        self._limit_ms = limit_ms
+        self._refusing = refusing
+        self.waiting_count = 0
+        """Questions that wait now."""
+        self.reads_waited = 0
+        """Questions that the snapshot did not meet, so far."""
+
+    def met_now(self, wants: Wants) -> bool:
+        """Whether the snapshot meets them as it is."""
+        source = self._source
+        snapshot = source.snapshot
+        return judge(wants, snapshot.version, source.age_ms(), complete=snapshot.complete) is Verdict.ANSWER
+
+    async def meet(self, wants: Wants, left_ms: float = float("inf")) -> None:
+        """Return when the newest snapshot meets the wants. Raises Refusal.
+
+        left_ms: how long the client still waits.
+        """
+        if self._refusing():
+            raise Refusal(
+                Unmet.STALE,
+                "look-ups are refused: ZooKeeper has been silent for so long that the answer may be wrong"
+                " (hbeacon.registry.stale is refuse)",
+            )
+        if not wants or self.met_now(wants):
+            return
+        if self.waiting_count >= WAITING_MAX:
+            raise Refusal(Unmet.CROWDED, f"{WAITING_MAX} questions wait for a read of ZooKeeper already")
+        self.reads_waited += 1
+        self.waiting_count += 1
+        try:
+            await self._read(wants, left_ms)
+        finally:
+            self.waiting_count -= 1
+
+    async def _read(self, wants: Wants, left_ms: float) -> None:
+        source, asked_at_ms = self._source, self._clock.monotonic_ms()
+        limit_ms = self._limit_ms()
+        timeout_ms = min(limit_ms, max(left_ms, 0.0))
+        # What another generation had at the same number says nothing of this one.
+        later = wants.generation and source.snapshot.version.generation > wants.generation
+        timed_out = False
+        try:
+            await source.fresh(min_zxid=0 if later else wants.min_zxid, timeout_ms=timeout_ms)
+        except TimeoutError:
+            timed_out = True
+        snapshot = source.snapshot
+        waited_ms = self._clock.monotonic_ms() - asked_at_ms
+        verdict = judge(wants, snapshot.version, source.age_ms(), complete=snapshot.complete, waited_ms=waited_ms)
+        if verdict is Verdict.ANSWER:
+            return
+        version = snapshot.version
+        if verdict is Verdict.REFUSE:
+            wanted = f"zxid 0x{wants.min_zxid:x}" + (f" of generation {wants.generation}" if wants.generation else "")
+            raise Refusal(
+                Unmet.NOT_REACHED,
+                f"{wanted} is asked for, and ZooKeeper was at zxid 0x{version.zxid:x} of generation"
+                f" {version.generation} when it was read {waited_ms:.0f} ms later",
+            )
+        if timed_out and left_ms < limit_ms:
+            raise Refusal(Unmet.LATE, f"ZooKeeper has not answered within the {left_ms:.0f} ms that the client waits")
+        age_ms = source.age_ms()
+        age = f"{age_ms:.0f} ms old" if age_ms != float("inf") else "not complete yet"
+        raise Refusal(Unmet.SILENT, f"ZooKeeper has not answered within {waited_ms:.0f} ms; what is known is {age}")
