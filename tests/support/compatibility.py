@@ -129,9 +129,9 @@ class Results:
         return _table(["feature", *(f"{client}, {path}" for client, path in columns)], lines)
 
 
-def _newest_first(server: str) -> tuple[bool, list[int]]:
-    """Whole servers before single interfaces of theirs."""
-    return server.startswith("Admin"), [-int(number) for number in re.findall(r"\d+", server)]
+def _newest_first(server: str) -> tuple[bool, list[int], str]:
+    """Whole servers before single interfaces of theirs; two of one version by their names."""
+    return server.startswith("Admin"), [-int(number) for number in re.findall(r"\d+", server)], server
 
 
 def _in_order(items: Any) -> list[Any]:
