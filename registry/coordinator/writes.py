@@ -15,6 +15,8 @@ from registry.coordinator.jute import (
     ACL,
     FRAMED_REPLY_HEADER,
     INT,
+    OPEN_ACL_BYTES,
+    OPEN_ACL_UNSAFE,
     REPLY_HEADER_BYTES,
     STAT_BYTES,
     MarshallingError,
@@ -61,6 +63,19 @@ def read_create(reader: Reader, has_ttl: bool) -> CreateRequest:
     return CreateRequest(path, data, reader.acls(), reader.int32(), reader.int64() if has_ttl else NO_TTL)
 
 
+def usual_create(frame: Frame) -> CreateRequest | None:
+    """The CreateRequest of a frame that asks for what nearly all ask for: data and the open ACL. Others give None."""
+    path_length: int = _int_at(frame, 8)[0]
+    path_end = 12 + path_length
+    length: int = _int_at(frame, path_end)[0]
+    start = path_end + 4
+    end = start + length
+    if path_length < 0 or length < 0 or frame[end:-4] != OPEN_ACL_BYTES:
+        return None
+    path = str(frame[12:path_end], "utf-8", "replace")
+    return CreateRequest(path, bytes(frame[start:end]), OPEN_ACL_UNSAFE, _int_at(frame, len(frame) - 4)[0], NO_TTL)
+
+
 class Writes:
     """Writes to `tree`, and the only ones who do."""
 
@@ -90,7 +105,7 @@ class Writes:
 
     def create(self, client: Client, xid: int, frame: Frame) -> None:
         """Create; the reply is the path."""
-        request = read_create(Reader(frame, 8), has_ttl=False)
+        request = usual_create(frame) or read_create(Reader(frame, 8), has_ttl=False)
         path, _ = self._create(client, request, is_container=False)
         client.send(reply_frame(xid, self.tree.zxid, 0, pack_string(path)))
 
