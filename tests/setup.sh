@@ -25,8 +25,6 @@ fi
 # --group came with pip 25.1
 "$VENV/bin/python" -m pip install -q --disable-pip-version-check 'pip>=25.1'
 "$VENV/bin/python" -m pip install -q --disable-pip-version-check -e . --group dev
-# what kazoo's own tests import
-"$VENV/bin/python" -m pip install -q --disable-pip-version-check 'eventlet>=0.41' 'gevent>=25.4' 'objgraph>=3.6'
 
 "$VENV/bin/python" -m tests.support.java
 "$VENV/bin/python" -m tests.support.old_clients
