@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from registry.histogram import Histogram
 from registry.lookup.agreement import Disagreement
 from registry.lookup.firewall import FirewallAnswer
 from registry.lookup.readiness import Readiness, SessionView
@@ -134,6 +135,8 @@ class RpcStatus:
     """Closed to keep what was received of unfinished requests within its limit."""
     slow_handshakes_closed: int = 0
     idle_closed: int = 0
+    lookup_times: Histogram = field(default_factory=Histogram)
+    """How long look-ups took on the connections that are timed, one in some."""
 
 
 class HandOutView(Protocol):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from registry.histogram import Histogram
+
 
 @dataclass(slots=True)
 class RpcStats:
@@ -46,3 +48,5 @@ class RpcStats:
     """Closed to keep what was received of unfinished requests within its limit."""
     slow_handshakes_closed: int = 0
     idle_closed: int = 0
+    lookup_times: Histogram = field(default_factory=Histogram)
+    """Of the connections that are timed; see registry.rpc.timed."""
