@@ -19,6 +19,7 @@ from registry.client.probing import Policy
 from registry.client.target import RpcTarget, find_target, uri_settings
 from registry.config.settings import load_settings
 from registry.names import Address
+from registry.role.process import loop_factory
 
 if TYPE_CHECKING:
     from registry.race.bootstraps import Case
@@ -44,7 +45,8 @@ def run(argv: Sequence[str]) -> int:
     """Run the race and print it."""
     arguments = _parser().parse_args(argv)
     try:
-        asyncio.run(_race(_course_of(arguments)))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_race(_course_of(arguments)))
     except UnusableWordsError as error:
         print(f"hbeacon race: {error}", file=sys.stderr)
         return BAD_SETTING

@@ -10,6 +10,7 @@ Source: HBASE-22041, HBASE-26022 (addresses that were kept too long).
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import socket
@@ -47,6 +48,8 @@ class Resolver:
     async def expand(self, servers: Iterable[Address]) -> tuple[Address, ...]:
         """The servers with names of several addresses replaced by those. Waits for names seen for the first time."""
         servers = tuple(servers)
+        if all(_is_literal(server.host) for server in servers):
+            return servers
         unknown: set[asyncio.Task[None]] = set()
         for host in {server.host for server in servers if not _is_literal(server.host)}:
             known = self._names.get(host)
@@ -98,6 +101,7 @@ async def _resolve(host: str) -> list[tuple[int, str]]:
     return [(family, str(address[0])) for family, _, _, _, address in infos]
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_literal(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

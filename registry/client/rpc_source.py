@@ -151,7 +151,8 @@ class RpcSource:
     ) -> list[tuple[What, Found]]:
         """Ask one, and others as the policy says; the first valid answer wins, the other calls are cancelled."""
         current = await self._resolver.expand(self.servers.current)
-        rest = await self._resolver.expand(self.servers.configured)
+        is_own = self.servers.configured is self.servers.current
+        rest = current if is_own else await self._resolver.expand(self.servers.configured)
         servers = [*current, *(server for server in rest if server not in current)]
         late = {server for server in servers if server not in current or str(server) in avoid}
         limit_ms = remaining_ms()
