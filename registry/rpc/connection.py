@@ -108,6 +108,10 @@ class RpcConnection(asyncio.Protocol):
         """Go on with another transport for the same peer."""
         self._transport = transport
 
+    def changed(self) -> None:
+        """It is of another class now: transports keep the methods of their protocol."""
+        self._transport.set_protocol(self)
+
     def data_received(self, data: bytes) -> None:
         """Answer what can be answered at once, and hand on the rest."""
         context = self._context
@@ -174,6 +178,15 @@ class RpcConnection(asyncio.Protocol):
     def drop(self, call: Call) -> None:
         """A call is over."""
         del call
+        self._call_over()
+
+    def go_on(self, wire: ServerConnection, event: ServerEvent) -> None:
+        """What was kept waiting on purpose, and counted as a call, is done now."""
+        if self.is_open:
+            RpcConnection._dispatch(self, wire, event)
+        self._call_over()
+
+    def _call_over(self) -> None:
         self.calls -= 1
         assert self.calls >= 0, "a call ends once"
         if self.held & PEER_HAS_CALLS and self.calls <= self._context.settings.calls_outstanding_max // 2:
@@ -220,7 +233,7 @@ class RpcConnection(asyncio.Protocol):
             if waited_ms > settings.slow_reader_timeout_ms:
                 self.close_slow_reader()
         elif self.info is None:
-            if waited_ms > settings.handshake_timeout_ms:
+            if waited_ms > settings.handshake_timeout_ms and not self.calls:
                 context.stats.slow_handshakes_closed += 1
                 self.abort()
         elif waited_ms > settings.idle_timeout_ms and not self.calls:

@@ -26,6 +26,7 @@ from registry.wire.ready import ReadyService
 
 if TYPE_CHECKING:
     from registry.rpc.connection import RpcConnection
+    from registry.rpc.fault_desk import FaultDesk
 
 HEADERS_REMEMBERED_MAX = 1024
 """Connection headers kept with what they say: one for each user, version and service that connects."""
@@ -88,7 +89,7 @@ class RpcContext:
         self.service_names: set[str] = set(services)
         """Whatever is served here, ready or not."""
         self.registry_answer: bytes | None = None
-        """The frame that answers `Regist`; None while no cluster id is known."""
+        """The frame that answers `Regist`; None while no cluster id is known, and while a fault is set."""
         self.cluster_id: str | None = None
         self.stamp: Callable[[str], bytes] | None = None
         """Method to the encoded fields that tell how new its answer is."""
@@ -102,6 +103,12 @@ class RpcContext:
         self.connections_max = settings.connections_max
         """May be lower than the setting, where the process may not open so many files."""
         self.connections: set[RpcConnection] = set()
+        self.new_connection: Callable[[RpcContext], RpcConnection]
+        """Makes the protocol of a connection; set by the server."""
+        self.faults: FaultDesk | None = None
+        """Where faults may be set; None where they are not enabled."""
+        self.is_faulty = False
+        """Whether a fault is set: then nothing is answered by a short way."""
         self.connections_by_peer: Counter[str] = Counter()
         self.received = ByteBudget["RpcConnection"](settings.receive_bytes_max)
         """Unfinished requests."""
@@ -154,7 +161,14 @@ class RpcContext:
     def set_cluster_id(self, cluster_id: str | None) -> None:
         """Take the cluster id for `Regist`."""
         self.cluster_id = cluster_id
-        self.registry_answer = None if cluster_id is None else encode_registry_answer(cluster_id)
+        self.registry_answer = None
+        if cluster_id is not None and not self.is_faulty:
+            self.registry_answer = encode_registry_answer(cluster_id)
+
+    def set_faulty(self, is_faulty: bool) -> None:
+        """Faults were set, or are gone; connections are the desk's business."""
+        self.is_faulty = is_faulty
+        self.set_cluster_id(self.cluster_id)
 
     def frame_bytes_max(self, service: str) -> int:
         """The longest request that is taken for a service."""

@@ -71,8 +71,14 @@ class Visit(asyncio.Transport):
     # --- asyncio.Transport ---------------------------------------------------------------------------------------
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """The peer's address; nothing else is known here."""
-        return self._peer if name == "peername" else default
+        """The peer's address and the socket; nothing else is known here."""
+        if name == "peername":
+            return self._peer
+        return self.socket if name == "socket" else default
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Nothing to do: it has one connection for life, whose class may change, and asks it each time."""
+        assert protocol is self._connection, "one connection for life"
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send at once what the kernel takes."""
@@ -285,7 +291,7 @@ class Reception:
             data = b""
         if data == REGISTRY_PREAMBLE and self._tell_registry(accepted, peer[0]):
             return
-        connection = RpcConnection(self._context)
+        connection = self._context.new_connection(self._context)
         visit = Visit(self, accepted, peer, connection)
         connection.connection_made(visit)
         if visit.is_gone:

@@ -15,6 +15,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from google.protobuf.message import Message
 
@@ -26,8 +27,14 @@ from registry.rpc.reception import Reception
 from registry.rpc.scheduler import RpcScheduler
 from registry.rpc.services import Answer, Call, ConnectionObserver, Handled, ServiceTable
 from registry.rpc.stats import RpcStats
+from registry.rpc.timed import new_connection
 from registry.sockets import connections_allowed, listening_sockets, set_options
 from registry.wire.errors import HBaseError
+
+if TYPE_CHECKING:
+    from registry.faults.control import FaultAccess
+    from registry.faults.machine import Faults
+    from registry.rpc.fault_desk import FaultDesk
 
 __all__ = ["RpcServer", "RpcServerSettings"]
 
@@ -44,6 +51,7 @@ class RpcServer:
         self._settings = settings
         self._clock = clock
         self._context = RpcContext(settings, services, clock)
+        self._context.new_connection = new_connection
         self._servers: list[asyncio.Server] = []
         self._reception: Reception | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
@@ -72,6 +80,12 @@ class RpcServer:
     @observer.setter
     def observer(self, observer: ConnectionObserver | None) -> None:
         self._context.observer = observer
+
+    def allow_faults(self, faults: Faults, access: FaultAccess) -> FaultDesk:
+        """Let faults be set on this door, through what is given back. Costs nothing until one is."""
+        from registry.rpc.fault_desk import FaultDesk  # most servers never need it
+
+        return FaultDesk(self._context, faults, access)
 
     @property
     def stats(self) -> RpcStats:
@@ -176,7 +190,7 @@ class RpcServer:
     # --- inside --------------------------------------------------------------------------------------------------
 
     def _connection(self) -> RpcConnection:
-        return RpcConnection(self._context)
+        return self._context.new_connection(self._context)
 
     async def _wait_emptied(self) -> None:
         """Until every transport has told that it is gone."""

@@ -1,0 +1,71 @@
+"""Who may set faults, and what pages and commands may ask of a server that can have them."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from registry.faults.machine import FaultRow
+from registry.faults.rules import FaultKind, Network, Rule, parse_peer
+
+ENABLED_KEY = "hbeacon.faults.enabled"
+TOKEN_KEY = "hbeacon.faults.token"
+PEERS_KEY = "hbeacon.faults.peers"
+
+
+@dataclass(frozen=True, slots=True)
+class FaultAccess:
+    """Who may change faults."""
+
+    token: str = ""
+    """Without one only the machine itself may."""
+    peers: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+    def refusal(self, peer_host: str, token: str) -> str:
+        """Why this peer may change nothing, in a sentence; empty where it may."""
+        peer = parse_peer(peer_host)
+        if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
+            peer = peer.ipv4_mapped
+        if peer is None or not any(peer in network for network in self.peers):
+            return f"faults are not set from {peer_host or 'there'}: {PEERS_KEY} names the addresses that may"
+        if self.token:
+            if hmac.compare_digest(self.token.encode(), token.encode("utf-8", "surrogateescape")):
+                return ""
+            missing = "the token is another one" if token else "a token is needed"
+            return f"{missing}: send 'Authorization: Bearer TOKEN' with the server's {TOKEN_KEY}"
+        if not peer.is_loopback:
+            return f"without a token faults are set on the machine itself only: give this server a {TOKEN_KEY}"
+        return ""
+
+
+class FaultControl(Protocol):
+    """The faults of a running server. Belongs to its loop; nothing waits."""
+
+    @property
+    def access(self) -> FaultAccess:
+        """Who may change them."""
+        ...
+
+    @property
+    def applied(self) -> Mapping[FaultKind, int]:
+        """How often each kind was applied since the start."""
+        ...
+
+    def rows(self) -> Sequence[FaultRow]:
+        """Those that are set."""
+        ...
+
+    def add(self, rule: Rule, by: str) -> FaultRow:
+        """Set one; `by` is who asked, for the log. Raises BadFault."""
+        ...
+
+    def remove(self, number: int, by: str) -> bool:
+        """Take one away; False where there is none of that number."""
+        ...
+
+    def clear(self, by: str) -> int:
+        """Take all away and reset what hangs; gives how many there were."""
+        ...
