@@ -22,7 +22,7 @@ examples:
   hbeacon adapter --rpc 127.0.0.1:0 --http 127.0.0.1:0 --guard off        (any free ports; they are printed)
 
 When it can answer, and only then, it prints one line on standard output:
-  hbeacon adapter ready rpc=HOST:PORT http=HOST:PORT grpc=off zookeeper=HOST:PORT
+  hbeacon adapter ready rpc=HOST:PORT http=HOST:PORT grpc=HOST:PORT|off zookeeper=HOST:PORT
 Until ZooKeeper answers it waits: /livez is green, /readyz is red and says why. Logs go to standard error.
 
 signals: TERM stops after the calls in progress, a second one at once; HUP reads the files again; QUIT writes stacks.

@@ -11,7 +11,11 @@ from registry.config.settings import BadSetting, Settings, load_settings
 SERVER_FLAGS: Mapping[str, tuple[str, str, str]] = {
     "--rpc": ("hbeacon.rpc.address", "HOST:PORT", "listen here for HBase RPC (127.0.0.1:16000; port 0: any free one)"),
     "--http": ("hbeacon.http.address", "HOST:PORT", "listen here for pages and probes, or off (127.0.0.1:16010)"),
-    "--grpc": ("hbeacon.grpc.address", "off", "the gRPC face is not part of this release; only off is accepted"),
+    "--grpc": (
+        "hbeacon.grpc.address",
+        "HOST:PORT",
+        "answer gRPC there, by custom on port 16005, or off (off; port 0: any free one)",
+    ),
     "--facade": (
         "hbeacon.facade.address",
         "HOST:PORT",

@@ -39,7 +39,7 @@ The first of these that sets a key wins:
 | `--zookeeper HOST:PORT[,...][/znode]` | `hbase.zookeeper.quorum`, `zookeeper.znode.parent` |
 | `--rpc HOST:PORT` | `hbeacon.rpc.address` |
 | `--http HOST:PORT` | `hbeacon.http.address` |
-| `--grpc off` | `hbeacon.grpc.address` |
+| `--grpc HOST:PORT` | `hbeacon.grpc.address` |
 | `--facade HOST:PORT` | `hbeacon.facade.address` |
 | `--advertise HOST[:PORT]` | `hbeacon.advertise.address` |
 | `--listen HOST:PORT`, of `hbeacon dev`: `--zookeeper-listen HOST:PORT` | `hbeacon.coordinator.address` |

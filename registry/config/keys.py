@@ -49,7 +49,35 @@ _SERVERS = (
         "Connections of the façade open at once from one IP address; 0: no limit but hbeacon.facade.connections_max."
         " A client costs the real ZooKeeper nothing, so there may be many.",
     ),
-    Key("hbeacon.grpc.address", Kind.ADDRESS_OR_OFF, "off", "The gRPC face is not part of this release: only off."),
+    Key(
+        "hbeacon.grpc.address",
+        Kind.ADDRESS_OR_OFF,
+        "off",
+        "Where gRPC is answered (hbeacon.registry.v1, health, reflection), by custom on port 16005; port 0: any free"
+        " one; off costs neither its memory nor its part of the start.",
+    ),
+    Key(
+        "hbeacon.grpc.streams_max",
+        Kind.INT,
+        "5000",
+        "Streams of WatchRegistry open at once; what comes beyond is told RESOURCE_EXHAUSTED. As many of health.",
+        minimum=1,
+    ),
+    Key(
+        "hbeacon.grpc.heartbeat_ms",
+        Kind.MS,
+        "5000",
+        "How often a stream of WatchRegistry is told version and age when nothing changes.",
+        minimum=100,
+    ),
+    Key(
+        "hbeacon.registry.fresh.timeout_ms",
+        Kind.MS,
+        "2000",
+        "How long ZooKeeper may take to answer for a look-up that asks for a fresher answer than there is.",
+        minimum=10,
+        live=True,
+    ),
     Key(
         "hbeacon.advertise.address",
         Kind.ADVERTISED,
@@ -171,6 +199,26 @@ _SERVERS = (
         "",
         "Credentials for ZooKeeper as SCHEME:CREDENTIAL, for example digest:user:password.",
         secret=True,
+    ),
+    Key(
+        "hbeacon.faults.enabled",
+        Kind.BOOL,
+        "off",
+        "Whether this server can be told to do wrong (delay, hang, reset, ...), for tests of clients; see operations.",
+    ),
+    Key(
+        "hbeacon.faults.token",
+        Kind.TEXT,
+        "",
+        "What who sets faults has to show; without one they are set from the machine itself only.",
+        secret=True,
+    ),
+    Key(
+        "hbeacon.faults.peers",
+        Kind.TEXT,
+        "127.0.0.0/8,::1/128",
+        "From which addresses faults may be set: IP addresses or networks, separated by commas. Others than loopback"
+        " need hbeacon.faults.token too.",
     ),
     Key("hbeacon.log.format", Kind.CHOICE, "text", "How log lines look.", choices=("text", "json")),
     Key(

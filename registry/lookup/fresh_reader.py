@@ -11,6 +11,8 @@ from registry.lookup.snapshot import Snapshot
 
 WAITING_MAX = 10_000
 """Questions that wait at once, of all protocols together; each costs about a KiB."""
+ANSWER_MARGIN_MS = 20.0
+"""A client whose deadline comes before ours is told so this long before it, else it would never read why."""
 
 
 class FreshSource(Protocol):
@@ -77,9 +79,9 @@ class FreshReader:
     async def _read(self, wants: Wants, left_ms: float) -> None:
         source, asked_at_ms = self._source, self._clock.monotonic_ms()
         limit_ms = self._limit_ms()
-        timeout_ms = min(limit_ms, max(left_ms, 0.0))
+        timeout_ms = min(limit_ms, max(left_ms - ANSWER_MARGIN_MS, left_ms / 2, 0.0))
         # What another generation had at the same number says nothing of this one.
-        later = wants.generation and source.snapshot.version.generation > wants.generation
+        later = wants.generation is not None and source.snapshot.version.generation > wants.generation
         timed_out = False
         try:
             await source.fresh(min_zxid=0 if later else wants.min_zxid, timeout_ms=timeout_ms)
@@ -92,11 +94,11 @@ class FreshReader:
             return
         version = snapshot.version
         if verdict is Verdict.REFUSE:
-            wanted = f"zxid 0x{wants.min_zxid:x}" + (f" of generation {wants.generation}" if wants.generation else "")
+            whose = "" if wants.generation is None else f" of generation {wants.generation}"
             raise Refusal(
                 Unmet.NOT_REACHED,
-                f"{wanted} is asked for, and ZooKeeper was at zxid 0x{version.zxid:x} of generation"
-                f" {version.generation} when it was read {waited_ms:.0f} ms later",
+                f"zxid 0x{wants.min_zxid:x}{whose} is asked for, and ZooKeeper was at zxid 0x{version.zxid:x} of"
+                f" generation {version.generation} when it was read {waited_ms:.0f} ms later",
             )
         if timed_out and left_ms < limit_ms:
             raise Refusal(Unmet.LATE, f"ZooKeeper has not answered within the {left_ms:.0f} ms that the client waits")

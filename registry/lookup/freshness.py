@@ -28,15 +28,15 @@ class Wants:
     """The answer held at most this long before the question was asked."""
     min_zxid: int = 0
     """The answer holds every change up to this zxid."""
-    generation: int = 0
-    """Of `min_zxid`, as an earlier answer of the same server had it; 0: whichever there is. A snapshot of a later
+    generation: int | None = None
+    """Of `min_zxid`, as an earlier answer of the same server had it; None: whichever there is. A snapshot of a later
     generation meets any zxid of an earlier one, whose history ZooKeeper has lost."""
     fresh: bool = False
     """The answer reflects a read of ZooKeeper that began after the question."""
 
     def __bool__(self) -> bool:
         """Whether it asks anything."""
-        return self.fresh or self.max_staleness_ms is not None or self.min_zxid > 0 or self.generation > 0
+        return self.fresh or self.max_staleness_ms is not None or self.min_zxid > 0 or self.generation is not None
 
 
 NOTHING = Wants()
@@ -97,7 +97,7 @@ def judge(
 
 def reaches(wants: Wants, version: Version) -> bool:
     """Whether a snapshot is as far as the question wants it."""
-    if not wants.generation or wants.generation == version.generation:
+    if wants.generation is None or wants.generation == version.generation:
         return version.zxid >= wants.min_zxid
     return version.generation > wants.generation
 
@@ -111,7 +111,7 @@ def read_wants(values: Mapping[str, str]) -> Wants:
     return Wants(
         max_staleness_ms=None if staleness is None else _staleness_ms(staleness),
         min_zxid=_number("min_zxid", values.get("min_zxid", "0")),
-        generation=_number("generation", values.get("generation", "0")),
+        generation=_number("generation", values["generation"]) if "generation" in values else None,
         fresh=_switch(values.get("fresh")),
     )
 

@@ -20,19 +20,20 @@ class Kept:
     facade_port: int = 0
     watch: str = ""
     """Of the day's watch (registry.lookup.firewall_kept); one word, or none."""
+    grpc_port: int = 0
 
     def text(self) -> str:
         """As the guard keeps it."""
         version = self.version
-        numbers = f"{self.rpc_port} {self.http_port} {version.generation} {version.zxid} {self.facade_port}"
-        return f"{numbers} {self.watch}".rstrip()
+        ports = f"{self.facade_port} {self.grpc_port}"
+        return f"{self.rpc_port} {self.http_port} {version.generation} {version.zxid} {ports} {self.watch}".rstrip()
 
     @classmethod
     def parse(cls, text: str) -> Kept:
         """Read what the guard kept; a line of another version of this program counts as none."""
         words = text.split()
-        numbers, watch = words[:5], words[5:]
-        if len(numbers) != 5 or len(watch) > 1 or not all(word.isdigit() for word in numbers):
+        numbers, watch = words[:6], words[6:]
+        if len(numbers) != 6 or len(watch) > 1 or not all(word.isdigit() for word in numbers):
             return cls()
-        rpc_port, http_port, generation, zxid, facade_port = map(int, numbers)
-        return cls(rpc_port, http_port, Version(generation, zxid), facade_port, "".join(watch))
+        rpc_port, http_port, generation, zxid, facade_port, grpc_port = map(int, numbers)
+        return cls(rpc_port, http_port, Version(generation, zxid), facade_port, "".join(watch), grpc_port)

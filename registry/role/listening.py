@@ -34,16 +34,19 @@ def cannot_listen(address: Address, flag: str, error: OSError) -> CannotListen:
     return CannotListen(f"cannot listen on {address}: {cure}")
 
 
-def listen(address: Address, flag: str, wanted_port: int = 0) -> socket.socket:
+def listen(address: Address, flag: str, wanted_port: int = 0, *, reserve_only: bool = False) -> socket.socket:
     """A listening socket: who connects waits until somebody accepts.
 
     Where port 0 is asked for, `wanted_port` is tried first.
+
+    reserve_only: the port is ours, and nobody is let in until a socket of this process with SO_REUSEPORT listens on
+    it too; for libraries that take addresses instead of sockets.
 
     Resolves the host, so call it where blocking is allowed for names. Raises CannotListen.
     """
     if address.port == 0 and wanted_port:
         try:
-            return listen(Address(address.host, wanted_port), flag)
+            return listen(Address(address.host, wanted_port), flag, reserve_only=reserve_only)
         except CannotListen:
             pass  # somebody else took it meanwhile: any free one then
     made: socket.socket | None = None
@@ -56,7 +59,11 @@ def listen(address: Address, flag: str, wanted_port: int = 0) -> socket.socket:
             # [::] takes IPv4 clients too, as a Java server does.
             made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         made.bind(where)
-        made.listen(BACKLOG)
+        if reserve_only:
+            # After the bind: set before, it would share the port with any process of the same user that does so too.
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        else:
+            made.listen(BACKLOG)
         made.setblocking(False)
     except OSError as error:
         if made is not None:

@@ -34,8 +34,6 @@ REQUEST_TYPES = (
 
 def check(settings: Settings) -> None:
     """Raise BadSetting for what is well-formed and still cannot be used by a server."""
-    if settings.address("hbeacon.grpc.address") is not None:
-        raise settings.bad("hbeacon.grpc.address", "the gRPC face is not part of this release: write off")
     try:
         parse_levels(settings.str_("hbeacon.log.level"))
     except ValueError as error:

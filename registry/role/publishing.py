@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from registry.clock import Clock
@@ -59,6 +59,8 @@ class Publisher:
         """As published last."""
         self.hand_out = HandOut()
         """The lists in `answers`."""
+        self.published: Callable[[], None] | None = None
+        """Called when `answers` and `hand_out` have been made anew; for who encodes them otherwise."""
 
     @property
     def refusing(self) -> bool:
@@ -72,6 +74,8 @@ class Publisher:
         self.answers = encode_answers(snapshot, self.hand_out)
         if not self._refusing:
             self._offer()
+        if self.published is not None:
+            self.published()
 
     def set_speaking(self, speaking: frozenset[ServerName]) -> None:
         """Real servers that were seen to answer look-ups have changed."""

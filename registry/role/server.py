@@ -26,11 +26,15 @@ from registry.config.watch import ConfigWatch
 from registry.guarded import Beats, GuardLink, die_with_guard
 from registry.logs import parse_levels, set_levels
 from registry.lookup.feed import RegistryFeed
+from registry.lookup.fresh_reader import FreshReader
+from registry.lookup.readiness import readiness
 from registry.lookup.snapshot import FactState, Snapshot
 from registry.lookup.visitors import Visitors
 from registry.names import Address, ServerName
 from registry.role import mapping
+from registry.role.faults import fault_desk
 from registry.role.firewall import FirewallPart
+from registry.role.grpc import GrpcDoor
 from registry.role.kept import Kept
 from registry.role.listening import address_of, advertised, cannot_listen, listen, warnings_of
 from registry.role.notify import Notifier
@@ -92,7 +96,13 @@ class RoleServer:
         self.visitors = Visitors(clock)
         self.feed = RegistryFeed(mapping.feed_settings(settings), clock, self._kept.version)
         self.rpc = RpcServer(mapping.rpc_settings(settings), self.make_services(), clock)
+        self.faults = fault_desk(self.rpc, settings)
         self.publisher = Publisher(self.rpc, self.feed, clock, mapping.handout_settings(settings), os.getpid())
+        fresh_ms = "hbeacon.registry.fresh.timeout_ms"
+        self.reader = FreshReader(
+            self.feed, clock, lambda: float(self.settings.ms(fresh_ms)), lambda: self.publisher.refusing
+        )
+        self.grpc = GrpcDoor(self.feed, self.publisher, self.reader, self.is_ready)
         self.facade: FacadeDoor | None = None
         self.tables: TableStatesPart | None = None
         """Reads states of tables from hbase:meta for the façade, where there is one."""
@@ -161,6 +171,7 @@ class RoleServer:
             election_lines=self.election_lines,
             firewall=self.firewall.answer,
             tables=lambda: self.tables.follower.view() if self.tables is not None else None,
+            faults=self.faults,
         )
 
     # --- what parts use -----------------------------------------------------------------------------------------
@@ -177,6 +188,18 @@ class RoleServer:
     def names_changed(self) -> None:
         """`own_names` gives others now."""
         self.publisher.set_speaking(self._speaking | self.own_names())
+
+    def is_ready(self) -> bool:
+        """Whether clients may be sent here now: what `/readyz` says."""
+        return readiness(
+            self.feed.snapshot,
+            self.feed.age_ms(),
+            self.feed.session,
+            self._selfcheck.disagreements() if self._selfcheck else (),
+            float(self.settings.ms("hbeacon.registry.ready.max_age_ms")),
+            refusing_stale=self.publisher.refusing,
+            draining=self._draining,
+        ).ready
 
     def look_again(self) -> None:
         """Ask `answers` again: something besides the snapshot has changed."""
@@ -218,6 +241,7 @@ class RoleServer:
                 listen, http, "--http", self._kept.http_port
             )
         self.http_address = address_of(self._http_listener) if self._http_listener else None
+        await self.grpc.reserve(settings.address("hbeacon.grpc.address"), self._kept.grpc_port)
         self.advertised = advertised(settings, self.rpc_address)
         for warning in warnings_of(self.rpc_address, self.advertised, settings.addresses("hbeacon.registry.servers")):
             logger.warning("%s", warning)
@@ -262,6 +286,7 @@ class RoleServer:
             async with asyncio.timeout(HTTP_WAITS_MS / 1000):
                 await self._answers.wait()
         await self._open_http()
+        await self.grpc.open(self.settings)
         if self._link is not None and not await asyncio.to_thread(die_with_guard, self._link.guard_pid):
             logger.debug("the kernel cannot tie this process to its guard; the pipe does")
         await self._answers.wait()
@@ -285,7 +310,7 @@ class RoleServer:
             pid=os.getpid(),
             started_wall_ms=self.clock.wall_ms(),
             advertised=str(self.advertised),
-            bound={"rpc": str(self.rpc_address), "http": str(self.http_address)},
+            bound=dict(word.split("=") for word in self._doors()),
             zookeeper_quorum=mapping.zookeeper_text(self.settings),
             znode_parent=self.settings.str_("zookeeper.znode.parent"),
         )
@@ -313,9 +338,13 @@ class RoleServer:
         )
         self._selfcheck.start()
 
+    def _doors(self) -> list[str]:
+        off = "off"
+        return [f"rpc={self.rpc_address}", f"http={self.http_address or off}", f"grpc={self.grpc.address or off}"]
+
     def _say_ready(self) -> None:
         zookeeper = mapping.zookeeper_text(self.settings)
-        words = [f"rpc={self.rpc_address}", f"http={self.http_address or 'off'}", "grpc=off", f"zookeeper={zookeeper}"]
+        words = [*self._doors(), f"zookeeper={zookeeper}"]
         words += [word for part in self.parts for word in part.ready_words()]
         with contextlib.suppress(OSError):  # nobody reads it: the server is there all the same
             os.write(sys.stdout.fileno(), f"hbeacon {self.role} ready {' '.join(words)}\n".encode())
@@ -340,8 +369,11 @@ class RoleServer:
             http_port = self.http_address.port if self.http_address else 0
             facade = self.facade.address if self.facade is not None else None
             facade_port = facade.port if facade is not None else 0
-            watch = self.firewall.kept_text()
-            self._beats.keep(Kept(self.rpc_address.port, http_port, snapshot.version, facade_port, watch).text())
+            grpc_port = self.grpc.address.port if self.grpc.address else 0
+            kept = Kept(
+                self.rpc_address.port, http_port, snapshot.version, facade_port, self.firewall.kept_text(), grpc_port
+            )
+            self._beats.keep(kept.text())
 
     def _speakers_changed(self, speaking: frozenset[ServerName]) -> None:
         self._speaking = speaking
@@ -400,6 +432,7 @@ class RoleServer:
         self._draining = True
         self._notifier.send("STOPPING=1", "STATUS=stopping")
         logger.info("stopping: calls in progress may end")
+        self.grpc.drain()
         for part in reversed(self.parts):
             await part.drain()
         await self.rpc.drain(self.settings.ms("hbeacon.drain.timeout_ms"))
@@ -412,6 +445,7 @@ class RoleServer:
             await part.stop()
         if self._selfcheck is not None:
             await self._selfcheck.stop()
+        await self.grpc.stop()
         if self._http is not None:
             await self._http.stop()
         elif self._http_listener is not None:

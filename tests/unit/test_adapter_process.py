@@ -161,7 +161,7 @@ def test_a_busy_port_ends_the_start_with_the_flag_that_mends_it(tmp_path: Path) 
     ("settings", "message"),
     [
         ({"hbeacon.registry.handout": "tier"}, "there is no tier to hand out"),
-        ({"hbeacon.grpc.address": "127.0.0.1:0"}, "hbeacon.grpc.address"),
+        ({"hbeacon.grpc.address": "16005"}, "hbeacon.grpc.address"),
         ({"hbeacon.log.level": "loud"}, "hbeacon.log.level"),
         ({"hbase.zookeeper.property.clientPort": "x"}, "clientPort"),
     ],

@@ -131,5 +131,5 @@ def test_what_a_worker_leaves_is_read_by_the_next() -> None:
     assert Kept.parse(kept.text()) == kept
     watched = Kept(16000, 16010, Version(2, 0x1234567890), 2181, "1795000000,60,-;f10.0.0.1=60,5")
     assert Kept.parse(watched.text()) == watched
-    for text in ("", "16000 16010", "a b c d e", "1 2 3 4", "1 2 3 4 5 6 7"):
+    for text in ("", "16000 16010", "a b c d e", "1 2 3 4", "1 2 3 4 5", "1 2 3 4 5 6 7 8"):
         assert Kept.parse(text) == Kept()

@@ -1,0 +1,1 @@
+"""The gRPC face: `hbeacon.registry.v1`, health and reflection."""
