@@ -53,7 +53,17 @@ class Visit(asyncio.Transport):
     Unlike a transport of the loop it tells `connection_lost` before `close` and `abort` return.
     """
 
-    __slots__ = ("_connection", "_is_paused", "_peer", "_reception", "_unsent", "is_gone", "is_moving", "socket")
+    __slots__ = (
+        "_connection",
+        "_is_paused",
+        "_peer",
+        "_reception",
+        "_unsent",
+        "_unsent_bytes",
+        "is_gone",
+        "is_moving",
+        "socket",
+    )
 
     def __init__(self, reception: Reception, accepted: socket.socket, peer: object, connection: RpcConnection) -> None:
         self.socket = accepted
@@ -67,6 +77,7 @@ class Visit(asyncio.Transport):
         self._is_paused = False
         self._unsent: list[bytes] = []
         """What the kernel did not take; the loop's transport sends it."""
+        self._unsent_bytes = 0
 
     # --- asyncio.Transport ---------------------------------------------------------------------------------------
 
@@ -93,8 +104,12 @@ class Visit(asyncio.Transport):
             except OSError:
                 return  # the peer is gone; reading will tell
         if sent < len(data):
+            begins = not self._unsent
             self._unsent.append(bytes(data[sent:]))
+            self._unsent_bytes += len(data) - sent
             self.move()
+            if begins and self._connection is not None:
+                self._connection.pause_writing()  # else it would answer all that was asked, and keep it
 
     def close(self) -> None:
         """Close when all is sent."""
@@ -112,6 +127,7 @@ class Visit(asyncio.Transport):
             return
         self.is_gone = True
         self._unsent.clear()
+        self._unsent_bytes = 0
         if not self.is_moving:
             self._reception.forget(self)
             self._end()
@@ -135,7 +151,7 @@ class Visit(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         """Bytes that the kernel has not taken."""
-        return sum(map(len, self._unsent))
+        return self._unsent_bytes
 
     # --- the reception's calls -----------------------------------------------------------------------------------
 
@@ -175,6 +191,8 @@ class Visit(asyncio.Transport):
             transport.pause_reading()
         if self._unsent:
             transport.write(b"".join(self._unsent))
+            if not self.is_gone:
+                connection.resume_writing()  # the transport says itself when it is too much
         if self.is_gone:
             transport.close()
         elif received:
