@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from registry.faults.control import FaultControl
 from registry.histogram import Histogram
 from registry.lookup.agreement import Disagreement
 from registry.lookup.firewall import FirewallAnswer
@@ -311,6 +312,10 @@ class StatusSource(Protocol):
 
     def meta_table_states(self) -> MetaTableStatesView | None:
         """How reading states of tables from hbase:meta goes; None where nobody may need them."""
+        ...
+
+    def faults(self) -> FaultControl | None:
+        """The faults that are set on the RPC door; None where they are not enabled."""
         ...
 
     def election_lines(self) -> Sequence[str]:

@@ -8,7 +8,7 @@ bytes cannot be read does, because then something is left out that ZooKeeper has
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -75,12 +75,14 @@ def readiness(
     disagreement_ms_max: float = DISAGREEMENT_MS_MAX,
     refusing_stale: bool = False,
     draining: bool = False,
+    faults: Sequence[str] = (),
 ) -> Readiness:
     """Judge one moment; never raises, whatever the snapshot holds.
 
     age_ms: since the snapshot was last known to be all there is (infinite before the first complete one).
     refusing_stale: look-ups are refused now (`hbeacon.registry.stale` is refuse and the lease is over).
     draining: the server is stopping and wants no new clients.
+    faults: what is done wrong here on purpose; told, and no reason to be unready.
     """
     checks = (
         _completeness(snapshot),
@@ -102,8 +104,16 @@ def readiness(
         _answered_fact("meta-locations", snapshot.meta_locations),
         _answered_fact("region-servers", snapshot.region_servers),
         _told_fact("table-states", snapshot.table_states),
+        *_faults(faults),
     )
     return Readiness(all(check.ok or not check.required for check in checks), checks)
+
+
+def _faults(faults: Sequence[str]) -> Iterator[Check]:
+    if faults:
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        sentence = f"set on purpose: {faults[0]}{more}; `hbeacon fault clear` ends it"
+        yield Check("faults", ok=False, sentence=sentence, required=False)
 
 
 def _completeness(snapshot: Snapshot) -> Check:

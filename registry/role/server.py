@@ -56,8 +56,6 @@ HTTP_WAITS_MS = 300
 """Pages are loaded after the first answer; where ZooKeeper does not answer, after this long, for the probes' sake."""
 TICK_MS = 200
 """How often the lease and the choice of servers are looked at."""
-
-
 KEEP_MS = 10_000
 """How often the guard is told who came, besides when the snapshot changes."""
 

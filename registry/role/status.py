@@ -9,6 +9,7 @@ from registry.client.table_states import TableStatesView
 from registry.clock import Clock
 from registry.config.keys import KEYS
 from registry.config.settings import Settings
+from registry.faults.control import FaultControl
 from registry.guarded import GuardLink
 from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
 from registry.lookup.agreement import Disagreement
@@ -42,6 +43,7 @@ class RoleStatus:
         election_lines: Callable[[], Sequence[str]],
         firewall: Callable[[], FirewallAnswer],
         tables: Callable[[], TableStatesView | None],
+        faults: FaultControl | None,
     ) -> None:
         self.identity = identity
         self.visitors = visitors
@@ -58,6 +60,7 @@ class RoleStatus:
         self._election_lines = election_lines
         self._firewall = firewall
         self._tables = tables
+        self._faults = faults
         self._started_ms = clock.monotonic_ms()
 
     @property
@@ -105,6 +108,7 @@ class RoleStatus:
             self.max_age_ms,
             refusing_stale=self._refusing(),
             draining=self._draining(),
+            faults=[str(row.rule) for row in self._faults.rows()] if self._faults is not None else (),
         )
 
     def disagreements(self) -> Sequence[Disagreement]:
@@ -140,6 +144,10 @@ class RoleStatus:
     def meta_table_states(self) -> TableStatesView | None:
         """How reading states of tables from hbase:meta goes."""
         return self._tables()
+
+    def faults(self) -> FaultControl | None:
+        """The faults of the RPC door."""
+        return self._faults
 
     def election_lines(self) -> Sequence[str]:
         """What a master's candidates have heard."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from registry.client.table_states import TableStatesView
+from registry.faults.control import FaultControl
 from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
 from registry.lookup.agreement import Disagreement
 from registry.lookup.firewall import FirewallAnswer, ZooKeeperLooks, firewall_answer
@@ -152,6 +153,7 @@ class FakeStatus:
 
     looks: Sequence[ZooKeeperLooks] = ()
     meta_tables: TableStatesView | None = None
+    fault_control: FaultControl | None = None
 
     def __post_init__(self) -> None:
         self.visitors = Visitors(self.clock)
@@ -180,6 +182,7 @@ class FakeStatus:
             self.max_age_ms,
             refusing_stale=self.refusing,
             draining=self.draining,
+            faults=[str(row.rule) for row in self.fault_control.rows()] if self.fault_control is not None else (),
         )
 
     def disagreements(self) -> Sequence[Disagreement]:
@@ -209,6 +212,9 @@ class FakeStatus:
 
     def meta_table_states(self) -> TableStatesView | None:
         return self.meta_tables
+
+    def faults(self) -> FaultControl | None:
+        return self.fault_control
 
     def election_lines(self) -> Sequence[str]:
         return ('{"heard": "life"}',) if self.elected else ()
