@@ -69,7 +69,6 @@ FIELDS = (
     "kind", "methods", "peers", "probability", "count", "seed", "duration_ms", "delay_ms", "bytes", "cluster_id",
 )  # fmt: skip
 
-
 _FIELDS_OF_KINDS = (
     ("delay_ms", FaultKind.DELAY),
     ("bytes", FaultKind.HALF),
@@ -169,11 +168,7 @@ def parse_rule(document: object) -> Rule:
         if name not in FIELDS:
             raise BadFault(f"{name[:64]!r} is not a field of a fault{_nearest(name, FIELDS)}")
     kind = _kind(given.get("kind"))
-    for name, only in (
-        ("delay_ms", FaultKind.DELAY),
-        ("bytes", FaultKind.HALF),
-        ("cluster_id", FaultKind.WRONG_CLUSTER_ID),
-    ):
+    for name, only in _FIELDS_OF_KINDS:
         if name in given and kind is not only:
             raise BadFault(f"{name} belongs to the kind {only.value}; leave it out of {kind.value}")
     return Rule(

@@ -26,7 +26,7 @@ from registry.wire.ready import ReadyService
 
 if TYPE_CHECKING:
     from registry.rpc.connection import RpcConnection
-    from registry.rpc.fault_desk import FaultDesk
+    from registry.rpc.fault_view import FaultView
 
 HEADERS_REMEMBERED_MAX = 1024
 """Connection headers kept with what they say: one for each user, version and service that connects."""
@@ -105,7 +105,7 @@ class RpcContext:
         self.connections: set[RpcConnection] = set()
         self.new_connection: Callable[[RpcContext], RpcConnection]
         """Makes the protocol of a connection; set by the server."""
-        self.faults: FaultDesk | None = None
+        self.faults: FaultView | None = None
         """Where faults may be set; None where they are not enabled."""
         self.is_faulty = False
         """Whether a fault is set: then nothing is answered by a short way."""

@@ -8,38 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from registry.faults.control import FaultAccess
 from registry.faults.machine import Decision, FaultRow, Faults
 from registry.faults.rules import REGIST, SECURI, BadFault, FaultKind, Rule, unknown_method
 from registry.rpc.connection import RpcConnection
-from registry.wire.stamp import Stamp, decode_stamp, encode_stamp
-
-if TYPE_CHECKING:
-    from registry.rpc.context import RpcContext
+from registry.rpc.context import RpcContext
+from registry.rpc.fault_view import KeptAnswers
+from registry.rpc.faulty import FaultyConnection, SilentConnection, become
+from registry.rpc.timed import new_connection
+from registry.wire.stamp import Stamp, decode_stamp
 
 LOG = logging.getLogger(__name__)
 
 DELAYED_MAX = 50_000
 """Calls that are delayed at once; each keeps its request, a kilobyte or two. More are answered at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAnswers:
-    """What was answered at the moment when a fault `stale` was set."""
-
-    cluster_id: str | None
-    bodies: Mapping[tuple[str, str], bytes]
-    """(service, method) to the response message."""
-    stamps: Mapping[str, Stamp]
-    at_ms: float
-
-    def stamp(self, method: str, now_ms: float) -> bytes:
-        """Version and age for the end of ResponseHeader: a stale server that tells the truth about it."""
-        stamp = self.stamps.get(method)
-        return encode_stamp(replace(stamp, age_ms=stamp.age_ms + now_ms - self.at_ms)) if stamp is not None else b""
 
 
 class FaultDesk:
@@ -53,7 +36,7 @@ class FaultDesk:
         self._timer: asyncio.TimerHandle | None = None
         self.delayed = 0
         """Calls that wait for their delay to pass."""
-        self.half: tuple[RpcConnection, int | None] | None = None
+        self.half: tuple[object, int | None] | None = None
         """The connection whose call is being handed to the scheduler to be answered by half, and how many bytes."""
         context.faults = self
 
@@ -96,8 +79,6 @@ class FaultDesk:
 
     def clear(self, by: str) -> int:
         """Take all away, and reset the connections that they have left hanging."""
-        from registry.rpc.faulty import SilentConnection
-
         count = self._faults.clear()
         hanging = [each for each in self._context.connections if isinstance(each, SilentConnection)]
         LOG.warning("all faults (%d) cleared by %s, %d hanging connections closed", count, by, len(hanging))
@@ -134,8 +115,6 @@ class FaultDesk:
 
     def _settle(self) -> None:
         """Have connections be what the faults of this moment need."""
-        from registry.rpc.faulty import FaultyConnection, SilentConnection, become
-
         context = self._context
         rows = self._faults.rows(self._now_ms())
         self._kept = {row.number: self._kept[row.number] for row in rows if row.number in self._kept}
@@ -143,7 +122,7 @@ class FaultDesk:
         if context.is_faulty is not bool(rows):
             context.set_faulty(bool(rows))
             kind = FaultyConnection if rows else RpcConnection
-            context.new_connection = kind
+            context.new_connection = FaultyConnection if rows else new_connection
             for connection in tuple(context.connections):
                 if not isinstance(connection, SilentConnection):
                     become(connection, kind)

@@ -19,7 +19,7 @@ import struct
 from registry.faults.machine import Decision
 from registry.faults.rules import REGIST, SECURI, FaultKind
 from registry.rpc.connection import PEER_HAS_CALLS, RpcConnection
-from registry.rpc.fault_desk import FaultDesk
+from registry.rpc.fault_view import FaultView
 from registry.rpc.services import Call, Method
 from registry.wire.calls import encode_answer, encode_error
 from registry.wire.events import CallRead, PreambleAnswered, RegistryAsked, ServerEvent
@@ -61,7 +61,7 @@ class FaultyConnection(RpcConnection):
             self._fall_silent()
 
     @property
-    def _desk(self) -> FaultDesk:
+    def _desk(self) -> FaultView:
         desk = self._context.faults
         assert desk is not None, "only its desk makes connections faulty"
         return desk
@@ -279,7 +279,7 @@ def _method(event: ServerEvent) -> str:
             return ""
 
 
-def _delay_over(connection: RpcConnection, desk: FaultDesk, wire: ServerConnection, event: ServerEvent) -> None:
+def _delay_over(connection: RpcConnection, desk: FaultView, wire: ServerConnection, event: ServerEvent) -> None:
     """Now: as a plain connection would, whatever faults are set meanwhile."""
     desk.delayed -= 1
     connection.go_on(wire, event)

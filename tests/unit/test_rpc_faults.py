@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
+import sys
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
@@ -14,10 +16,12 @@ from protos.hbase import RPC_pb2
 from registry.faults.control import FaultAccess
 from registry.faults.machine import Faults
 from registry.faults.rules import BadFault, FaultKind, made_cluster_id, parse_rule
+from registry.rpc.connection import RpcConnection
 from registry.rpc.context import RpcServerSettings
 from registry.rpc.fault_desk import FaultDesk
 from registry.rpc.server import RpcServer
 from registry.rpc.services import Call, Handled, ServiceTable
+from registry.rpc.timed import TimedConnection
 from registry.wire.calls import encode_request
 from registry.wire.preamble import REGISTRY_PREAMBLE, encode_registry_answer
 from registry.wire.stamp import STAMP_ATTRIBUTE, Stamp, decode_stamp, encode_stamp
@@ -61,6 +65,38 @@ async def test_without_a_fault_the_short_ways_are_taken() -> None:
         assert await answers_well(port)
         assert not desk.rows()
         assert not desk.applied
+
+
+async def test_what_has_no_fault_pays_nothing() -> None:
+    """Neither before the first fault nor after the last: connections are of the plain classes."""
+
+    def kinds() -> set[type]:
+        return {type(each) for each in server._context.connections}
+
+    async with faulty() as (desk, server, port):
+        clients = [await asked(port) for _ in range(3)]
+        for client in clients:
+            await client.answer()
+        assert kinds() == {RpcConnection, TimedConnection}
+        fault(desk, "hang", methods=["GetMasters"])
+        assert len(kinds()) == 1
+        assert not kinds() & {RpcConnection, TimedConnection}
+        desk.clear("a test")
+        assert kinds() == {RpcConnection}
+        for client in clients:
+            await client.close()
+        later = [await asked(port) for _ in range(20)]
+        await later[-1].answer()
+        assert kinds() == {RpcConnection, TimedConnection}, "times are taken again"
+        assert server._context.registry_answer is not None
+
+
+def test_what_has_no_fault_loads_nothing() -> None:
+    script = (
+        "import sys, registry.role.server; assert not any('fault' in name.split('.')[-1] for name in sys.modules \\\n"
+    )
+    script += " if name.startswith(('registry.faults', 'registry.rpc'))), sorted(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)
 
 
 async def test_delay_of_one_method() -> None:
