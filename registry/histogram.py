@@ -25,10 +25,10 @@ class Histogram:
         """One for each bound, not cumulative, and one for what is above all of them."""
         self.sum_s = 0.0
 
-    def add(self, seconds: float) -> None:
+    def add(self, duration_s: float) -> None:
         """Count one duration; some 0.3 us."""
-        self.counts[bisect_left(BOUNDS_S, seconds)] += 1
-        self.sum_s += seconds
+        self.counts[bisect_left(BOUNDS_S, duration_s)] += 1
+        self.sum_s += duration_s
 
     @property
     def total(self) -> int:

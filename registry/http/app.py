@@ -12,13 +12,14 @@ from typing import Annotated
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from registry.http import models
 from registry.http.accept import Form, choose
+from registry.http.activity import Activity
 from registry.http.answers import (
     conf_model,
     firewall_model,
@@ -29,7 +30,13 @@ from registry.http.answers import (
 )
 from registry.http.conf import conf_xml
 from registry.http.dump import dump_text, readiness_lines
+from registry.http.faults import add_fault_routes
+from registry.http.headers import HEADERS
 from registry.http.health import health
+from registry.http.jmx import jmx
+from registry.http.live import EVENTS_PATH, Live
+from registry.http.log_level import BadLevel, effective_level, loggers, set_level
+from registry.http.options import FaceOptions
 from registry.http.pages import STATIC, Pages
 from registry.http.process import LoopLag
 from registry.http.prometheus import Exposition, StatusCollector
@@ -47,25 +54,19 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("/prometheus", "the same, where HBase has it"),
     ("/api/v1/registry", "everything that look-ups answer, as JSON with version and age"),
     ("/api/v1/firewall", "whether ZooKeeper may be firewalled now, and who still needs it"),
+    ("/api/v1/faults", "what goes wrong here on purpose; POST and DELETE change it where that is enabled"),
+    (EVENTS_PATH, "the same as it changes, as server-sent events"),
+    ("/jmx", "what HBase's servers tell by JMX; ?qry= and ?get="),
+    ("/logLevel", "the levels of the log"),
     ("/conf", "the configuration as it applies, as XML; ?format=json"),
     ("/stacks", "what every thread and task is doing"),
     ("/dump", "everything for a bug report, the flight recorder too"),
     ("/openapi.json", "the description of this interface"),
 )
 
-_POLICY = (
-    b"default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-HEADERS = (
-    (b"content-security-policy", _POLICY),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
-"""Of every answer: pages run no script, load nothing from elsewhere and are shown in nobody's frame."""
 
-
-def create_app(source: StatusSource, lag: LoopLag | None = None) -> FastAPI:
-    """The face of one server. `lag` is sampled by whoever runs the app (registry.http.serve does)."""
+def create_app(source: StatusSource, lag: LoopLag | None = None, options: FaceOptions | None = None) -> FastAPI:
+    """The face of one server. `lag` and `live` of its state are started by whoever runs it (registry.http.serve)."""
     app = FastAPI(
         title="hbeacon",
         version=source.identity.version,
@@ -74,7 +75,10 @@ def create_app(source: StatusSource, lag: LoopLag | None = None) -> FastAPI:
         redoc_url=None,
     )
     app.state.lag = lag = lag or LoopLag()
-    face = _Face(source, lag)
+    options = options or FaceOptions()
+    pages, activity = Pages(), Activity(source, lag)
+    app.state.live = live = Live(source, pages, lag, activity, options.subscribers)
+    face = _Face(source, lag, pages, live, options)
     probes: dict[int | str, dict[str, object]] = {503: {"description": "No."}}
     unhealthy: dict[int | str, dict[str, object]] = {503: {"model": models.HealthModel, "description": "Unhealthy."}}
     json_error: dict[int | str, dict[str, object]] = {400: {"model": models.ErrorModel}}
@@ -90,6 +94,19 @@ def create_app(source: StatusSource, lag: LoopLag | None = None) -> FastAPI:
         app.add_api_route(path, face.metrics, response_class=PlainTextResponse, operation_id=path.strip("/"))
     app.add_api_route("/api/v1/registry", face.registry, response_model=models.RegistryModel)
     app.add_api_route("/api/v1/firewall", face.firewall, response_model=models.FirewallModel)
+    add_fault_routes(app, source)
+    app.add_api_route(EVENTS_PATH, face.events, response_class=PlainTextResponse, responses=json_error)
+    app.add_api_route("/jmx", face.jmx, response_class=JSONResponse, responses={400: {}, 404: {}})
+    app.add_api_route("/logLevel", face.log_level, response_class=HTMLResponse, responses={405: {}})
+    for method in ("PUT", "POST"):
+        app.add_api_route(
+            "/logLevel",
+            face.set_log_level,
+            methods=[method],
+            response_class=PlainTextResponse,
+            responses={401: {}, 403: {}},
+            operation_id=f"set_log_level_{method.lower()}",
+        )
     app.add_api_route("/conf", face.conf, response_model=models.ConfModel, responses=json_error)
     app.add_api_route("/stacks", face.stacks, response_class=PlainTextResponse)
     app.add_api_route("/dump", face.dump, response_class=PlainTextResponse)
@@ -128,14 +145,16 @@ class _Frame:
 class _Face:
     """The handlers. Each reads the source once, renders, and is done: no await, so one answer is one moment."""
 
-    def __init__(self, source: StatusSource, lag: LoopLag) -> None:
+    def __init__(self, source: StatusSource, lag: LoopLag, pages: Pages, live: Live, options: FaceOptions) -> None:
         self._source = source
         self._lag = lag
-        self._pages = Pages()
-        self._exposition = Exposition(StatusCollector(source, lag))
+        self._pages = pages
+        self._live = live
+        self._options = options
+        self._exposition = Exposition(StatusCollector(source, lag, live.hub))
 
     async def page(self, refresh: str = "on") -> HTMLResponse:
-        return HTMLResponse(self._pages.status(self._source, self._lag, refresh=refresh != "off"))
+        return HTMLResponse(self._pages.status(self._source, self._lag, self._live.activity, refresh=refresh != "off"))
 
     async def health(self, request: Request) -> Response:
         """JSON, unless the Accept header prefers a metrics format: scrape configurations may name /health."""
@@ -194,6 +213,57 @@ class _Face:
     async def firewall(self) -> Response:
         """Whether ZooKeeper may be firewalled now: what was seen in the last day, and what cannot be seen."""
         return _json(firewall_model(self._source.firewall()), 200)
+
+    async def events(
+        self, form: Annotated[str, Query(alias="as", description="registry or page")] = "registry"
+    ) -> Response:
+        """Server-sent events: everything at first (`snapshot`), then what changes (`change`), as JSON by section.
+
+        Served by registry.http.serve, which takes the connection over. Here is what a single look gives: the same
+        first event, and the end.
+        """
+        stream = self._live.stream(form)
+        if stream is None:
+            return _json(models.ErrorModel(error=f"Bad form: {form[:64]}", path=EVENTS_PATH), 400)
+        self._live.refresh(stream)
+        return Response(b"retry: 1000\n\n" + stream.whole(), media_type="text/event-stream; charset=utf-8")
+
+    async def jmx(
+        self,
+        qry: Annotated[str | None, Query(description="A pattern of names of beans.")] = None,
+        get: Annotated[str | None, Query(description="NAME::ATTRIBUTE.")] = None,
+    ) -> Response:
+        """What HBase's servers tell by JMX, as far as it is true here. Source: HBase's JMXJsonServlet."""
+        status, answer = jmx(self._source, qry, get)
+        return JSONResponse(answer, status)
+
+    async def log_level(self, request: Request, log: str | None = None, level: str | None = None) -> Response:
+        """The levels of all loggers, or of one; nothing is changed by GET. Source: HBase's LogLevel."""
+        if level is not None:
+            return PlainTextResponse(
+                "A GET changes nothing here. Send the same address with PUT or POST and the header"
+                " Authorization: Bearer TOKEN (hbeacon.loglevel.enabled, hbeacon.loglevel.token).\n",
+                405,
+                {"allow": "GET, HEAD, PUT, POST"} if self._options.log_level_enabled else {"allow": "GET, HEAD"},
+            )
+        if log is None:
+            base = str(request.base_url).rstrip("/")
+            return HTMLResponse(self._pages.log_levels(loggers(), enabled=self._options.log_level_enabled, base=base))
+        try:
+            return PlainTextResponse(f"{log}: {effective_level(log)}\n")
+        except BadLevel as error:
+            return PlainTextResponse(f"{error}\n", 400)
+
+    async def set_log_level(self, request: Request, log: str, level: str) -> Response:
+        """Set a level until the next start, where that is allowed and with the token."""
+        status, sentence = self._options.log_level_refusal(request.headers.get("authorization"))
+        if status:
+            headers = {"www-authenticate": "Bearer"} if status == 401 else None
+            return PlainTextResponse(f"{sentence}\n", status, headers)
+        try:
+            return PlainTextResponse(f"{log}: {set_level(log, level)}\n")
+        except BadLevel as error:
+            return PlainTextResponse(f"{error}\n", 400)
 
     async def conf(
         self, request: Request, output: Annotated[str, Query(alias="format", description="xml or json")] = "xml"

@@ -9,7 +9,7 @@ the names that Grafana's apache-hbase-mixin asks for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric, UnknownMetricFamily
@@ -66,14 +66,14 @@ def _region_servers(source: StatusSource) -> Metric:
     }
     servers = snapshot.region_servers
     if servers.state is FactState.KNOWN:
-        labels["liveregionservers"] = _names(servers.value or ())
+        labels["liveregionservers"] = server_names(servers.value or ())
     family = GaugeMetricFamily("server_num_region_servers", "Number of RegionServers.", labels=list(labels))
     if servers.state is FactState.KNOWN:
         family.add_metric(list(labels.values()), len(servers.value or ()))
     return family
 
 
-def _names(servers: tuple[RegionServer, ...]) -> str:
+def server_names(servers: Sequence[RegionServer]) -> str:
     """`host,port,startcode;host,port,startcode`, as MetricsMasterWrapperImpl joins them."""
     shown = ";".join(str(server.server_name) for server in servers[:SERVERS_IN_LABEL_MAX])
     over = len(servers) - SERVERS_IN_LABEL_MAX

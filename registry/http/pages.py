@@ -1,4 +1,7 @@
-"""The status page, rendered here from one moment's status: no script, nothing from other hosts, everything escaped."""
+"""The status page, rendered here from one moment's status: nothing from other hosts, everything escaped.
+
+It is whole without a script; with one it follows the server (registry.http.live).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from registry.faults.machine import FaultRow
+from registry.http.activity import Activity
 from registry.http.answers import iso_time
 from registry.http.grants import Grant, grants
 from registry.http.health import Health, health
+from registry.http.picture import draw, shown_s
 from registry.http.process import LoopLag, ProcessFigures, process_figures
 from registry.http.status import StatusSource
 from registry.lookup.agreement import Disagreement
@@ -29,7 +35,7 @@ HOSTS_MAX = 50
 NAMES_MAX = 12
 """Names listed in one cell of the table of answers."""
 
-STATIC: dict[str, str] = {"page.css": "text/css; charset=utf-8"}
+STATIC: dict[str, str] = {"page.css": "text/css; charset=utf-8", "page.js": "text/javascript; charset=utf-8"}
 """Files under /static, by name, with their media types."""
 
 
@@ -53,7 +59,7 @@ class VisitorRow:
     """A client as the table shows it."""
 
     visitor: Visitor
-    ago: str
+    ago_ms: float
     last_seen: str
 
 
@@ -69,16 +75,28 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.get_template("base.html")
+        for part in ("base.html", "activity.html"):
+            self._environment.get_template(part)
         self._status = self._environment.get_template("status.html")
         self._missing = self._environment.get_template("missing.html")
+        self._log_levels = self._environment.get_template("log_level.html")
         self.static = {name: (HERE / "static" / name).read_bytes() for name in STATIC}
 
-    def status(self, source: StatusSource, lag: LoopLag, *, refresh: bool = True) -> str:
+    def status(self, source: StatusSource, lag: LoopLag, activity: Activity, *, refresh: bool = True) -> str:
         """The page at /."""
         return self._status.render(
-            page=StatusPage.of(source, lag), source=source, refresh_s=REFRESH_S if refresh else 0, duration=duration
+            page=StatusPage.of(source, lag),
+            source=source,
+            activity=activity,
+            picture=draw(activity.seconds),
+            refresh_s=REFRESH_S if refresh else 0,
+            duration=duration,
+            shown_s=shown_s,
         )
+
+    def log_levels(self, loggers: Sequence[tuple[str, str, str]], *, enabled: bool, base: str) -> str:
+        """The page at /logLevel: name, level set and level that applies of each logger."""
+        return self._log_levels.render(loggers=loggers, enabled=enabled, base=base)
 
     def missing(self, path: str, paths: Sequence[tuple[str, str]]) -> str:
         """The page for a path that does not exist, with those that do."""
@@ -90,13 +108,17 @@ class StatusPage:
     """One moment, ready to be written into the template."""
 
     now: str
-    age: str
+    started: str
+    age_ms: float | None
+    """None before the first complete snapshot."""
     verdict: Health
     ready: bool
     checks: tuple[Check, ...]
     answers: tuple[AnswerRow, ...]
     grants: tuple[Grant, ...]
     disagreements: tuple[Disagreement, ...]
+    faults: tuple[FaultRow, ...]
+    """Set on purpose."""
     region_servers: tuple[RegionServer, ...]
     region_servers_total: int
     table_counts: tuple[tuple[str, int], ...]
@@ -111,6 +133,8 @@ class StatusPage:
     hosts_max: int
     """Hosts named in one line."""
     session_since: str
+    session_ms: float
+    epoch_since: str
     figures: ProcessFigures
     lag: LoopLag
 
@@ -119,23 +143,27 @@ class StatusPage:
         """Read everything once."""
         snapshot, readiness, visitors = source.snapshot, source.readiness(), source.visitors
         age_ms, now_ms = source.age_ms(), source.wall_ms()
+        election, monotonic_ms = source.election(), source.monotonic_ms()
+        session_ms = max(0.0, monotonic_ms - source.session.since_ms)
         servers, firewall = snapshot.region_servers.value or (), source.firewall()
         versions = visitors.versions()
         told = Counter({version: count for (path, version), count in versions.items() if path is VisitPath.HEADER})
         return cls(
             now=iso_time(now_ms),
-            age=duration(age_ms) if math.isfinite(age_ms) else "never complete",
+            started=iso_time(source.identity.started_wall_ms),
+            age_ms=age_ms if math.isfinite(age_ms) else None,
             verdict=health(source),
             ready=readiness.ready,
             checks=readiness.checks,
             answers=answer_rows(source),
             grants=grants(snapshot, source.identity.znode_parent),
             disagreements=tuple(source.disagreements()),
+            faults=tuple(control.rows()) if (control := source.faults()) is not None else (),
             region_servers=servers[:REGION_SERVERS_MAX],
             region_servers_total=len(servers),
             table_counts=tuple(sorted(Counter((snapshot.table_states.value or {}).values()).items())),
             visitors=tuple(
-                VisitorRow(row, duration(max(0.0, now_ms - row.last_seen_ms)), iso_time(row.last_seen_ms))
+                VisitorRow(row, max(0.0, now_ms - row.last_seen_ms), iso_time(row.last_seen_ms))
                 for row in visitors.rows(VISITORS_MAX)
             ),
             visitors_total=len(visitors),
@@ -144,7 +172,9 @@ class StatusPage:
             firewall=firewall,
             watching_since=iso_time(firewall.watching_since_ms),
             hosts_max=HOSTS_MAX,
-            session_since=duration(max(0.0, source.monotonic_ms() - source.session.since_ms)),
+            session_since=iso_time(now_ms - session_ms),
+            session_ms=session_ms,
+            epoch_since=iso_time(now_ms - monotonic_ms + election.since_ms) if election else "",
             figures=process_figures(),
             lag=lag,
         )

@@ -54,13 +54,13 @@ def draw(seconds: Sequence[Second]) -> Picture:
     )
 
 
-def shown_s(seconds: float | None) -> str:
+def shown_s(span_s: float | None) -> str:
     """A short span of time for people."""
-    if seconds is None:
+    if span_s is None:
         return "none timed"
-    if seconds < 0.001:
-        return f"{seconds * 1e6:.0f} µs"
-    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+    if span_s < 0.001:
+        return f"{span_s * 1e6:.0f} µs"
+    return f"{span_s * 1000:.3g} ms" if span_s < 1 else f"{span_s:.3g} s"
 
 
 def _line(name: str, heights: Sequence[int | None]) -> Line:

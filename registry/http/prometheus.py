@@ -6,16 +6,20 @@ hbase_metrics.py. Every label has a bounded number of values, also where a peer 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
+from registry.faults.rules import FaultKind
+from registry.histogram import BOUNDS_S
 from registry.http.accept import Form
+from registry.http.events import Hub, SubscriberLimits
 from registry.http.hbase_metrics import hbase_families
 from registry.http.health import CONNECTED, DISCONNECTED, SUSPENDED, HealthState, health
 from registry.http.process import LoopLag, process_figures
@@ -40,9 +44,10 @@ _Rows = Iterable[tuple[Sequence[str], float]]
 class StatusCollector(Collector):
     """All families of one server, read from its StatusSource at each scrape."""
 
-    def __init__(self, source: StatusSource, lag: LoopLag) -> None:
+    def __init__(self, source: StatusSource, lag: LoopLag, followers: Hub | None = None) -> None:
         self._source = source
         self._lag = lag
+        self._followers = followers or Hub(SubscriberLimits())
 
     def collect(self) -> Iterator[Metric]:
         """The families, in the order of docs/metrics.md."""
@@ -57,6 +62,8 @@ class StatusCollector(Collector):
         yield from _zookeeper(source)
         yield from _election(source)
         yield from _rpc(source)
+        yield from _faults(source)
+        yield from _followers(self._followers)
         yield from _process(source, self._lag)
 
 
@@ -157,6 +164,17 @@ def _registry(source: StatusSource) -> Iterator[Metric]:
         "Look-ups answered, by method and by how they were asked (call, preamble).",
         ("method", "path"),
         bounded(lookups).items(),
+    )
+    times, counted = rpc.lookup_times, 0
+    buckets: list[tuple[str, float]] = []
+    for bound, count in zip((*BOUNDS_S, float("inf")), times.counts, strict=True):
+        counted += count
+        buckets.append(("+Inf" if math.isinf(bound) else str(bound), counted))
+    yield HistogramMetricFamily(
+        "hbeacon_registry_lookup_seconds",
+        "From the bytes of look-ups to their answers, of one connection in 17.",
+        buckets=buckets,
+        sum_value=times.sum_s,
     )
     yield _gauge(
         "hbeacon_registry_snapshot_age_seconds",
@@ -343,6 +361,39 @@ def _rpc(source: StatusSource) -> Iterator[Metric]:
         ("hbeacon_rpc_sent_bytes", "Bytes sent.", rpc.sent_bytes),
     ):
         yield _counter(name, sentence, value)
+
+
+def _faults(source: StatusSource) -> Iterator[Metric]:
+    """Only where faults are enabled: elsewhere there is nothing to be told, and nothing to be woken by."""
+    control = source.faults()
+    if control is None:
+        return
+    set_now = Counter(row.rule.kind for row in control.rows())
+    yield _gauges(
+        "hbeacon_faults_set",
+        "Faults that are set on purpose, by kind.",
+        ("kind",),
+        [((kind.value,), set_now[kind]) for kind in FaultKind],
+    )
+    yield _counters(
+        "hbeacon_faults_applied",
+        "Connections and calls that met a fault, by kind.",
+        ("kind",),
+        [((kind.value,), control.applied.get(kind, 0)) for kind in FaultKind],
+    )
+
+
+def _followers(hub: Hub) -> Iterator[Metric]:
+    stats = hub.stats
+    yield _gauge("hbeacon_events_subscribers", "Who follows by server-sent events now.", len(hub))
+    for name, sentence, value in (
+        ("hbeacon_events_accepted", "Subscribers that were taken.", stats.accepted),
+        ("hbeacon_events_refused", "Subscribers beyond a limit.", stats.refused),
+        ("hbeacon_events_dropped", "Subscribers that did not read.", stats.dropped),
+        ("hbeacon_events_changes", "Changes told; each is encoded once.", stats.changes),
+    ):
+        yield _counter(name, sentence, value)
+    yield _gauge("hbeacon_events_told_seconds", "How long the latest change took to reach all.", stats.told_s)
 
 
 def _process(source: StatusSource, lag: LoopLag) -> Iterator[Metric]:

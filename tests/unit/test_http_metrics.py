@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from prometheus_client.metrics_core import Metric
@@ -14,6 +16,10 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from registry.client.table_states import TableStatesView
+from registry.faults.control import FaultAccess
+from registry.faults.machine import FaultRow
+from registry.faults.rules import FaultKind, Rule
+from registry.histogram import Histogram
 from registry.http.accept import Form
 from registry.http.app import create_app
 from registry.http.process import LoopLag
@@ -61,7 +67,27 @@ def full() -> FakeStatus:
         elected=ElectionStatus("active", "m,16000,1", "m,16000,1", acting=True, epoch=12, lives=2, elections=1),
     )
     source.visitors.header_seen("10.0.0.1", Info())
+    source.fault_control = NoFaults()
     return source
+
+
+class NoFaults:
+    """A server on which faults are enabled, and none is set. Implements registry.faults.control.FaultControl."""
+
+    access = FaultAccess()
+    applied: Mapping[FaultKind, int] = MappingProxyType({FaultKind.HANG: 2})
+
+    def rows(self) -> Sequence[FaultRow]:
+        return ()
+
+    def add(self, rule: Rule, by: str) -> FaultRow:
+        raise NotImplementedError
+
+    def remove(self, number: int, by: str) -> bool:
+        raise NotImplementedError
+
+    def clear(self, by: str) -> int:
+        raise NotImplementedError
 
 
 def families(source: FakeStatus) -> list[Metric]:
@@ -236,6 +262,28 @@ async def test_scrapers_choose_the_format(path: str):
 def documented() -> list[tuple[str, str, str, str]]:
     rows = re.findall(r"^\| `(\w+)` \| (\w+) \| (.*?) \| (.*?) \|$", DOCS.read_text(), re.MULTILINE)
     return [(name, kind, re.sub("`", "", labels).strip(), sentence) for name, kind, labels, sentence in rows]
+
+
+def test_faults_are_told_where_they_are_enabled():
+    assert value(full(), "hbeacon_faults_applied_total", kind="hang") == 2
+    assert value(full(), "hbeacon_faults_set", kind="hang") == 0
+    assert not [name for name, _ in samples(FakeStatus()) if "fault" in name]
+
+
+def test_the_time_of_look_ups_is_a_histogram():
+    times = Histogram()
+    for duration_s in (0.000_01, 0.000_02, 0.004, 30.0):
+        times.add(duration_s)
+    found = samples(FakeStatus(counters=RpcStatus(lookup_times=times)))
+
+    def below(bound: str) -> float:
+        return found["hbeacon_registry_lookup_seconds_bucket", frozenset({("le", bound)})]
+
+    assert [below(bound) for bound in ("5e-06", "1e-05", "2e-05", "0.002", "0.005", "1.0", "+Inf")] == [
+        *(0, 1, 2, 2, 3, 3, 4)
+    ]
+    assert found["hbeacon_registry_lookup_seconds_count", frozenset()] == 4
+    assert found["hbeacon_registry_lookup_seconds_sum", frozenset()] == pytest.approx(30.00403)
 
 
 def test_the_documentation_lists_what_there_is():
