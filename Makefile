@@ -19,5 +19,5 @@ cluster: ; python -m pytest -m "cluster"
 chaos: ; python -m pytest -m "chaos"
 # many seeds of the simulation; a plain run takes the first few
 campaign: ; HBEACON_SEEDS=4000 python -m pytest tests/sim --timeout 1800
-bench: ; python -m benchmarks.registry
+bench: ; for each in registry coordinator dev facade; do python -m benchmarks.$$each || exit 1; done
 protos: ; python protos/generate.py

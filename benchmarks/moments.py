@@ -57,6 +57,8 @@ def _one_start(zookeeper: str, expected: ServerName, log: Path) -> Sample:
         for path in PAGES:
             _until(lambda path=path: http_answers(adapter.http, path), since_s, f"{adapter.name}, {path}")
         return {"rpc_ms": rpc_ms, "regist_ms": regist_ms, "faces_ms": elapsed_ms(since_s)}
+    except AssertionError as error:
+        raise AssertionError(f"{error}; its log ends:\n{adapter.tail()}") from error
     finally:
         adapter.stop()
 

@@ -86,6 +86,10 @@ class Adapter:
         except AssertionError as error:
             raise AssertionError(f"{error}; its log ends:\n{self._running.process.tail()}") from error
 
+    def tail(self) -> str:
+        """The end of its log."""
+        return self._running.process.tail()
+
     def pids(self) -> list[int]:
         """Guard and worker."""
         found = [self._running.process.pid]
