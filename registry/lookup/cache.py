@@ -105,6 +105,8 @@ class RegistryCache:
         """A connection is there, and each dirty slot has a read under way."""
         self.confirmed_at_ms: float | None = None
         """Monotonic moment at which the snapshot was last known to be all there is; None before it was complete."""
+        self.synced_at_ms: float | None = None
+        """Monotonic moment of the youngest question to the leader whose answer the slots hold whole; None before."""
         self._epoch = 0
         self._tickets = 0
         self._dirty_count = 0
@@ -112,6 +114,8 @@ class RegistryCache:
         """What the server of this connection has provably reached."""
         self._seen_at_ms = 0.0
         """When the youngest answered request of this connection was sent."""
+        self._leader_asked_at_ms: float | None = None
+        """When the youngest `sync` was sent that this connection has answered."""
         self._cluster_id = ""
         """The last one known, kept while hbaseid is absent: another one means another history."""
         self._lost_history = ""
@@ -194,6 +198,8 @@ class RegistryCache:
                 self._fire(slot, effects)
         elif isinstance(event, Confirmed):
             self._see(event.zxid_before, event.sent_at_ms)
+            if event.synced_at_ms is not None:
+                self._leader_asked_at_ms = event.synced_at_ms
             self._settle_version(effects)
         elif isinstance(event, RecheckForbidden):
             for slot in self.slots.values():
@@ -208,7 +214,7 @@ class RegistryCache:
         self._epoch = event.epoch
         self.connected = True
         self._seen_zxid = event.zxid
-        self._seen_at_ms = event.sent_at_ms
+        self._seen_at_ms = self._leader_asked_at_ms = event.sent_at_ms
         if event.zxid < self._version.zxid:
             self._lost_history = f"zxid 0x{event.zxid:x} after 0x{self._version.zxid:x}"
         for slot in self.slots.values():
@@ -345,6 +351,7 @@ class RegistryCache:
         if self._dirty_count:
             return
         self.confirmed_at_ms = self._seen_at_ms
+        self.synced_at_ms = self._leader_asked_at_ms
         self._stale_facts |= self._vanished
         if self._lost_history:
             self._lost_history = ""

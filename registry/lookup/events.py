@@ -82,6 +82,8 @@ class Confirmed:
     epoch: int
     zxid_before: int
     sent_at_ms: float
+    synced_at_ms: float | None = None
+    """When the `sync` was sent whose answer came before this request was sent; None where none went before it."""
 
 
 @dataclass(frozen=True, slots=True)

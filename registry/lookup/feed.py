@@ -22,8 +22,9 @@ from registry.zk.watcher import SessionStatus, WatcherSettings, ZooKeeperWatcher
 
 logger = logging.getLogger("registry.lookup")
 
-ASK_AGAIN_MS = 20.0
-"""Pause between two requests for those who wait for a zxid that ZooKeeper has not reached."""
+ASKS_APART_MS = 5.0
+"""Between two questions to the leader. Who asks meanwhile shares the next: however many ask, ZooKeeper gets at most 200
+questions a second and this process spends some tenth of its time on them."""
 
 FeedSettings = WatcherSettings
 """A feed is set up as its watcher is."""
@@ -34,7 +35,6 @@ __all__ = ["FeedSettings", "RegistryFeed", "SessionStatus"]
 @dataclass(slots=True, eq=False)
 class _Waiter:
     asked_at_ms: float
-    min_zxid: int
     done: asyncio.Future[Snapshot]
 
 
@@ -55,7 +55,11 @@ class RegistryFeed:
         self._losing_history = ""
         self._subscribers: list[Callable[[Snapshot], None]] = []
         self._waiters: list[_Waiter] = []
-        self._asked_again_ms = 0.0
+        self._asked_at_ms = float("-inf")
+        """When the leader was asked last."""
+        self._asking_later: asyncio.TimerHandle | None = None
+        self.leader_asked = 0
+        """Questions to the leader for those who waited in `fresh`, so far."""
         self.flight = FlightRecorder(settings.root, clock, others=settings.others)
         """What the cache has heard lately."""
 
@@ -75,6 +79,11 @@ class RegistryFeed:
         if confirmed_at_ms is None or not self._snapshot.complete:
             return float("inf")
         return max(0.0, self._clock.monotonic_ms() - confirmed_at_ms)
+
+    def read_at_ms(self) -> float:
+        """Monotonic moment from which on the leader was asked for what the snapshot holds; -inf before the first."""
+        synced_at_ms = self._cache.synced_at_ms
+        return float("-inf") if synced_at_ms is None or not self._snapshot.complete else synced_at_ms
 
     def lease_ok(self) -> bool:
         """Whether the session cannot have ended yet, by our own clock."""
@@ -103,16 +112,18 @@ class RegistryFeed:
         for waiter in self._waiters:
             waiter.done.cancel()
         self._waiters.clear()
+        if self._asking_later is not None:
+            self._asking_later.cancel()
         await self._watcher.stop()
 
-    async def fresh(self, *, min_zxid: int = 0, timeout_ms: float = 1000.0) -> Snapshot:
-        """A snapshot that holds all that ZooKeeper's leader had when this was called, and reaches `min_zxid`.
+    async def fresh(self, *, timeout_ms: float = 1000.0) -> Snapshot:
+        """A snapshot that holds all that ZooKeeper's leader had when this was called, and whose version says so.
 
         All who wait share the same requests. Raises TimeoutError when ZooKeeper does not answer in time.
         """
-        waiter = _Waiter(self._clock.monotonic_ms(), min_zxid, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(self._clock.monotonic_ms(), asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
-        self._watcher.beat_now()
+        self._ask_leader()
         try:
             async with asyncio.timeout(timeout_ms / 1000.0):
                 return await waiter.done
@@ -155,14 +166,26 @@ class RegistryFeed:
                 logger.exception("a subscriber failed on snapshot %s", snapshot.version)
 
     def _wake_waiters(self) -> None:
-        confirmed_at_ms = self._cache.confirmed_at_ms
-        for waiter in tuple(self._waiters):
-            if waiter.done.done() or confirmed_at_ms is None or confirmed_at_ms < waiter.asked_at_ms:
-                continue
-            if self._snapshot.complete and self._snapshot.version.zxid >= waiter.min_zxid:
+        read_at_ms = self.read_at_ms()
+        waiting: list[_Waiter] = []
+        for waiter in self._waiters:
+            if waiter.asked_at_ms > read_at_ms:
+                waiting.append(waiter)
+            elif not waiter.done.done():
                 waiter.done.set_result(self._snapshot)
-                self._waiters.remove(waiter)
-        now_ms = self._clock.monotonic_ms()
-        if self._waiters and now_ms - self._asked_again_ms >= ASK_AGAIN_MS:
-            self._asked_again_ms = now_ms
-            self._watcher.beat_now()
+        self._waiters = waiting
+        if waiting:
+            self._ask_leader()
+
+    def _ask_leader(self) -> None:
+        """In the next turn of the loop, for all who ask in this one; later where the last time was just now."""
+        if self._asking_later is None:
+            wait_ms = self._asked_at_ms + ASKS_APART_MS - self._clock.monotonic_ms()
+            self._asking_later = asyncio.get_running_loop().call_later(max(wait_ms, 0.0) / 1000.0, self._ask_now)
+
+    def _ask_now(self) -> None:
+        self._asking_later = None
+        # Where one is under way, its answer brings those who wait back here.
+        if self._waiters and self._watcher.ask_leader():
+            self._asked_at_ms = self._clock.monotonic_ms()
+            self.leader_asked += 1

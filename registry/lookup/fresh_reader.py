@@ -27,8 +27,12 @@ class FreshSource(Protocol):
         """Since it was last known to be all there is; infinite before the first complete one."""
         ...
 
-    async def fresh(self, *, min_zxid: int = 0, timeout_ms: float = 1000.0) -> Snapshot:
-        """A snapshot read from now on that reaches `min_zxid`; raises TimeoutError."""
+    def read_at_ms(self) -> float:
+        """Monotonic moment from which on the leader was asked for what the snapshot holds; -inf before the first."""
+        ...
+
+    async def fresh(self, *, timeout_ms: float = 1000.0) -> Snapshot:
+        """A snapshot that the leader was asked for from now on; raises TimeoutError."""
         ...
 
 
@@ -80,16 +84,21 @@ class FreshReader:
         source, asked_at_ms = self._source, self._clock.monotonic_ms()
         limit_ms = self._limit_ms()
         timeout_ms = min(limit_ms, max(left_ms - ANSWER_MARGIN_MS, left_ms / 2, 0.0))
-        # What another generation had at the same number says nothing of this one.
-        later = wants.generation is not None and source.snapshot.version.generation > wants.generation
         timed_out = False
         try:
-            await source.fresh(min_zxid=0 if later else wants.min_zxid, timeout_ms=timeout_ms)
+            await source.fresh(timeout_ms=timeout_ms)
         except TimeoutError:
             timed_out = True
         snapshot = source.snapshot
         waited_ms = self._clock.monotonic_ms() - asked_at_ms
-        verdict = judge(wants, snapshot.version, source.age_ms(), complete=snapshot.complete, waited_ms=waited_ms)
+        verdict = judge(
+            wants,
+            snapshot.version,
+            source.age_ms(),
+            complete=snapshot.complete,
+            waited_ms=waited_ms,
+            was_read=source.read_at_ms() >= asked_at_ms,
+        )
         if verdict is Verdict.ANSWER:
             return
         version = snapshot.version

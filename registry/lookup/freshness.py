@@ -32,7 +32,8 @@ class Wants:
     """Of `min_zxid`, as an earlier answer of the same server had it; None: whichever there is. A snapshot of a later
     generation meets any zxid of an earlier one, whose history ZooKeeper has lost."""
     fresh: bool = False
-    """The answer reflects a read of ZooKeeper that began after the question."""
+    """The answer reflects a read of ZooKeeper that began after the question, by a server of it that had caught up with
+    its leader since (`sync`)."""
 
     def __bool__(self) -> bool:
         """Whether it asks anything."""
@@ -77,21 +78,26 @@ class Refusal(Exception):
 
 
 def judge(
-    wants: Wants, version: Version, age_ms: float, *, complete: bool = True, waited_ms: float | None = None
+    wants: Wants,
+    version: Version,
+    age_ms: float,
+    *,
+    complete: bool = True,
+    waited_ms: float = 0.0,
+    was_read: bool = False,
 ) -> Verdict:
     """Decide on a snapshot of this version and age.
 
-    waited_ms: since the question was asked, where a read was waited for; None when it has just been asked. The age
-    counts from the moment a read was sent, so a snapshot younger than the wait was read for this question.
+    waited_ms: since the question was asked. was_read: since then the leader was asked for all that this snapshot holds.
     """
-    was_read = waited_ms is not None and complete and age_ms <= waited_ms
+    was_read = was_read and complete
     if not reaches(wants, version):
         return Verdict.REFUSE if was_read else Verdict.READ
     if was_read:
         return Verdict.ANSWER
     if wants.fresh or (wants.min_zxid and not complete):
         return Verdict.READ
-    too_old = wants.max_staleness_ms is not None and (not complete or age_ms > wants.max_staleness_ms)
+    too_old = wants.max_staleness_ms is not None and (not complete or age_ms - waited_ms > wants.max_staleness_ms)
     return Verdict.READ if too_old else Verdict.ANSWER
 
 

@@ -137,6 +137,8 @@ class ZooKeeperWatcher:
         """When each request under way was sent; ZooKeeper answers in order."""
         self._reads_under_way = 0
         self._beating = False
+        self._syncing = False
+        """The leader is being asked, or the beat after that is under way."""
         self._first: deque[Read] = deque()
         self._bulk: deque[Read] = deque()
         """Reads that wait for their turn; `_first` goes first."""
@@ -191,14 +193,19 @@ class ZooKeeperWatcher:
         if self._closing:
             await asyncio.wait(self._closing, timeout=CLOSE_MS_MAX / 1000.0)
 
-    def beat_now(self) -> None:
-        """Ask how things stand at this moment, unless that is under way; the leader is asked first."""
-        if self._synced and not self._beating:
-            assert self._client is not None
-            sent_at_ms = self._clock.monotonic_ms()
-            self._unanswered.append(sent_at_ms)
-            self._client.sync(functools.partial(self._answered, self._epoch, sent_at_ms))
-            self._beat()
+    def ask_leader(self) -> bool:
+        """Have the server catch up with its leader, then see how things stand; False where it cannot be asked now.
+
+        At most one such question is under way. What it tells comes as Confirmed, with the moment of the `sync`.
+        """
+        if not self._synced or self._syncing:
+            return False
+        assert self._client is not None
+        self._syncing = True
+        sent_at_ms = self._clock.monotonic_ms()
+        self._unanswered.append(sent_at_ms)
+        self._client.sync(functools.partial(self._leader_answered, self._epoch, sent_at_ms))
+        return True
 
     # --- the client ---------------------------------------------------------------------------------------------
 
@@ -278,7 +285,7 @@ class ZooKeeperWatcher:
         if self._synced:
             self._synced = False
             self._tell(SessionSuspended(self._epoch, reason))
-        self._link = self._beating = False
+        self._link = self._beating = self._syncing = False
         self._unanswered.clear()
         self._first.clear()
         self._bulk.clear()
@@ -327,19 +334,30 @@ class ZooKeeperWatcher:
         if epoch == self._epoch and self._synced:
             self._tell(WatchFired(epoch, path))
 
-    def _beat(self) -> None:
+    def _leader_answered(self, epoch: int, synced_at_ms: float, answer: Answer) -> None:
+        if self._answered(epoch, synced_at_ms, answer):
+            # Not sent together with the sync: only now the client's last zxid is at least that of the leader.
+            self._beat(synced_at_ms)
+
+    def _beat(self, synced_at_ms: float | None = None) -> None:
         assert self._client is not None
-        self._beating = True
+        if synced_at_ms is None:
+            self._beating = True
         sent_at_ms = self._clock.monotonic_ms()
         self._unanswered.append(sent_at_ms)
         zxid_before = self._client.last_zxid
-        done = functools.partial(self._beat_answered, self._epoch, zxid_before, sent_at_ms)
+        done = functools.partial(self._beat_answered, self._epoch, zxid_before, sent_at_ms, synced_at_ms)
         self._client.read(self.settings.root, What.EXISTS, None, done)
 
-    def _beat_answered(self, epoch: int, zxid_before: int, sent_at_ms: float, answer: Answer) -> None:
+    def _beat_answered(
+        self, epoch: int, zxid_before: int, sent_at_ms: float, synced_at_ms: float | None, answer: Answer
+    ) -> None:
         if self._answered(epoch, sent_at_ms, answer):
-            self._beating = False
-            self._tell(Confirmed(epoch, zxid_before, sent_at_ms))
+            if synced_at_ms is None:
+                self._beating = False
+            else:
+                self._syncing = False
+            self._tell(Confirmed(epoch, zxid_before, sent_at_ms, synced_at_ms))
 
     def _answered(self, epoch: int, sent_at_ms: float, answer: Answer) -> bool:
         """Book an answer; False when it is none, or of a connection that has gone."""

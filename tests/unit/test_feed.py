@@ -181,13 +181,38 @@ async def test_an_answer_that_kazoo_does_not_know_ends_its_thread_and_not_ours(
     await until(lambda: feed.snapshot.version.zxid == zookeeper.zxid)
 
 
-async def test_fresh_waits_for_the_zxid_and_gives_up_in_time(feed: RegistryFeed, zookeeper: SmallZooKeeper) -> None:
-    wanted = zookeeper.put("/somewhere/else")
-    first, second = await asyncio.gather(feed.fresh(min_zxid=wanted), feed.fresh(min_zxid=wanted))
-    assert first is second
-    assert first.version.zxid >= wanted
+async def test_fresh_is_as_far_as_the_leader_and_shared(feed: RegistryFeed, zookeeper: SmallZooKeeper) -> None:
+    for number in range(3):
+        wanted = zookeeper.put("/somewhere/else", b"%d" % number)
+        before, syncs = feed.leader_asked, zookeeper.types_seen.count(SYNC)
+        snapshots = await asyncio.gather(*(feed.fresh() for _ in range(50)))
+        assert all(snapshot.version.zxid >= wanted for snapshot in snapshots), "no watch tells of this znode"
+        assert zookeeper.types_seen.count(SYNC) - syncs == feed.leader_asked - before == 1
+
+
+async def test_fresh_gives_up_in_time(feed: RegistryFeed, zookeeper: SmallZooKeeper) -> None:
+    await feed.fresh()
+    zookeeper.drop_connections()
+    await until(lambda: feed.session.state != "connected")
+    await zookeeper.stop()
     with pytest.raises(TimeoutError):
-        await feed.fresh(min_zxid=wanted + 1000, timeout_ms=100)
+        await feed.fresh(timeout_ms=100)
+
+
+async def test_who_asks_while_the_leader_is_asked_gets_the_next_answer(
+    feed: RegistryFeed, zookeeper: SmallZooKeeper
+) -> None:
+    before = feed.leader_asked
+    first = asyncio.create_task(feed.fresh())
+    await asyncio.sleep(0)
+    late = [asyncio.create_task(feed.fresh()) for _ in range(20)]
+    await asyncio.sleep(0)
+    wanted = zookeeper.put("/somewhere/else")
+    later = [asyncio.create_task(feed.fresh()) for _ in range(20)]
+    await first
+    assert {(await task).version.zxid >= wanted for task in later} == {True}
+    await asyncio.gather(*late)
+    assert feed.leader_asked - before <= 3
 
 
 async def test_a_start_without_zookeeper_waits_for_it() -> None:

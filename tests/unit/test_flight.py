@@ -67,7 +67,7 @@ def test_lines_are_json_with_the_root_first() -> None:
     assert [json.loads(line) for line in recorder.lines()] == [
         {"root": "/hbase", "dropped": 0},
         {"at_ms": 5.0, "event": "SessionConnected", "epoch": 1, "session_id": 2, "zxid": 3, "sent_at_ms": 4.5},
-        {"at_ms": 5.0, "event": "Confirmed", "epoch": 1, "zxid_before": 3, "sent_at_ms": 4.75},
+        {"at_ms": 5.0, "event": "Confirmed", "epoch": 1, "zxid_before": 3, "sent_at_ms": 4.75, "synced_at_ms": None},
     ]
 
 

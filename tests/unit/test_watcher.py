@@ -288,11 +288,34 @@ async def test_forbidden_znodes_are_looked_at_again(bench: Bench) -> None:
     assert RecheckForbidden(1) in bench.events
 
 
-async def test_asking_at_once_syncs_first_and_is_shared(bench: Bench) -> None:
+async def test_asking_the_leader_syncs_first_and_is_shared(bench: Bench) -> None:
     bench.connect()
-    bench.watcher.beat_now()
-    bench.watcher.beat_now()
-    assert [request.what for request in bench.client.requests] == [None, What.EXISTS]
+    asked_at_ms = bench.clock.monotonic_ms()
+    assert bench.watcher.ask_leader()
+    assert not bench.watcher.ask_leader()
+    assert [request.what for request in bench.client.requests] == [None]
+    bench.clock.advance(7)
+    bench.client.answer(44)
+    assert [request.what for request in bench.client.requests] == [What.EXISTS]
+    assert not bench.watcher.ask_leader(), "what it tells is not known yet"
+    bench.client.answer(45)
+    assert bench.events[-1] == Confirmed(1, 44, asked_at_ms + 7, asked_at_ms)
+    assert bench.watcher.ask_leader()
+
+
+async def test_a_heartbeat_is_no_word_of_the_leader(bench: Bench) -> None:
+    bench.connect()
+    bench.tick(1000)
+    assert bench.watcher.ask_leader(), "a heartbeat under way does not stand for it"
+    bench.client.answer(50)
+    assert bench.events[-1] == Confirmed(1, 10, bench.clock.monotonic_ms())
+    bench.client.change(ClientState.SUSPENDED)
+    assert not bench.watcher.ask_leader()
+    bench.client.change(ClientState.CONNECTED, 1)
+    assert not bench.watcher.ask_leader(), "the sync that goes first is not answered yet"
+    bench.client.requests[:] = bench.client.requests[-1:]
+    bench.client.answer(60)
+    assert bench.watcher.ask_leader(), "the question of the lost connection is forgotten"
 
 
 async def test_stop_closes_the_client(bench: Bench) -> None:
