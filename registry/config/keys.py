@@ -29,6 +29,20 @@ _SERVERS = (
         "Where the pages, /health, /readyz and /metrics are listened for.",
     ),
     Key(
+        "hbeacon.http.subscribers_max",
+        Kind.INT,
+        "6000",
+        "Followers of the live page and of /api/v1/events at once; each takes a file descriptor and some 4 KiB.",
+        minimum=0,
+    ),
+    Key(
+        "hbeacon.http.subscribers_per_peer_max",
+        Kind.INT,
+        "1000",
+        "Of them from one IP address, so that one machine cannot take all places.",
+        minimum=0,
+    ),
+    Key(
         "hbeacon.facade.address",
         Kind.ADDRESS_OR_OFF,
         "off",
@@ -219,6 +233,19 @@ _SERVERS = (
         "127.0.0.0/8,::1/128",
         "From which addresses faults may be set: IP addresses or networks, separated by commas. Others than loopback"
         " need hbeacon.faults.token too.",
+    ),
+    Key(
+        "hbeacon.loglevel.enabled",
+        Kind.BOOL,
+        "off",
+        "Whether /logLevel changes levels of the log, for who shows hbeacon.loglevel.token; it shows them in any case.",
+    ),
+    Key(
+        "hbeacon.loglevel.token",
+        Kind.TEXT,
+        "",
+        "What who changes a level over HTTP has to show.",
+        secret=True,
     ),
     Key("hbeacon.log.format", Kind.CHOICE, "text", "How log lines look.", choices=("text", "json")),
     Key(

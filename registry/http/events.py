@@ -197,8 +197,8 @@ class SubscriberLimits:
 
     total_max: int = 6000
     """Some 4 KiB and a file descriptor each."""
-    per_peer_max: int = 128
-    """From one IP address: people behind one proxy, and no more."""
+    per_peer_max: int = 1000
+    """From one IP address, so that one machine cannot take all places."""
 
 
 @dataclass(slots=True)

@@ -121,7 +121,7 @@ class Master(RoleServer):
     @property
     def info_port(self) -> int:
         """Of the pages."""
-        return self.http_address.port if self.http_address else -1
+        return self.http.address.port if self.http.address else -1
 
     def acts(self) -> bool:
         """Whether this master is the active one at this moment."""

@@ -36,18 +36,16 @@ class GrpcDoor:
         self._reader = reader
         self._ready = ready
         self._reserved: socket.socket | None = None
+        self.address: Address | None = None
+        """Where it is, will be, or was; None where it is off."""
         self.server: GrpcServer | None = None
         """None until it is open."""
-
-    @property
-    def address(self) -> Address | None:
-        """Where it is, or will be; None where it is off."""
-        return address_of(self._reserved) if self._reserved is not None else None
 
     async def reserve(self, address: Address | None, kept_port: int) -> None:
         """Take the port, before anything is loaded. Raises CannotListen."""
         if address is not None:
             self._reserved = await asyncio.to_thread(listen, address, FLAG, kept_port, reserve_only=True)
+            self.address = address_of(self._reserved)
 
     async def open(self, settings: Settings) -> None:
         """Load the library and answer. Raises CannotListen."""

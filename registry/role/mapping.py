@@ -40,6 +40,8 @@ def check(settings: Settings) -> None:
         raise settings.bad("hbeacon.log.level", str(error)) from None
     handout_settings(settings)
     feed_settings(settings)
+    if settings.bool_("hbeacon.loglevel.enabled") and not settings.str_("hbeacon.loglevel.token").strip():
+        raise settings.bad("hbeacon.loglevel.enabled", "set hbeacon.loglevel.token too: without one nobody may")
 
 
 def handout_settings(settings: Settings) -> HandOutSettings:

@@ -17,7 +17,6 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Mapping
-from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar
 
 from registry.clock import Clock
@@ -35,8 +34,9 @@ from registry.role import mapping
 from registry.role.faults import fault_desk
 from registry.role.firewall import FirewallPart
 from registry.role.grpc import GrpcDoor
+from registry.role.http import HttpDoor
 from registry.role.kept import Kept
-from registry.role.listening import address_of, advertised, cannot_listen, listen, warnings_of
+from registry.role.listening import advertised, cannot_listen, warnings_of
 from registry.role.notify import Notifier
 from registry.role.part import Part
 from registry.role.publishing import Publisher
@@ -44,7 +44,6 @@ from registry.rpc.server import RpcServer
 from registry.rpc.services import ServiceTable
 
 if TYPE_CHECKING:
-    from registry.http.serve import HttpServer
     from registry.http.status import ElectionStatus, Identity, StatusSource
     from registry.lookup.selfcheck import SelfCheck
     from registry.role.facade import FacadeDoor
@@ -86,8 +85,7 @@ class RoleServer:
         self._speaking: frozenset[ServerName] = frozenset()
         self._levels = parse_levels(settings.str_("hbeacon.log.level"))
         self._tasks: list[asyncio.Task[None]] = []
-        self._http: HttpServer | None = None
-        self._http_listener: socket.socket | None = None
+        self.http = HttpDoor()
         self._selfcheck: SelfCheck | None = None
         self._notifier = Notifier(os.environ, link.guard_pid if link else 0)
         self._beats = Beats(link, settings.ms("hbeacon.guard.timeout_ms"), self._orphaned) if link else None
@@ -232,19 +230,15 @@ class RoleServer:
         self.rpc.set_version_stamp(self.publisher.stamp)
         self.publisher.publish()  # what is not read yet is left out of the answers, as HBase leaves it out
         self.rpc_address = await self._open_rpc(rpc)
-        http = settings.address("hbeacon.http.address")
-        if http is not None:
-            # Who connects before the pages are loaded waits for them instead of being refused.
-            self._http_listener = self.listeners.get("--http") or await asyncio.to_thread(
-                listen, http, "--http", self._kept.http_port
-            )
-        self.http_address = address_of(self._http_listener) if self._http_listener else None
+        await self.http.reserve(
+            settings.address("hbeacon.http.address"), self.listeners.get("--http"), self._kept.http_port
+        )
         await self.grpc.reserve(settings.address("hbeacon.grpc.address"), self._kept.grpc_port)
         self.advertised = advertised(settings, self.rpc_address)
         for warning in warnings_of(self.rpc_address, self.advertised, settings.addresses("hbeacon.registry.servers")):
             logger.warning("%s", warning)
         self._keep(self.feed.snapshot)
-        logger.info("listening on rpc=%s http=%s", self.rpc_address, self.http_address or "off")
+        logger.info("listening on rpc=%s http=%s", self.rpc_address, self.http.address or "off")
 
     async def _open_rpc(self, address: Address) -> Address:
         if (listener := self.listeners.get("--rpc")) is not None:
@@ -283,7 +277,7 @@ class RoleServer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(HTTP_WAITS_MS / 1000):
                 await self._answers.wait()
-        await self._open_http()
+        await self.http.open(self.settings, self._status_of)
         await self.grpc.open(self.settings)
         if self._link is not None and not await asyncio.to_thread(die_with_guard, self._link.guard_pid):
             logger.debug("the kernel cannot tie this process to its guard; the pipe does")
@@ -295,27 +289,22 @@ class RoleServer:
         gc.freeze()
         self.start_task(self._watch.run(), "configuration")
 
-    async def _open_http(self) -> None:
-        if self._http_listener is None or self.http_address is None:
-            return
-        app_module, serve_module = await asyncio.to_thread(_load_http)
+    def _status_of(self, version: str) -> StatusSource:
         from registry.http.status import Identity
 
-        identity = Identity(
-            role=self.role,
-            version=await asyncio.to_thread(_own_version),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            started_wall_ms=self.clock.wall_ms(),
-            advertised=str(self.advertised),
-            bound=dict(word.split("=") for word in self._doors()),
-            zookeeper_quorum=mapping.zookeeper_text(self.settings),
-            znode_parent=self.settings.str_("zookeeper.znode.parent"),
+        return self.make_status(
+            Identity(
+                role=self.role,
+                version=version,
+                host=socket.gethostname(),
+                pid=os.getpid(),
+                started_wall_ms=self.clock.wall_ms(),
+                advertised=str(self.advertised),
+                bound=dict(word.split("=") for word in self._doors()),
+                zookeeper_quorum=mapping.zookeeper_text(self.settings),
+                znode_parent=self.settings.str_("zookeeper.znode.parent"),
+            )
         )
-        status = self.make_status(identity)
-        app = await asyncio.to_thread(app_module.create_app, status)
-        host, port = self.http_address.host, self.http_address.port
-        self._http = await serve_module.serve(app, host, port, listener=self._http_listener)
 
     def _start_selfcheck(self) -> None:
         from registry.lookup.ask import ask_over_rpc
@@ -338,7 +327,7 @@ class RoleServer:
 
     def _doors(self) -> list[str]:
         off = "off"
-        return [f"rpc={self.rpc_address}", f"http={self.http_address or off}", f"grpc={self.grpc.address or off}"]
+        return [f"rpc={self.rpc_address}", f"http={self.http.address or off}", f"grpc={self.grpc.address or off}"]
 
     def _say_ready(self) -> None:
         zookeeper = mapping.zookeeper_text(self.settings)
@@ -353,6 +342,7 @@ class RoleServer:
 
     def _snapshot_changed(self, snapshot: Snapshot) -> None:
         self.publisher.publish()
+        self.http.changed()
         self._keep(snapshot)
         self._snapshot_seen(snapshot)
 
@@ -364,7 +354,7 @@ class RoleServer:
     def _keep(self, snapshot: Snapshot) -> None:
         """Leave with the guard what the next worker needs for clients to see one server at one address."""
         if self._beats is not None:
-            http_port = self.http_address.port if self.http_address else 0
+            http_port = self.http.address.port if self.http.address else 0
             facade = self.facade.address if self.facade is not None else None
             facade_port = facade.port if facade is not None else 0
             grpc_port = self.grpc.address.port if self.grpc.address else 0
@@ -444,10 +434,7 @@ class RoleServer:
         if self._selfcheck is not None:
             await self._selfcheck.stop()
         await self.grpc.stop()
-        if self._http is not None:
-            await self._http.stop()
-        elif self._http_listener is not None:
-            self._http_listener.close()
+        await self.http.stop()
         await self.rpc.stop()
         await self.feed.stop()
         self._notifier.stop_watchdog()
@@ -481,19 +468,7 @@ class RoleServer:
         os._exit(1)
 
 
-def _load_http() -> tuple[ModuleType, ModuleType]:
-    from registry.http import app, serve
-
-    return app, serve
-
-
 def _write_stacks() -> None:
     from registry.http.stacks import stacks_text
 
     sys.stderr.write(stacks_text())
-
-
-def _own_version() -> str:
-    from registry.cli.version import own_version
-
-    return own_version()

@@ -131,7 +131,7 @@ def test_never_raises_and_says_why(snapshot: Snapshot, age_ms: float, state: str
         assert found.state is HealthState.HEALTHY
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(snapshot=snapshots(), age_ms=st.one_of(st.floats(min_value=0), st.just(math.nan)))
 async def test_every_page_answers_for_every_snapshot(snapshot: Snapshot, age_ms: float):
     source = FakeStatus(snapshot=snapshot, age=age_ms)
