@@ -153,12 +153,15 @@ class RpcSource:
         current = await self._resolver.expand(self.servers.current)
         is_own = self.servers.configured is self.servers.current
         rest = current if is_own else await self._resolver.expand(self.servers.configured)
-        servers = [*current, *(server for server in rest if server not in current)]
-        late = {server for server in servers if server not in current or str(server) in avoid}
+        servers = current if is_own else (*current, *(server for server in rest if server not in current))
+        late: Collection[Address] = ()
+        if avoid or not is_own:
+            late = {server for server in servers if server not in current or str(server) in avoid}
+        near = [server for server, channel in self._channels.items() if channel.is_open]
         limit_ms = remaining_ms()
         begun_ms = self._clock.monotonic_ms()
         share = share_ms(limit_ms, len(servers))
-        lookup = HedgedLookup(self._policy, servers, QUESTIONS[what].method, begun_ms, share, late)
+        lookup = HedgedLookup(self._policy, servers, QUESTIONS[what].method, begun_ms, share, late, near)
         found = await hedge(lookup, lambda server: self._try(server, what, limit_ms, log), self._clock)
         self.stats.hedges += lookup.hedges
         self.stats.hedges_won += lookup.hedge_won

@@ -275,3 +275,32 @@ def test_without_a_budget_a_hung_server_costs_a_quarter_of_a_second_not_a_deadli
         run = look_up(policy_of(seed, pool), {"a": steady(0.5), "b": hung}, random.Random(seed), 0.0)
         assert run.won == "a"
         assert run.took_ms < 300
+
+
+# --- connections ---------------------------------------------------------------------------------------------------
+
+
+@given(seed=st.integers(0, 2**32), near=st.sets(st.sampled_from("abc")), out=st.sets(st.sampled_from("abc")))
+def test_while_nothing_is_known_an_open_connection_is_used(seed: int, near: set[str], out: set[str]) -> None:
+    """Another server would cost a connection, and teach nothing that a hedge does not."""
+    policy = policy_of(seed)
+    for server in out:
+        policy.standing.struck(server, 0.0)
+    chosen = policy.choose("abc", METHOD, 1.0, (), near)
+    if near - out:
+        assert chosen in near - out
+    elif set("abc") - out:
+        assert chosen not in out, "a server that failed is not asked for its connection"
+
+
+@given(seed=st.integers(0, 2**32))
+def test_new_clients_spread_over_all_servers(seed: int) -> None:
+    firsts = [policy_of(seed + index).choose("abc", METHOD, 0.0) for index in range(300)]
+    assert all(60 <= firsts.count(server) <= 140 for server in "abc")
+
+
+def test_a_slow_server_is_left_although_it_is_connected() -> None:
+    policy = policy_of(1)
+    for index in range(SAMPLES_MIN):
+        policy.answered("a", METHOD, 40.0, float(index))
+    assert {policy.choose("abc", METHOD, 100.0, (), {"a"}) for _ in range(20)} <= {"b", "c"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from collections.abc import Callable, Coroutine, Hashable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from registry.client.hedging.lookup import HedgedLookup
 from registry.clock import Clock
@@ -22,6 +22,49 @@ class Refusal(enum.Enum):
     """It is there, and says that it cannot tell."""
 
 
+class _Calls(Generic[S, A]):
+    """The calls of one look-up. One future is waited for: asyncio.wait costs three times that, for each question."""
+
+    __slots__ = ("_ask", "_happened", "_loop", "ended", "running")
+
+    def __init__(self, ask: Callable[[S], Coroutine[Any, Any, A | Refusal]]) -> None:
+        self._ask = ask
+        self._loop = asyncio.get_running_loop()
+        self._happened: asyncio.Future[None] = self._loop.create_future()
+        self.running: dict[asyncio.Task[A | Refusal], S] = {}
+        self.ended: list[asyncio.Task[A | Refusal]] = []
+
+    def begin(self, server: S | None) -> None:
+        if server is not None:
+            task = self._loop.create_task(self._ask(server))
+            task.add_done_callback(self._has_ended)
+            self.running[task] = server
+
+    async def wait(self, wait_ms: float | None) -> None:
+        """Until one has ended, or so long."""
+        timer = None if wait_ms is None else self._loop.call_later(max(0.0, wait_ms) / 1000, self._wake)
+        try:
+            await self._happened
+        finally:
+            if timer is not None:
+                timer.cancel()
+        self._happened = self._loop.create_future()
+
+    async def cancel(self) -> None:
+        if self.running:
+            for task in self.running:
+                task.cancel()
+            await asyncio.gather(*self.running, return_exceptions=True)
+
+    def _has_ended(self, task: asyncio.Task[A | Refusal]) -> None:
+        self.ended.append(task)
+        self._wake()
+
+    def _wake(self) -> None:
+        if not self._happened.done():
+            self._happened.set_result(None)
+
+
 async def hedge(
     lookup: HedgedLookup[S], ask: Callable[[S], Coroutine[Any, Any, A | Refusal]], clock: Clock
 ) -> A | None:
@@ -29,32 +72,23 @@ async def hedge(
 
     Belongs to the loop. Cancelling it cancels all its calls; who was asked by then counts as failed.
     """
-    tasks: dict[asyncio.Task[A | Refusal], S] = {}
-
-    def begin(server: S | None) -> None:
-        if server is not None:
-            tasks[asyncio.create_task(ask(server), name=f"ask {server}")] = server
-
-    begin(lookup.first(clock.monotonic_ms()))
+    calls = _Calls(ask)
+    calls.begin(lookup.first(clock.monotonic_ms()))
     try:
-        while tasks:
-            wait_s = None
-            if lookup.wake_ms is not None:
-                wait_s = max(0.0, lookup.wake_ms - clock.monotonic_ms()) / 1000
-            done, _ = await asyncio.wait(tasks, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                server, answer = tasks.pop(task), task.result()
+        while calls.running:
+            await calls.wait(None if lookup.wake_ms is None else lookup.wake_ms - clock.monotonic_ms())
+            while calls.ended:
+                task = calls.ended.pop(0)
+                server, answer = calls.running.pop(task), task.result()
                 if not isinstance(answer, Refusal):
                     lookup.answered(server, clock.monotonic_ms())
                     return answer
-                begin(lookup.failed(server, clock.monotonic_ms(), is_there=answer is Refusal.DOES_NOT_KNOW))
-            begin(lookup.woken(clock.monotonic_ms()))
+                calls.begin(lookup.failed(server, clock.monotonic_ms(), is_there=answer is Refusal.DOES_NOT_KNOW))
+            calls.begin(lookup.woken(clock.monotonic_ms()))
             if lookup.is_over:
                 break
         return None
     finally:
         if lookup.winner is None:
             lookup.given_up(clock.monotonic_ms())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await calls.cancel()

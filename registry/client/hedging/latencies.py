@@ -16,6 +16,9 @@ BINS_MAX = 256
 SAMPLES_MIN = 8
 """Fewer say nothing of a quantile."""
 
+READ_SHARE = 16
+"""A quantile that was read is good until the samples have grown by a sixteenth: reading it walks through all bins."""
+
 TURN_SAMPLES = 256
 """A sketch is read when it holds from one to two turns of samples, so what is older than two has no say."""
 
@@ -23,25 +26,57 @@ TURN_MS = 60_000.0
 """The same where samples are few."""
 
 
+class _Turn:
+    """The samples of one turn; the sketch is made when there are enough of them: most clients never ask so often."""
+
+    __slots__ = ("_few", "_sketch", "count")
+
+    def __init__(self) -> None:
+        self._few: list[float] = []
+        self._sketch: LogCollapsingLowestDenseDDSketch | None = None
+        self.count = 0
+
+    def add(self, elapsed_ms: float) -> None:
+        self.count += 1
+        if self._sketch is not None:
+            self._sketch.add(elapsed_ms)
+            return
+        self._few.append(elapsed_ms)
+        if self.count >= SAMPLES_MIN:
+            self._sketch = LogCollapsingLowestDenseDDSketch(ACCURACY_RATIO, BINS_MAX)
+            for sample_ms in self._few:
+                self._sketch.add(sample_ms)
+            self._few.clear()
+
+    def quantile_ms(self, quantile: float) -> float:
+        assert self._sketch is not None, "there are enough samples"
+        return self._sketch.get_quantile_value(quantile) or 0.0
+
+
 class Recent:
     """Two sketches that both take every sample; the older one is read, and dropped at the end of its turn."""
 
-    __slots__ = ("_cached", "_new", "_old", "_turned_ms")
+    __slots__ = ("_cached", "_new", "_old", "_stale_in", "_turned_ms")
 
     def __init__(self, now_ms: float) -> None:
-        self._old = self._new = _sketch()
+        self._old = self._new = _Turn()
         self._turned_ms = now_ms
         self._cached: dict[float, float] = {}
+        self._stale_in = 0
+        """Samples until what is cached is read anew."""
 
     def add(self, elapsed_ms: float, now_ms: float) -> None:
         """One sample."""
         if self._new.count >= TURN_SAMPLES or now_ms - self._turned_ms >= TURN_MS:
-            self._old, self._new = self._new, _sketch()
+            self._old, self._new = self._new, _Turn()
             self._turned_ms = now_ms
         self._new.add(elapsed_ms)
         if self._old is not self._new:
             self._old.add(elapsed_ms)
-        self._cached.clear()
+        self._stale_in -= 1
+        if self._stale_in <= 0:
+            self._cached.clear()
+            self._stale_in = self._old.count // READ_SHARE
 
     def quantile_ms(self, quantile: float) -> float | None:
         """So many milliseconds are enough for this share of the samples; None while there are too few."""
@@ -49,7 +84,7 @@ class Recent:
             return None
         found_ms = self._cached.get(quantile)
         if found_ms is None:
-            found_ms = self._cached[quantile] = self._old.get_quantile_value(quantile) or 0.0
+            found_ms = self._cached[quantile] = self._old.quantile_ms(quantile)
         return found_ms
 
 
@@ -77,7 +112,3 @@ class Latencies:
         """Servers that are gone leave nothing behind."""
         for key in [key for key in self._recent if key[0] not in servers]:
             del self._recent[key]
-
-
-def _sketch() -> LogCollapsingLowestDenseDDSketch:
-    return LogCollapsingLowestDenseDDSketch(ACCURACY_RATIO, BINS_MAX)

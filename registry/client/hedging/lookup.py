@@ -39,8 +39,8 @@ class HedgedLookup(Generic[S]):
     """Of one question. Knows no sockets and no clock: time is passed in."""
 
     __slots__ = (
-        "_delay_ms", "_late", "_left", "_method", "_patience_ms", "_patient_until_ms", "_policy", "asked", "cancelled",
-        "hedge_won", "hedges", "wake_ms", "winner",
+        "_delay_ms", "_late", "_left", "_method", "_near", "_patience_ms", "_patient_until_ms", "_policy", "asked",
+        "cancelled", "hedge_won", "hedges", "wake_ms", "winner",
     )  # fmt: skip
 
     def __init__(
@@ -51,12 +51,17 @@ class HedgedLookup(Generic[S]):
         now_ms: float,
         limit_ms: float,
         late: Collection[S] = (),
+        near: Collection[S] = (),
     ) -> None:
-        """`limit_ms`: after such a silence, or sooner, the next server is asked whatever the budget says."""
+        """`limit_ms`: after such a silence, or sooner, the next server is asked whatever the budget says.
+
+        `late` and `near` as in HedgePolicy.choose.
+        """
         self._policy = policy
         self._left = list(dict.fromkeys(servers))
         self._method = method
         self._late = late
+        self._near = near
         self._patience_ms = policy.patience_ms(limit_ms)
         self._delay_ms = 0.0
         self._patient_until_ms = now_ms
@@ -148,7 +153,7 @@ class HedgedLookup(Generic[S]):
         if not self._left:
             self.wake_ms = None
             return None
-        server = self._policy.choose(self._left, self._method, now_ms, self._late)
+        server = self._policy.choose(self._left, self._method, now_ms, self._late, self._near)
         self._left.remove(server)
         self._policy.standing.asked(server, now_ms)
         self.asked[server] = Asked(now_ms, is_hedge)

@@ -60,10 +60,13 @@ class HedgePolicy(Generic[S]):
         self.standing = Standing(chance)
         self._chance = chance
 
-    def choose(self, servers: Sequence[S], method: str, now_ms: float, late: Collection[S] = ()) -> S:
+    def choose(
+        self, servers: Sequence[S], method: str, now_ms: float, late: Collection[S] = (), near: Collection[S] = ()
+    ) -> S:
         """Whom to ask now; `late` are those that gave a stale answer: asked only where nobody else may be.
 
-        Raises ValueError where `servers` is empty.
+        `near` are those with an open connection: while nothing is known of anybody, one of them is asked, for another
+        would cost a connection and teach nothing. Raises ValueError where `servers` is empty.
         """
         if not servers:
             raise ValueError("nobody is left to ask")
@@ -74,9 +77,12 @@ class HedgePolicy(Generic[S]):
             return min(servers, key=lambda server: (server in late, standing.returns_ms(server)))
         if len(first) == 1:
             return first[0]
+        known_ms = [self.latencies.quantile_ms(server, method, 0.5) for server in first]
+        if not any(known_ms):
+            return self._chance.choice([server for server in first if server in near] or first)
         if self._chance.random() < self.settings.explore_ratio:
             return self._chance.choice(first)
-        medians_ms = [self.latencies.quantile_ms(server, method, 0.5) or 0.0 for server in first]
+        medians_ms = [median_ms or 0.0 for median_ms in known_ms]
         enough_ms = min(medians_ms) * self.settings.as_good_ratio + self.settings.as_good_ms
         good = [server for server, median_ms in zip(first, medians_ms, strict=True) if median_ms <= enough_ms]
         return self._chance.choice(good)
