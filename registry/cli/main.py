@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "lookup": ("registry.cli.lookup:run", "ask registry servers, or ZooKeeper, where a cluster is"),
     "race": ("registry.cli.race:run", "what new clients pay for hung registry servers, policy by policy"),
+    "fault": ("registry.cli.fault:run", "have running servers delay, hang, reset or lie, to test your clients"),
     "status": ("registry.cli.status:run", "what a running server knows, how old that is, and whether it is ready"),
     "config": ("registry.cli.config:run", "every setting, its value and where it came from"),
     "version": ("registry.cli.version:run", "version of this program and of what it runs on"),

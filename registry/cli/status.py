@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from typing import Any, cast
 
 from registry.cli.exits import BAD_SETTING, FAILED, STOPPED
 from registry.cli.flags import add_common_flags, flags_of, parser
-from registry.config.settings import BadSetting
-from registry.names import Address
+from registry.cli.servers import HttpAsker, base_of, own_base, sentence_of
 
 EPILOG = """\
 Without an address the server of these settings is asked (hbeacon.http.address, 127.0.0.1:16010).
@@ -25,8 +22,6 @@ examples:
 exit codes: 0 every server is ready, 1 one is not or does not answer, 2 bad command line.
 """
 
-HTTP_PORT = 16010
-BODY_BYTES_MAX = 64 << 20
 HOSTS_MAX = 20
 """Hosts printed for each way to the cluster that keeps ZooKeeper's port open; --json has all."""
 PATHS = (
@@ -45,8 +40,8 @@ def run(argv: Sequence[str]) -> int:
     made.add_argument("--timeout", metavar="SECONDS", type=float, default=3.0, help="for each question (3)")
     add_common_flags(made)
     arguments = made.parse_args(argv)
-    bases = [_base(text) for text in arguments.servers] or [
-        _own(flags_of(arguments).load().str_("hbeacon.http.address"))
+    bases = [base_of(text) for text in arguments.servers] or [
+        own_base(flags_of(arguments).load().str_("hbeacon.http.address"))
     ]
     if not bases[0]:
         print("hbeacon status: hbeacon.http.address is off; name a server", file=sys.stderr)
@@ -59,31 +54,14 @@ def run(argv: Sequence[str]) -> int:
     return STOPPED if all(answers.get("ready") for answers in found.values()) else FAILED
 
 
-def _base(text: str) -> str:
-    if text.startswith(("http://", "https://")):
-        return text.rstrip("/")
-    try:
-        return f"http://{Address.parse(text, HTTP_PORT)}"
-    except ValueError as error:
-        raise BadSetting("", text, "command line", str(error)) from None
-
-
-def _own(text: str) -> str:
-    if text.strip().lower() == "off":
-        return ""
-    address = Address.parse(text)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)
-    return f"http://{Address(host, address.port)}"
-
-
 def _ask(base: str, timeout_s: float) -> dict[str, Any]:
     """Readiness, health, registry and firewall of one server; `error` where it does not answer."""
-    # No proxy of the environment: the server is asked directly, as its clients do.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    asker = HttpAsker(timeout_s, "hbeacon-status")
     answers: dict[str, Any] = {"ready": False}
     try:
         for name, path in PATHS:
-            status, body = _get(opener, base + path, timeout_s)
+            accept = "text/plain" if "/readyz" in path else "application/json"
+            status, body = asker.ask(base + path, {"Accept": accept})
             if status == 404:
                 continue  # a server of an earlier version
             if name == "readyz":
@@ -92,20 +70,8 @@ def _ask(base: str, timeout_s: float) -> dict[str, Any]:
             else:
                 answers[name] = json.loads(body)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        answers |= {"ready": False, "error": str(reason) or type(reason).__name__}
+        answers |= {"ready": False, "error": sentence_of(error)}
     return answers
-
-
-def _get(opener: urllib.request.OpenerDirector, url: str, timeout_s: float) -> tuple[int, bytes]:
-    accept = "text/plain" if "/readyz" in url else "application/json"
-    request = urllib.request.Request(url, headers={"Accept": accept, "User-Agent": "hbeacon-status"})
-    try:
-        with opener.open(request, timeout=timeout_s) as response:
-            return response.status, response.read(BODY_BYTES_MAX)
-    except urllib.error.HTTPError as error:  # 503 has a body, and it is the interesting one
-        with error:
-            return error.code, error.read(BODY_BYTES_MAX)
 
 
 def _lines(base: str, answers: dict[str, Any]) -> list[str]:

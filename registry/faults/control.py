@@ -15,6 +15,9 @@ ENABLED_KEY = "hbeacon.faults.enabled"
 TOKEN_KEY = "hbeacon.faults.token"
 PEERS_KEY = "hbeacon.faults.peers"
 
+PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
+NOT_ENABLED = f"faults are not enabled on this server: set {ENABLED_KEY} to true and start it again"
+
 
 @dataclass(frozen=True, slots=True)
 class FaultAccess:
@@ -24,21 +27,36 @@ class FaultAccess:
     """Without one only the machine itself may."""
     peers: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
-    def refusal(self, peer_host: str, token: str) -> str:
-        """Why this peer may change nothing, in a sentence; empty where it may."""
+    def refusal(self, peer_host: str, headers: Mapping[str, str]) -> str:
+        """Why this peer may change nothing, in a sentence; empty where it may.
+
+        `headers` (of HTTP, or metadata of gRPC) by lower-case name. A page in somebody's browser and a proxy on this
+        machine come from the machine itself too, so loopback alone is no proof that somebody here meant it.
+        """
         peer = parse_peer(peer_host)
         if isinstance(peer, ipaddress.IPv6Address) and peer.ipv4_mapped is not None:
             peer = peer.ipv4_mapped
         if peer is None or not any(peer in network for network in self.peers):
             return f"faults are not set from {peer_host or 'there'}: {PEERS_KEY} names the addresses that may"
+        if "origin" in headers:
+            return "faults are not set from web pages: use `hbeacon fault` or curl"
         if self.token:
-            if hmac.compare_digest(self.token.encode(), token.encode("utf-8", "surrogateescape")):
-                return ""
-            missing = "the token is another one" if token else "a token is needed"
-            return f"{missing}: send 'Authorization: Bearer TOKEN' with the server's {TOKEN_KEY}"
+            return self._refusal_of_token(headers.get("authorization", ""))
+        if any(name.startswith("sec-fetch-") for name in headers):
+            return "faults are not set from browsers: use `hbeacon fault` or curl"
+        if any(name in headers for name in PROXY_HEADERS):
+            return f"this request came through a proxy: give this server a {TOKEN_KEY}"
         if not peer.is_loopback:
             return f"without a token faults are set on the machine itself only: give this server a {TOKEN_KEY}"
         return ""
+
+    def _refusal_of_token(self, authorization: str) -> str:
+        scheme, _, given = authorization.partition(" ")
+        given = given.strip() if scheme.lower() == "bearer" else ""
+        if hmac.compare_digest(self.token.encode(), given.encode("utf-8", "surrogateescape")):
+            return ""
+        missing = "the token is another one" if given else "a token is needed"
+        return f"{missing}: send 'Authorization: Bearer TOKEN' with the server's {TOKEN_KEY}"
 
 
 class FaultControl(Protocol):
@@ -68,4 +86,8 @@ class FaultControl(Protocol):
 
     def clear(self, by: str) -> int:
         """Take all away and reset what hangs; gives how many there were."""
+        ...
+
+    def refused(self, by: str, sentence: str) -> None:
+        """Somebody who may not wanted to change them: told in the log, at most once a second."""
         ...

@@ -1,30 +1,25 @@
 """/api/v1/faults: faults listed, set and cleared over HTTP, by those who may, with a line in the log for each change.
 
-A change is no simple request of a page: what carries an Origin, or came through a proxy without a token, is refused,
-so neither a page in somebody's browser nor a proxy on the same machine passes for the machine itself.
+Who may is registry.faults.control's business, the same for gRPC (registry.grpcface.faults).
 """
 
 from __future__ import annotations
 
 import json
-import logging
 
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, Field
 
-from registry.faults.control import ENABLED_KEY, FaultControl
+from registry.faults.control import ENABLED_KEY, NOT_ENABLED, FaultControl
 from registry.faults.machine import FaultRow
 from registry.faults.rules import BadFault, parse_rule
 from registry.http import models
 from registry.http.status import StatusSource
 
-logger = logging.getLogger(__name__)
-
 PATH = "/api/v1/faults"
 BODY_BYTES_MAX = 65_536
 """A fault of 32 methods and 32 peers has five kilobytes."""
-PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 
 class FaultModel(BaseModel):
@@ -161,20 +156,10 @@ class _FaultFace:
     def _allowed(self, request: Request) -> FaultControl | Response:
         control = self._source.faults()
         if control is None:
-            return _error(
-                request, 403, f"faults are not enabled on this server: set {ENABLED_KEY} to true and start it again"
-            )
-        refusal = ""
-        headers = request.headers
-        token = headers.get("authorization", "").partition(" ")
-        given = token[2].strip() if token[0].lower() == "bearer" else ""
-        if "origin" in headers or headers.get("sec-fetch-mode", "").lower() in ("cors", "no-cors", "navigate"):
-            refusal = "faults are not set from web pages: use `hbeacon fault` or curl"
-        elif not control.access.token and any(name in headers for name in PROXY_HEADERS):
-            refusal = "this request came through a proxy: give the server a token (hbeacon.faults.token)"
-        refusal = refusal or control.access.refusal(_host(request), given)
+            return _error(request, 403, NOT_ENABLED)
+        refusal = control.access.refusal(_host(request), request.headers)
         if refusal:
-            logger.warning("a change of faults by %s was refused: %s", _host(request), refusal)
+            control.refused(_host(request), refusal)
             return _error(request, 403, refusal)
         return control
 

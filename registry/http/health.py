@@ -18,7 +18,7 @@ class HealthState(enum.Enum):
     HEALTHY = "healthy"
     """Everything it needs is connected."""
     DEGRADED = "degraded"
-    """It answers, but a connection is away or its snapshot is stale."""
+    """It answers, but a connection is away, its snapshot is stale, or it has faults on purpose."""
     UNHEALTHY = "unhealthy"
     """It cannot do its work: there is nothing that it could answer."""
 
@@ -66,4 +66,7 @@ def health(source: StatusSource) -> Health:
     if not age_ms <= max_age_ms:
         age = "of unknown age" if math.isinf(age_ms) or math.isnan(age_ms) else f"{age_ms / 1000:.1f} s old"
         doubts.append(f"the snapshot is {age}; {max_age_ms / 1000:g} s are allowed")
+    control = source.faults()
+    if control is not None:
+        doubts += [f"clients are let down on purpose: {row.rule} (fault {row.number})" for row in control.rows()]
     return Health(HealthState.DEGRADED if doubts else HealthState.HEALTHY, tuple(doubts), connections)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("registry.role")
 
+ENABLED, TOKEN, PEERS = "hbeacon.faults.enabled", "hbeacon.faults.token", "hbeacon.faults.peers"
+
 SEEDS = 2**32
 """Chosen below it where a fault names no seed: short enough to be typed again."""
 
@@ -27,22 +29,28 @@ def fault_desk(rpc: RpcServer, settings: Settings) -> FaultDesk | None:
         return None
     from registry.faults.machine import Faults
 
-    logger.warning("faults may be set on this server (hbeacon.faults.enabled): it is for tests of clients")
+    logger.warning("faults may be set on this server (%s): it is for tests of clients", ENABLED)
     chosen = random.SystemRandom()
     return rpc.allow_faults(Faults(random.Random, lambda: chosen.randrange(SEEDS)), access)
 
 
 def fault_access(settings: Settings) -> FaultAccess | None:
-    """Who may change faults; None where nobody may. Raises BadSetting."""
-    if not settings.bool_("hbeacon.faults.enabled"):
+    """Who may change faults; None where nobody may. Raises BadSetting, for what is set and not used too."""
+    enabled = settings.bool_(ENABLED)
+    if not (enabled or settings.is_set(PEERS) or settings.is_set(TOKEN)):
         return None
     from registry.faults.control import FaultAccess
 
-    words = [word.strip() for word in settings.str_("hbeacon.faults.peers").split(",") if word.strip()]
+    token = settings.str_(TOKEN).strip()
+    if not (token.isascii() and token.isprintable()):
+        raise settings.bad(TOKEN, "write visible ASCII characters: it is sent as a header")
+    words = [word.strip() for word in settings.str_(PEERS).split(",") if word.strip()]
     try:
         networks = tuple(ipaddress.ip_network(word, strict=False) for word in words)
     except ValueError as error:
-        raise settings.bad(
-            "hbeacon.faults.peers", f"{error}: write IP addresses or networks such as 10.1.0.0/16"
-        ) from None
-    return FaultAccess(settings.str_("hbeacon.faults.token").strip(), networks)
+        raise settings.bad(PEERS, f"{error}: write IP addresses or networks such as 10.1.0.0/16") from None
+    if not networks:
+        raise settings.bad(PEERS, "write IP addresses or networks such as 127.0.0.0/8,10.1.0.0/16")
+    if not token and not all(network.is_loopback for network in networks):
+        raise settings.bad(PEERS, f"others than this machine itself need a token: set {TOKEN} too")
+    return FaultAccess(token, networks) if enabled else None

@@ -24,6 +24,8 @@ LOG = logging.getLogger(__name__)
 DELAYED_MAX = 50_000
 """Calls that are delayed at once; each keeps its request, a kilobyte or two. More are answered at once."""
 
+REFUSALS_APART_MS = 1000
+
 
 class FaultDesk:
     """Belongs to the loop of its server."""
@@ -34,6 +36,7 @@ class FaultDesk:
         self._access = access
         self._kept: dict[int, KeptAnswers] = {}
         self._timer: asyncio.TimerHandle | None = None
+        self._refused_ms = float("-inf")
         self.delayed = 0
         """Calls that wait for their delay to pass."""
         self.half: tuple[object, int | None] | None = None
@@ -86,6 +89,14 @@ class FaultDesk:
             connection.abort()
         self._settle()
         return count
+
+    def refused(self, by: str, sentence: str) -> None:
+        """Somebody who may not wanted to change them."""
+        now_ms = self._now_ms()
+        if now_ms - self._refused_ms < REFUSALS_APART_MS:  # any peer could fill a log
+            return
+        self._refused_ms = now_ms
+        LOG.warning("a change of faults by %s was refused: %s", by or "somebody", sentence)
 
     # --- what connections ask ------------------------------------------------------------------------------------
 

@@ -89,6 +89,9 @@ class NoFaults:
     def clear(self, by: str) -> int:
         raise NotImplementedError
 
+    def refused(self, by: str, sentence: str) -> None:
+        raise NotImplementedError
+
 
 def families(source: FakeStatus) -> list[Metric]:
     return list(StatusCollector(source, LoopLag()).collect())
