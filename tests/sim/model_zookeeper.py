@@ -88,6 +88,8 @@ class ModelZooKeeper:
         self.connected = False
         self.requests: deque[tuple[Read | None, int, float]] = deque()
         """Sent and not answered; None stands for the heartbeat."""
+        self.after_sync: dict[float, float] = {}
+        """Heartbeats that were sent when a `sync` had been answered, by when they were sent: when the sync was."""
         self.wire: deque[tuple[int, Event, tuple[str, str] | None, str]] = deque()
         """From the server: zxid of the header, event, watch that the answer registers, kind of a fired watch."""
         self.loop: deque[Event] = deque()
@@ -180,6 +182,7 @@ class ModelZooKeeper:
             return
         self.connected = False
         self.requests.clear()
+        self.after_sync.clear()
         self.wire.clear()
         self.server_watches.clear()
         self.client_watches.clear()
@@ -200,7 +203,8 @@ class ModelZooKeeper:
             return
         read, zxid_before, sent_at_ms = self.requests.popleft()
         if read is None:
-            self.wire.append((self.life.zxid, Confirmed(self.epoch, zxid_before, sent_at_ms), None, ""))
+            confirmed = Confirmed(self.epoch, zxid_before, sent_at_ms, self.after_sync.pop(sent_at_ms, None))
+            self.wire.append((self.life.zxid, confirmed, None, ""))
             return
         node = self.life.nodes.get(read.path)
         outcome, data, stat, children = FactState.ABSENT, b"", None, None
