@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import grpc
 from grpc_reflection.v1alpha import reflection
 
+from registry.faults.control import FaultControl
+from registry.grpcface.faults import SERVICE as FAULTS_SERVICE
+from registry.grpcface.faults import FaultsService
 from registry.grpcface.health import HEALTH_SERVICE, Context, Health
 from registry.grpcface.picture import take_picture
 from registry.grpcface.service import SERVICE, RegistryService
@@ -67,8 +70,9 @@ class GrpcServer:
         age_ms: Callable[[], float],
         reader: FreshReader,
         ready: Callable[[], bool],
+        faults: FaultControl | None = None,
     ) -> None:
-        """`ready`: whether clients may be sent here now, for health."""
+        """`ready`: whether clients may be sent here now, for health. `faults`: where they may be set."""
         self.watchers = Watchers(
             take_picture(snapshot, handout),
             age_ms,
@@ -76,7 +80,10 @@ class GrpcServer:
             heartbeat_ms=settings.heartbeat_ms,
         )
         self.service = RegistryService(self.watchers, reader, age_ms)
-        self.health = Health((SERVICE,), self._enter_health_stream)
+        self.faults = FaultsService(faults) if faults is not None else None
+        names = (SERVICE, *([FAULTS_SERVICE] if faults is not None else []))
+        self.health = Health(names, self._enter_health_stream)
+        self._services = (*names, HEALTH_SERVICE, reflection.SERVICE_NAME)
         self._ready = ready
         self._settings = settings
         self._health_streams = 0
@@ -87,7 +94,9 @@ class GrpcServer:
         """Listen on a numeric address; gives the real port. Raises OSError."""
         server = grpc.aio.server(options=_options(), maximum_concurrent_rpcs=2 * self._settings.streams_max + CALLS_MAX)
         server.add_generic_rpc_handlers((self.service.handlers(), self.health.handlers()))
-        reflection.enable_server_reflection((SERVICE, HEALTH_SERVICE, reflection.SERVICE_NAME), server)
+        if self.faults is not None:
+            server.add_generic_rpc_handlers((self.faults.handlers(),))
+        reflection.enable_server_reflection(self._services, server)
         try:
             port: int = server.add_insecure_port(str(address))
         except RuntimeError as error:

@@ -18,6 +18,7 @@ from registry.role.listening import address_of, cannot_listen, listen
 from registry.role.publishing import Publisher
 
 if TYPE_CHECKING:
+    from registry.faults.control import FaultControl
     from registry.grpcface.server import GrpcServer
 
 logger = logging.getLogger("registry.role")
@@ -47,8 +48,8 @@ class GrpcDoor:
             self._reserved = await asyncio.to_thread(listen, address, FLAG, kept_port, reserve_only=True)
             self.address = address_of(self._reserved)
 
-    async def open(self, settings: Settings) -> None:
-        """Load the library and answer. Raises CannotListen."""
+    async def open(self, settings: Settings, faults: FaultControl | None = None) -> None:
+        """Load the library and answer; `faults`: where they may be set. Raises CannotListen."""
         address = self.address
         if address is None:
             return
@@ -62,6 +63,7 @@ class GrpcDoor:
             self._feed.age_ms,
             self._reader,
             self._ready,
+            faults,
         )
         try:
             await server.start(address)

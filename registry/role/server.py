@@ -278,7 +278,7 @@ class RoleServer:
             async with asyncio.timeout(HTTP_WAITS_MS / 1000):
                 await self._answers.wait()
         await self.http.open(self.settings, self._status_of)
-        await self.grpc.open(self.settings)
+        await self.grpc.open(self.settings, self.faults)
         if self._link is not None and not await asyncio.to_thread(die_with_guard, self._link.guard_pid):
             logger.debug("the kernel cannot tie this process to its guard; the pipe does")
         await self._answers.wait()
