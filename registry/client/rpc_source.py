@@ -42,6 +42,10 @@ from registry.wire.stamp import Stamp
 
 logger = logging.getLogger("registry.client")
 
+SILENT_MS_MAX = 1000.0
+"""A kept connection that has said nothing for so long since it was asked gets no new call: what lies behind it may be
+gone without a word (half an answer, a lost path), while the server answers whoever connects anew."""
+
 
 @dataclass(slots=True)
 class AskStats:
@@ -65,6 +69,8 @@ class RpcSource:
         self._clock = clock
         self._chance = chance
         self._channels: dict[Address, RpcChannel] = {}
+        self._silent: set[RpcChannel] = set()
+        """Connections that get no new call; they end with the last one that waits."""
         self._connecting: dict[Address, asyncio.Lock] = {}
         self._cluster_id = ""
         """The cluster these servers belong to, once it is known: a list of another cluster is refused."""
@@ -120,7 +126,7 @@ class RpcSource:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._refresher
         await self._resolver.close()
-        channels, self._channels = list(self._channels.values()), {}
+        channels, self._channels = [*self._channels.values(), *self._silent], {}
         for channel in channels:
             channel.close()
         for channel in channels:
@@ -243,6 +249,10 @@ class RpcSource:
                 # Whatever holds this call up holds up the next one on the same connection too.
                 self._drop(server, channel)
                 raise
+            finally:
+                if channel in self._silent and not channel.calls_outstanding:
+                    self._silent.discard(channel)
+                    channel.close()
             return question.value(response), stamp
 
     async def _channel(self, server: Address, limit_ms: float) -> RpcChannel:
@@ -250,7 +260,12 @@ class RpcSource:
         async with self._connecting.setdefault(server, asyncio.Lock()):
             channel = self._channels.get(server)
             if channel is not None and channel.is_open:
-                return channel
+                if channel.silent_ms < SILENT_MS_MAX:
+                    return channel
+                if channel.calls_outstanding:
+                    self._silent.add(channel)
+                else:
+                    channel.close()
             channel = await RpcChannel.connect(
                 server,
                 SERVICE,

@@ -91,6 +91,8 @@ class RpcChannel:
         """Why no call can be made any more; set once."""
         self._waiting_since = 0.0
         """Loop time at which the first of the outstanding calls was sent."""
+        self._unheard_since = 0.0
+        """Loop time of the first call after which nothing was heard, whether anybody still waits for it or not."""
         self._read_timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -128,6 +130,16 @@ class RpcChannel:
     def calls_outstanding(self) -> int:
         """Calls that somebody waits for."""
         return len(self._calls)
+
+    @property
+    def silent_ms(self) -> float:
+        """How long the server has said nothing since it was asked; 0 where nothing was asked since its last word.
+
+        Calls that were cancelled count: whoever asks a server that hangs gives up sooner than a time-out would.
+        """
+        if self._link is None or self._unheard_since <= self._link.heard_at:
+            return 0.0
+        return (self._loop.time() - self._unheard_since) * 1000
 
     async def call(
         self,
@@ -179,6 +191,8 @@ class RpcChannel:
             if self._link.is_full:
                 await self._link.may_write(answer)
             if self.is_open and not answer.done():  # else the answer holds the reason
+                if self._unheard_since <= self._link.heard_at:
+                    self._unheard_since = self._loop.time()
                 self._link.write(
                     self._link.machine.send_call(
                         call_id,

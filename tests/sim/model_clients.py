@@ -106,6 +106,10 @@ class Client:
         """On all connections."""
         return sum(len(channel.calls) for channel in self._made)
 
+    def near(self) -> list[Registry]:
+        """Servers to which a connection is open."""
+        return [channel.server for channel in self._channels.values() if channel.open and not channel.gone]
+
     def connections(self, server: Registry) -> int:
         """To one server, those too that nothing is asked on any more."""
         return sum(channel.server is server for channel in self._made)
@@ -127,6 +131,7 @@ class Client:
         call.over = True
         if call.channel is not None and call in call.channel.calls:
             call.channel.calls.remove(call)
+            self._end_unused(call.channel)
 
     def reset(self, server: Registry) -> None:
         """The connection is lost."""
@@ -139,7 +144,8 @@ class Client:
         channel = self._channels.get(call.server.number)
         if channel is not None and channel.is_silent(self._world.now_ms):
             self._world.counts["silent connections"] += 1
-            self._lost(channel)
+            del self._channels[call.server.number]
+            self._end_unused(channel)
             channel = None
         if channel is None or channel.gone:
             channel = self._channels[call.server.number] = Channel(call.server, call.server.life)
@@ -202,6 +208,7 @@ class Client:
             self.arrived(self, answer, call.what)
         if call in channel.calls:
             channel.calls.remove(call)
+            self._end_unused(channel)
         if call.over:
             return
         empty = answer is None
@@ -209,6 +216,11 @@ class Client:
             # NotKnown of the real decoder is what a server says that has not read ZooKeeper yet
             empty = not is_known(call.what, answer)
         call.end(Refusal.DOES_NOT_KNOW if empty or answer is None else answer)
+
+    def _end_unused(self, channel: Channel) -> None:
+        """One that was silent ends with the last call that waits on it."""
+        if not channel.calls and self._channels.get(channel.server.number) is not channel:
+            self._lost(channel)
 
     def _lost(self, channel: Channel) -> None:
         if channel.gone:
@@ -267,7 +279,9 @@ class LookUp:
         servers = self._client.servers
         share = share_ms(question.deadline_ms - now_ms, len(servers))
         method = QUESTIONS[question.what].method
-        self._lookup = HedgedLookup(self._client.policy, servers, method, now_ms, share, question.late)
+        self._lookup = HedgedLookup(
+            self._client.policy, servers, method, now_ms, share, question.late, self._client.near()
+        )
         self._ask(self._lookup.first(now_ms))
         self._arm()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import time
 
@@ -9,10 +10,12 @@ import pytest
 
 from registry.client.attempts import RegistryLookupError
 from registry.client.probing import Policy
+from registry.client.rpc_source import SILENT_MS_MAX
 from registry.client.settings import ClientSettings
 from registry.names import Address
+from registry.wire.calls import encode_answer
 from tests.support.registry import CLUSTER_ID, bodies, connection_to
-from tests.support.scripted import answering, hanging, refused_address, scripted_server
+from tests.support.scripted import Peer, answering, hanging, refused_address, scripted_server
 
 WELL_BELOW_ITS_SHARE_S = 5.0
 """Unhedged, a hung server takes its share of the deadline: 20 s here, for a third of the clients."""
@@ -83,3 +86,28 @@ async def test_all_refuse() -> None:
             with pytest.raises(RegistryLookupError) as caught:
                 await cluster.cluster_id(timeout_ms=300)
     assert {server for server, _ in caught.value.by_server()} == {str(one), str(two)}
+
+
+async def test_a_connection_that_fell_silent_is_not_asked_for_ever() -> None:
+    """Its caller gave up before any time-out of the call: nothing but the silence tells that the connection is dead."""
+    connections: list[Peer] = []
+
+    async def silent_after_one_answer(peer: Peer) -> None:
+        connections.append(peer)
+        if len(connections) > 1:
+            await answering(bodies())(peer)
+            return
+        await peer.read_hello()
+        header, _ = await peer.read_call()
+        peer.write(encode_answer(header.call_id, bodies()["GetClusterId"]))
+        await peer.hang()
+
+    async with scripted_server(silent_after_one_answer) as server, connection_to(server) as cluster:
+        await cluster.cluster_id(timeout_ms=60_000)
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(SILENT_MS_MAX / 2000 + 0.1):
+                    await cluster.active_master(timeout_ms=60_000)
+        async with asyncio.timeout(10):
+            await cluster.active_master(timeout_ms=60_000)
+        assert len(connections) == 2
