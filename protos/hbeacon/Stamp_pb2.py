@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotos/hbeacon/Stamp.proto\x12\x07hbeacon\"a\n\x05Stamp\x12\x12\n\ngeneration\x18\x01 \x02(\x04\x12\x0c\n\x04zxid\x18\x02 \x02(\x04\x12\x0e\n\x06\x61ge_ms\x18\x03 \x01(\x04\x12\x14\n\x0c\x63hanged_zxid\x18\x04 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x08')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotos/hbeacon/Stamp.proto\x12\x07hbeacon\"t\n\x05Stamp\x12\x12\n\ngeneration\x18\x01 \x02(\x04\x12\x0c\n\x04zxid\x18\x02 \x02(\x04\x12\x0e\n\x06\x61ge_ms\x18\x03 \x01(\x04\x12\x14\n\x0c\x63hanged_zxid\x18\x04 \x01(\x04\x12\x10\n\x08\x63omplete\x18\x05 \x01(\x08\x12\x11\n\twants_met\x18\x06 \x01(\x08')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -22,5 +22,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.hbeacon.Stamp_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STAMP']._serialized_start=39
-  _globals['_STAMP']._serialized_end=136
+  _globals['_STAMP']._serialized_end=155
 # @@protoc_insertion_point(module_scope)

@@ -9,15 +9,17 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Stamp(_message.Message):
-    __slots__ = ("generation", "zxid", "age_ms", "changed_zxid", "complete")
+    __slots__ = ("generation", "zxid", "age_ms", "changed_zxid", "complete", "wants_met")
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     ZXID_FIELD_NUMBER: _ClassVar[int]
     AGE_MS_FIELD_NUMBER: _ClassVar[int]
     CHANGED_ZXID_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    WANTS_MET_FIELD_NUMBER: _ClassVar[int]
     generation: int
     zxid: int
     age_ms: int
     changed_zxid: int
     complete: bool
-    def __init__(self, generation: _Optional[int] = ..., zxid: _Optional[int] = ..., age_ms: _Optional[int] = ..., changed_zxid: _Optional[int] = ..., complete: _Optional[bool] = ...) -> None: ...
+    wants_met: bool
+    def __init__(self, generation: _Optional[int] = ..., zxid: _Optional[int] = ..., age_ms: _Optional[int] = ..., changed_zxid: _Optional[int] = ..., complete: _Optional[bool] = ..., wants_met: _Optional[bool] = ...) -> None: ...

@@ -16,6 +16,7 @@ from registry.lookup.snapshot import Version
 
 ZXID_MAX = (1 << 63) - 1
 """zxids are signed 64-bit numbers, counted from 0."""
+NUMBER_CHARS_MAX = 40
 STALENESS_MS_MAX = 1e12
 """Some thirty years: whoever means `any age` leaves it out."""
 
@@ -124,7 +125,7 @@ def read_wants(values: Mapping[str, str]) -> Wants:
 
 def _staleness_ms(text: str) -> float:
     try:
-        value = float(text)
+        value = float(text) if _plain(text) else -1.0
     except ValueError:
         value = -1.0
     if not 0.0 <= value <= STALENESS_MS_MAX:
@@ -134,12 +135,17 @@ def _staleness_ms(text: str) -> float:
 
 def _number(name: str, text: str) -> int:
     try:
-        value = int(text, 16) if text[:2] in {"0x", "0X"} else int(text[:40])
+        value = int(text, 16 if text[:2] in {"0x", "0X"} else 10) if _plain(text) else -1
     except ValueError:
         value = -1
     if not 0 <= value <= ZXID_MAX:
         raise ValueError(f"{name} is a number from 0 to {ZXID_MAX}, decimal or 0x..., not {text[:40]!r}")
     return value
+
+
+def _plain(text: str) -> bool:
+    """Python takes more for a number than others do: spaces, underscores, digits of all scripts."""
+    return len(text) <= NUMBER_CHARS_MAX and text.isascii() and not set(text) & set("_ \t\r\n\v\f")
 
 
 def _switch(text: str | None) -> bool:

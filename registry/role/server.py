@@ -25,6 +25,7 @@ from registry.config.watch import ConfigWatch
 from registry.guarded import Beats, GuardLink, die_with_guard
 from registry.logs import parse_levels, set_levels
 from registry.lookup.feed import RegistryFeed
+from registry.lookup.fresh_call import FreshCalls
 from registry.lookup.fresh_reader import FreshReader
 from registry.lookup.readiness import readiness
 from registry.lookup.snapshot import FactState, Snapshot
@@ -98,6 +99,7 @@ class RoleServer:
         self.reader = FreshReader(
             self.feed, clock, lambda: float(self.settings.ms(fresh_ms)), lambda: self.publisher.refusing
         )
+        self.rpc.set_meet(FreshCalls(self.reader))
         self.grpc = GrpcDoor(self.feed, self.publisher, self.reader, self.is_ready)
         self.facade: FacadeDoor | None = None
         self.tables: TableStatesPart | None = None

@@ -35,8 +35,9 @@ from registry.wire.events import (
 from registry.wire.framing import LENGTH_BYTES
 from registry.wire.header import ConnectionInfo
 from registry.wire.preamble import PREAMBLE_BYTES, REGISTRY_PREAMBLE, SIMPLE_PREAMBLE
-from registry.wire.ready import REQUEST_BYTES_MAX, ReadyService, wants_stamp
+from registry.wire.ready import REQUEST_BYTES_MAX, ReadyService
 from registry.wire.server_side import ServerConnection
+from registry.wire.stamp import wants_in, wants_stamp
 from registry.wire.text import lenient_text
 
 LOG = logging.getLogger(__name__)
@@ -185,6 +186,18 @@ class RpcConnection(asyncio.Protocol):
         if self.is_open:
             RpcConnection._dispatch(self, wire, event)
         self._call_over()
+
+    def answer_late(self, frame: bytes) -> None:
+        """What a call has waited for, its answer or its error; dropped where the client is gone."""
+        if self.is_open:
+            self._write_late(frame)
+        self._call_over()
+
+    def _count_call(self) -> None:
+        """One more call that is not answered at once."""
+        self.calls += 1
+        if self.calls >= self._context.settings.calls_outstanding_max:
+            self._hold(PEER_HAS_CALLS)
 
     def _call_over(self) -> None:
         self.calls -= 1
@@ -368,6 +381,10 @@ class RpcConnection(asyncio.Protocol):
         name = lenient_text(read.header.method_name)
         if self._ready is not None and (ready := self._ready.answers.get(name)) is not None:
             ready.count += 1
+            if context.waiting is not None and (wants := wants_in(read.header)):
+                self._count_call()
+                context.waiting.take(self, self.info.service, read.header, wants)
+                return
             self._write(ready.encode(read.call_id, self._stamp(name) if wants_stamp(read.header) else b""))
             return
         method = context.services.methods(self.info.service).get(name)
@@ -392,9 +409,7 @@ class RpcConnection(asyncio.Protocol):
         scheduler = self._context.scheduler
         assert scheduler is not None, f"{method.service} has methods, so the server has a scheduler"
         call.deadline_ms = scheduler.deadline_ms(read.header.timeout)
-        self.calls += 1
-        if self.calls >= self._context.settings.calls_outstanding_max:
-            self._hold(PEER_HAS_CALLS)
+        self._count_call()
         try:
             scheduler.submit(call)
         except HBaseError as error:

@@ -27,6 +27,7 @@ from registry.wire.ready import ReadyService
 if TYPE_CHECKING:
     from registry.rpc.connection import RpcConnection
     from registry.rpc.fault_view import FaultView
+    from registry.rpc.waiting import Waiting
 
 HEADERS_REMEMBERED_MAX = 1024
 """Connection headers kept with what they say: one for each user, version and service that connects."""
@@ -93,6 +94,8 @@ class RpcContext:
         self.cluster_id: str | None = None
         self.stamp: Callable[[str], bytes] | None = None
         """Method to the encoded fields that tell how new its answer is."""
+        self.waiting: Waiting | None = None
+        """Where calls wait that want a newer answer than there is; None in a server that cannot tell."""
         self.local = ""
         """`host:port` listened on, for the texts of errors."""
         self.now_ms = clock.monotonic_ms()
@@ -136,6 +139,8 @@ class RpcContext:
         if connection not in self.connections:
             return
         self.connections.remove(connection)
+        if self.waiting is not None:
+            self.waiting.forget(connection)
         self.received.release(connection)
         self.unsent.release(connection)
         self.stats.connections_open -= 1

@@ -24,8 +24,9 @@ from registry.rpc.services import Call, Method
 from registry.wire.calls import encode_answer, encode_error
 from registry.wire.events import CallRead, PreambleAnswered, RegistryAsked, ServerEvent
 from registry.wire.framing import delimited
-from registry.wire.ready import ReadyAnswer, ReadyService, wants_stamp
+from registry.wire.ready import ReadyAnswer, ReadyService
 from registry.wire.server_side import ServerConnection
+from registry.wire.stamp import wants_stamp
 from registry.wire.text import lenient_text
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)

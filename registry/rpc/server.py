@@ -28,6 +28,7 @@ from registry.rpc.scheduler import RpcScheduler
 from registry.rpc.services import Answer, Call, ConnectionObserver, Handled, ServiceTable
 from registry.rpc.stats import RpcStats
 from registry.rpc.timed import new_connection
+from registry.rpc.waiting import Meet, Waiting
 from registry.sockets import connections_allowed, listening_sockets, set_options
 from registry.wire.errors import HBaseError
 
@@ -71,6 +72,10 @@ class RpcServer:
     def set_version_stamp(self, stamp: Callable[[str], bytes] | None) -> None:
         """Take who tells how new the answer of a method is, as encoded fields; asked only where the client asks."""
         self._context.stamp = stamp
+
+    def set_meet(self, meet: Meet) -> None:
+        """Take who waits until a method's answer is as new as a call wants it; see `registry.rpc.waiting`."""
+        self._context.waiting = Waiting(self._context, meet)
 
     @property
     def observer(self) -> ConnectionObserver | None:
@@ -176,6 +181,8 @@ class RpcServer:
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._wait_emptied()
+        if self._context.waiting is not None:
+            await self._context.waiting.ended()
         if self._reception is not None:
             self._reception.close()
             self._reception = None

@@ -18,11 +18,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping
 
-from protos.hbase import RPC_pb2
 from registry.wire.calls import decode_request_header, encode_answer
 from registry.wire.errors import ProtocolError
 from registry.wire.framing import LENGTH_BYTES, encode_length, encode_varint
-from registry.wire.stamp import STAMP_ATTRIBUTE
+from registry.wire.stamp import wants_stamp
 
 REQUEST_BYTES_MAX = LENGTH_BYTES + 2 + 0x7F
 """The longest frame that is looked up by its bytes: its header's length is a varint of one byte."""
@@ -140,11 +139,6 @@ class ReadyService:
                 self._remembered.clear()
             self._remembered[rest] = answer
         return answer
-
-
-def wants_stamp(header: RPC_pb2.RequestHeader) -> bool:
-    """Whether the client asks how new the answer is."""
-    return any(attribute.name == STAMP_ATTRIBUTE for attribute in header.attribute)
 
 
 def _call_id_stop(data: bytes, start: int, limit: int) -> int:

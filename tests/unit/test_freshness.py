@@ -70,6 +70,10 @@ def test_words() -> None:
         ("min_zxid", "0xzz"),
         ("min_zxid", str(1 << 63)),
         ("min_zxid", "9" * 5000),
+        ("min_zxid", "0" * 40 + "5"),
+        ("min_zxid", " 5"),
+        ("min_zxid", "1_0"),
+        ("max_staleness_ms", "1_0"),
         ("generation", ""),
         ("fresh", "perhaps"),
     ):

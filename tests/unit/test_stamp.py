@@ -8,9 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protos.hbase import RPC_pb2
+from protos.hbase import HBase_pb2, RPC_pb2
 from registry.wire.calls import decode_answer, encode_answer
-from registry.wire.stamp import STAMP_FIELD, Stamp, decode_stamp, encode_stamp
+from registry.wire.stamp import (
+    STAMP_ATTRIBUTE,
+    STAMP_FIELD,
+    WANTS,
+    WANTS_MET,
+    Stamp,
+    decode_stamp,
+    encode_stamp,
+    wants_in,
+    wants_stamp,
+)
 
 UINT64 = st.integers(0, (1 << 64) - 1)
 HEADER = RPC_pb2.ResponseHeader(call_id=7).SerializeToString()
@@ -24,6 +34,7 @@ HEADER = RPC_pb2.ResponseHeader(call_id=7).SerializeToString()
         age_ms=st.integers(0, 1 << 50).map(float) | st.just(math.inf),
         changed_zxid=UINT64,
         complete=st.booleans(),
+        wants_met=st.booleans(),
     )
 )
 def test_goes_round_in_an_answer(stamp: Stamp) -> None:
@@ -70,6 +81,22 @@ def test_other_unknown_fields_are_stepped_over() -> None:
     field = encode_stamp(Stamp(1, 2, 3.0))
     assert decode_stamp(HEADER + around + field + around) == Stamp(1, 2, 3.0)
     assert decode_stamp(field + encode_stamp(Stamp(9, 9, 9.0))) == Stamp(9, 9, 9.0), "the last one counts"
+    assert decode_stamp(field + WANTS_MET) == Stamp(1, 2, 3.0, wants_met=True)
+
+
+def test_wants_are_read_from_the_attributes_and_ask_for_the_stamp() -> None:
+    def header(**values: bytes) -> RPC_pb2.RequestHeader:
+        pairs = [HBase_pb2.NameBytesPair(name=f"hbeacon.{name}", value=value) for name, value in values.items()]
+        return RPC_pb2.RequestHeader(call_id=1, attribute=pairs)
+
+    words = wants_in(header(fresh=b"", min_zxid=b"\xff7", stamp=b"1", other=b"2"))
+    assert words == {"fresh": "", "min_zxid": "\ufffd7"}
+        "fresh": "",
+        "min_zxid": "\ufffd7",
+    }
+    assert all(wants_stamp(header(**{name.removeprefix("hbeacon."): b"1"})) for name in (*WANTS, STAMP_ATTRIBUTE))
+    assert not wants_stamp(header(other=b"1"))
+    assert wants_in(header()) == {}
 
 
 @given(header=st.binary(max_size=60))
