@@ -276,7 +276,7 @@ class LookUp:
 
     def _pass(self) -> None:
         question, now_ms = self._question, self._world.now_ms
-        servers = self._client.servers
+        servers, near = self._client.servers, self._client.near()
         share = share_ms(question.deadline_ms - now_ms, len(servers))
         method = QUESTIONS[question.what].method
         self._lookup = HedgedLookup(

@@ -73,14 +73,8 @@ def stale_answers_are_not_marked(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Registry, "age_ms", always(0.0))
 
 
-def an_answer_does_not_clear(patch: pytest.MonkeyPatch) -> None:
-    """The one who has answered stays the probe of somebody, for ever."""
-    patch.setattr(Standing, "answered", always(None))
-
-
 PLANTS: dict[Plant, str] = {
     quarantine_never_ends: "is well, and answers",
-    an_answer_does_not_clear: "is well, and answers",
     losers_are_not_cancelled: "that nobody waits for",
     the_cluster_id_is_not_hedged: "cluster_id took",
     the_budget_has_no_bottom: "extra calls for",
