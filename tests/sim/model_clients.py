@@ -279,9 +279,7 @@ class LookUp:
         servers, near = self._client.servers, self._client.near()
         share = share_ms(question.deadline_ms - now_ms, len(servers))
         method = QUESTIONS[question.what].method
-        self._lookup = HedgedLookup(
-            self._client.policy, servers, method, now_ms, share, question.late, self._client.near()
-        )
+        self._lookup = HedgedLookup(self._client.policy, servers, method, now_ms, share, question.late, near)
         self._ask(self._lookup.first(now_ms))
         self._arm()
 
