@@ -1,0 +1,197 @@
+"""The directory of one store: what it is, who has it, and the files of its engine.
+
+    DIR/format   one JSON line: name, format, engine, the store's id, the version that wrote it; never changed
+    DIR/owner    flock(2) for as long as its owner lives; one JSON line: pid, start of that process, server name
+    DIR/db/      the engine's files
+
+The id says which regions lie here, whatever the directory is called and whoever serves it. A newer format, or a
+directory that is none of ours, stops the start and changes nothing.
+
+Source: flock(2), proc(5); HBase keeps hbase.id and hbase.version in its root directory for the same ends (FSUtils).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from regionserver.engine.store import StoreNotUsable
+from registry.version import VERSION
+
+NAME = "hbeacon region store"
+FORMAT = 1
+FORMAT_FILE, OWNER_FILE, DATABASE = "format", "owner", "db"
+LINE_BYTES_MAX = 4096
+"""Ours hold one short line; what is longer is somebody else's."""
+LOCK_WAIT_S = 2.0
+"""A process that was killed holds its lock until the kernel is done with its last write."""
+LOCK_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who has, or had, a store."""
+
+    pid: int
+    started: int
+    """When that process started, in ticks since the machine did: a pid alone may be another's by now."""
+    server: str
+    """Its server name, as HBase writes it; empty before it has one."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether that very process is still there, running or stopped."""
+        return process_started(self.pid) == self.started
+
+    def as_line(self) -> str:
+        """As the file holds it."""
+        return json.dumps({"pid": self.pid, "started": self.started, "server": self.server})
+
+
+class StorePlace:
+    """A directory that this process owns until `close`. Belongs to whoever opens it; its calls touch the disk."""
+
+    def __init__(self, directory: Path, engine: str, server: str = "", wait_s: float = LOCK_WAIT_S) -> None:
+        """Take it, or make it. Raises StoreNotUsable, which changes nothing there."""
+        self.directory = directory
+        self.database = directory / DATABASE
+        self._lock = -1
+        try:
+            known = _read(directory / FORMAT_FILE)
+            if known is None:
+                _check_empty(directory)
+            else:
+                _checked(directory, known, engine)
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = _take(directory / OWNER_FILE, wait_s)
+            self.store_id = self._identity(engine)
+            self.database.mkdir(mode=0o700, exist_ok=True)
+            self.set_server(server)
+        except OSError as error:
+            self.close()
+            raise StoreNotUsable(f"{directory} cannot be used: {error.strerror or error}") from None
+        except StoreNotUsable:
+            self.close()
+            raise
+
+    def set_server(self, server: str) -> None:
+        """Say under which name this process serves."""
+        pid = os.getpid()
+        line = Owner(pid, process_started(pid) or 0, server).as_line().encode()
+        os.pwrite(self._lock, line + b"\n", 0)
+        os.ftruncate(self._lock, len(line) + 1)
+
+    def close(self) -> None:
+        """Let go of it."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _identity(self, engine: str) -> str:
+        known = _read(self.directory / FORMAT_FILE)  # under the lock: another may have made it meanwhile
+        if known is not None:
+            return _checked(self.directory, known, engine)
+        store_id = str(uuid.uuid4())
+        line = {"name": NAME, "format": FORMAT, "engine": engine, "store_id": store_id, "written_by": VERSION}
+        _write(self.directory / FORMAT_FILE, json.dumps(line))
+        return store_id
+
+
+def owner_of(directory: Path) -> Owner | None:
+    """Who wrote itself into a store last; None where nobody has, or it cannot be read."""
+    try:
+        line = json.loads(_read(directory / OWNER_FILE) or "")
+        return Owner(int(line["pid"]), int(line["started"]), str(line["server"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def process_started(pid: int) -> int | None:
+    """When a process started, in clock ticks since the machine did; None where there is none, or only its remains."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _check_empty(directory: Path) -> None:
+    """What a first start that was cut off has left is nobody's; anything else is."""
+    if not directory.exists():
+        return
+    ours = {OWNER_FILE, f"{FORMAT_FILE}.new"}
+    others = sorted(entry.name for entry in directory.iterdir() if entry.name not in ours)
+    if others:
+        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        raise StoreNotUsable(f"{directory} is no region store and holds {shown}: name an empty directory, or none yet")
+
+
+def _checked(directory: Path, line: str, engine: str) -> str:
+    try:
+        known = cast("Mapping[str, object]", json.loads(line))
+        name, number, store_id = known["name"], known["format"], known["store_id"]
+    except (ValueError, KeyError, TypeError):
+        raise StoreNotUsable(f"{directory / FORMAT_FILE} is damaged: it says {line[:60]!r}") from None
+    if name != NAME or not isinstance(number, int):
+        raise StoreNotUsable(f"{directory} is no region store: its {FORMAT_FILE} says {line[:60]!r}")
+    if number > FORMAT:
+        raise StoreNotUsable(
+            f"{directory} is of format {number}, written by hbeacon {known.get('written_by')}, and this one knows"
+            f" {FORMAT}: use a newer hbeacon"
+        )
+    if known.get("engine") != engine:
+        raise StoreNotUsable(f"{directory} was made by the engine {known.get('engine')}, and {engine} is asked for")
+    return str(store_id)
+
+
+def _take(path: Path, wait_s: float) -> int:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    deadline_s = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError as error:
+            if error.errno != errno.EWOULDBLOCK:
+                os.close(lock)
+                raise
+            if time.monotonic() >= deadline_s:
+                os.close(lock)
+                owner = owner_of(path.parent)
+                named = f"process {owner.pid} {owner.server}".rstrip() if owner is not None else "another process"
+                raise StoreNotUsable(f"{path.parent} is in use by {named}") from None
+        time.sleep(LOCK_PAUSE_S)
+
+
+def _read(path: Path) -> str | None:
+    """The line in the file; None where there is none."""
+    try:
+        with path.open("rb") as file:
+            return file.read(LINE_BYTES_MAX).decode("utf-8", "replace").strip()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: Path, line: str) -> None:
+    """Put the line there whole and for good, or not at all."""
+    fresh = path.with_name(path.name + ".new")
+    with fresh.open("wb") as file:
+        file.write(f"{line}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    with contextlib.suppress(OSError):  # some file systems know no fsync of directories
+        directory = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)

@@ -1,0 +1,327 @@
+"""The embedded store: RocksDB, through rocksdict, in a directory of this machine.
+
+What makes a commit durable is RocksDB's log: written with each batch it survives the process, synced it survives the
+loss of power. The log is read at the next open; a record that was cut off at its very end is left out (it was never
+acknowledged), any other damage stops the open, because behind it lies what was.
+
+Source: https://github.com/facebook/rocksdb/wiki (WAL recovery modes, iterators, write stalls), docs of rocksdict.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from rocksdict import (
+    BlockBasedOptions,
+    Cache,
+    Checkpoint,
+    CompactOptions,
+    DbClosedError,
+    DBCompressionType,
+    DBRecoveryMode,
+    Options,
+    Rdict,
+    RdictIter,
+    ReadOptions,
+    WriteBatch,
+    WriteBufferManager,
+    WriteOptions,
+)
+
+from regionserver.engine.store import Batch, Committed, Durability, StoreBroken, StoreBusy, StoreNotUsable
+
+BLOOM_BITS_PER_KEY = 10
+"""One look-up in a hundred for a key that is not there reads a block."""
+MEMTABLE_BLOOM_SHARE = 0.1
+LOG_FILES_KEPT = 2
+STALLED = ("Write stall", "Incomplete")
+"""Words of RocksDB's error where a write would have to wait."""
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class RocksMemory:
+    """What all stores of one process share, so that ten of them take no more than one."""
+
+    cache: Cache
+    """Blocks read from files."""
+    buffers: WriteBufferManager
+    """What is written and not in files yet."""
+
+    @classmethod
+    def of(cls, cache_bytes: int, buffers_bytes: int) -> RocksMemory:
+        """Two limits."""
+        return cls(Cache(cache_bytes), WriteBufferManager(buffers_bytes, allow_stall=False))
+
+
+class RocksStore:
+    """An open database. `get`, `scan` and `commit` take microseconds while it does not stall."""
+
+    keeps = Durability.POWER
+
+    def __init__(self, directory: Path, memory: RocksMemory, *, write_buffer_bytes: int = 64 << 20) -> None:
+        """Open it, or make it. Raises StoreNotUsable. Takes 7 to 40 ms, and holds all other threads up meanwhile."""
+        self.name = f"rocksdb {directory}"
+        self._directory = directory
+        self._reading: weakref.WeakSet[_Scan | RocksSnapshot] = weakref.WeakSet()
+        self._to_log, self._synced, self._unlogged = (_writing(durability) for durability in _WRITING)
+        try:
+            self._database = Rdict(str(directory), _options(memory, write_buffer_bytes))
+        except Exception as error:  # noqa: BLE001  rocksdict knows no other class
+            raise StoreNotUsable(_opening(directory, str(error))) from None
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key."""
+        try:
+            return cast("bytes | None", self._database.get(key))
+        except Exception as error:  # noqa: BLE001  the same
+            raise self._failed(error) from None
+
+    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Keys of [lower, upper) with their values at the moment of the call."""
+        if lower >= upper:
+            return iter(())
+        options = ReadOptions()
+        options.set_iterate_upper_bound(upper)
+        start = upper if reverse else lower
+        items = self._guarded(lambda: self._database.items(backwards=reverse, from_key=start, read_opt=options))
+        scan = (_ScanDown if reverse else _Scan)(cast("Iterator[tuple[bytes, bytes]]", items), self.name, lower)
+        self._reading.add(scan)
+        return scan
+
+    def snapshot(self) -> RocksSnapshot:
+        """The moment of the call, kept."""
+        made = RocksSnapshot(self._guarded(lambda: self._database.iter(ReadOptions())), self.name)
+        self._reading.add(made)
+        return made
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def commit(self, batch: Batch, durability: Durability, committed: Committed) -> None:
+        """Apply a batch; `committed` is called before this returns."""
+        made = WriteBatch(raw_mode=True)
+        for lower, upper in batch.cleared:
+            made.delete_range(lower, upper)
+        put, delete = made.put, made.delete
+        for key, value in batch.changes:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        if durability is Durability.POWER:
+            options = self._synced
+        else:
+            options = self._unlogged if durability is Durability.MEMORY else self._to_log
+        try:
+            self._database.write(made, options)
+        except DbClosedError:
+            raise StoreNotUsable(f"{self.name}: the store is closed") from None
+        except Exception as error:  # noqa: BLE001  the same
+            if any(word in str(error) for word in STALLED):
+                raise StoreBusy(f"{self.name}: the disk is behind: {error}") from None
+            committed(StoreBroken(f"{self.name}: a write failed: {error}"))
+            return
+        committed(None)
+
+    # --- the rest -------------------------------------------------------------------------------------------------
+
+    def size_bytes(self, lower: bytes, upper: bytes) -> int:
+        """What its files hold of [lower, upper); a file that lies partly in it counts for half."""
+        total = 0
+        for file in self._guarded(self._database.live_files):
+            first, last = bytes(file["start_key"] or b""), bytes(file["end_key"] or b"")
+            if first < upper and last >= lower:
+                size = int(file["size"])
+                total += size if lower <= first and last < upper else size // 2
+        return total
+
+    def flush(self) -> None:
+        """Write the buffers into files; other threads run meanwhile."""
+        self._guarded(self._database.flush)
+
+    def compact(self, lower: bytes, upper: bytes) -> None:
+        """Write the files of a range anew without what was deleted; other threads run meanwhile."""
+        self._guarded(lambda: self._database.compact_range(lower, upper, CompactOptions()))
+
+    def checkpoint(self, directory: Path) -> None:
+        """A copy of this moment, hard links where it can be; holds all threads up for some 10 ms."""
+        self._guarded(lambda: Checkpoint(self._database).create_checkpoint(str(directory)))
+
+    def close(self) -> None:
+        """End everything that reads, and the database: its lock is free afterwards."""
+        for each in list(self._reading):
+            each.close()
+        with contextlib.suppress(DbClosedError):
+            self._database.close()
+
+    def _guarded(self, call: Callable[[], _Result]) -> _Result:
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001  the same
+            raise self._failed(error) from None
+
+    def _failed(self, error: Exception) -> StoreNotUsable:
+        what = "the store is closed" if isinstance(error, DbClosedError) else str(error)
+        return StoreNotUsable(f"{self.name}: {what}")
+
+
+class RocksSnapshot:
+    """One moment of it: an iterator that all its scans share, each finding its place again after another.
+
+    The snapshots of rocksdict cannot be scanned: their iterators show what was written later.
+    """
+
+    def __init__(self, moment: RdictIter, name: str) -> None:
+        self._moment: RdictIter | None = moment
+        self._name = name
+        self._mover: object = None
+        """The scan that has moved the iterator last."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of a key then."""
+        found = self._seek(key, self)
+        return found[1] if found is not None and found[0] == key else None
+
+    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        """Keys of [lower, upper) with their values then."""
+        self._open()
+        return self._down(lower, upper) if reverse else self._up(lower, upper)
+
+    def close(self) -> None:
+        """Let go of it, and of what reads it."""
+        self._moment = None
+
+    # Generators hold no iterator of RocksDB between two of their values: that would keep the database open.
+
+    def _up(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
+        mover = object()
+        found = self._seek(lower, mover)
+        while found is not None and found[0] < upper:
+            yield found
+            found = self._next(found[0], mover)
+
+    def _down(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
+        mover = object()
+        found = self._seek_before(upper, mover)
+        while found is not None and found[0] >= lower:
+            yield found
+            found = self._previous(found[0], mover)
+
+    def _seek(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:
+        moment = self._open()
+        self._mover = mover
+        moment.seek(key)
+        return self._here(moment)
+
+    def _seek_before(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:
+        moment = self._open()
+        self._mover = mover
+        moment.seek_for_prev(key)
+        if moment.valid() and moment.key() == key:
+            moment.prev()
+        return self._here(moment)
+
+    def _next(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:
+        moment = self._open()
+        if self._mover is not mover:
+            return self._seek(key + b"\0", mover)
+        moment.next()
+        return self._here(moment)
+
+    def _previous(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:
+        moment = self._open()
+        if self._mover is not mover:
+            return self._seek_before(key, mover)
+        moment.prev()
+        return self._here(moment)
+
+    def _here(self, moment: RdictIter) -> tuple[bytes, bytes] | None:
+        if moment.valid():
+            return moment.key(), moment.value()
+        try:
+            moment.status()  # one that stops for an error is not at its end
+        except Exception as error:  # noqa: BLE001  rocksdict knows no other class
+            raise StoreNotUsable(f"{self._name}: {error}") from None
+        return None
+
+    def _open(self) -> RdictIter:
+        if self._moment is None:
+            raise StoreNotUsable(f"{self._name}: the snapshot is closed")
+        return self._moment
+
+
+class _Scan(Iterator[tuple[bytes, bytes]]):
+    """Reads on until it is closed: an iterator of RocksDB keeps the whole database open."""
+
+    __slots__ = ("__weakref__", "_items", "_lower", "_name")
+
+    def __init__(self, items: Iterator[tuple[bytes, bytes]], name: str, lower: bytes) -> None:
+        self._items: Iterator[tuple[bytes, bytes]] | None = items
+        self._name = name
+        self._lower = lower
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        if self._items is None:
+            raise StoreNotUsable(f"{self._name}: closed while it was read")
+        return next(self._items)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._items = None
+
+
+class _ScanDown(_Scan):
+    """The lower end is looked at here: rocksdict takes a lower bound for an upper one."""
+
+    __slots__ = ()
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        found = super().__next__()
+        if found[0] < self._lower:
+            self._items = iter(())
+            raise StopIteration
+        return found
+
+
+_WRITING = (Durability.PROCESS, Durability.POWER, Durability.MEMORY)
+
+
+def _writing(durability: Durability) -> WriteOptions:
+    options = WriteOptions()
+    options.no_slowdown = True  # the loop is not to wait: StoreBusy instead
+    options.sync = durability is Durability.POWER
+    cast("Any", options).disable_wal = durability is Durability.MEMORY  # a property, whatever its stub says
+    return options
+
+
+def _options(memory: RocksMemory, write_buffer_bytes: int) -> Options:
+    options = Options(raw_mode=True)
+    options.create_if_missing(True)
+    options.set_wal_recovery_mode(DBRecoveryMode.tolerate_corrupted_tail_records())
+    options.set_write_buffer_size(write_buffer_bytes)
+    options.set_write_buffer_manager(memory.buffers)
+    options.set_memtable_whole_key_filtering(True)
+    options.set_memtable_prefix_bloom_ratio(MEMTABLE_BLOOM_SHARE)
+    options.set_compression_type(DBCompressionType.lz4())
+    options.set_keep_log_file_num(LOG_FILES_KEPT)
+    options.set_is_fd_close_on_exec(True)
+    tables = BlockBasedOptions()
+    tables.set_block_cache(memory.cache)
+    tables.set_bloom_filter(BLOOM_BITS_PER_KEY, block_based=False)
+    tables.set_cache_index_and_filter_blocks(True)
+    options.set_block_based_table_factory(tables)
+    return options
+
+
+def _opening(directory: Path, error: str) -> str:
+    if "lock" in error.lower() and ("unavailable" in error or "No locks" in error):
+        return f"{directory}: another process has it open"
+    return f"{directory}: RocksDB cannot open it: {error}"

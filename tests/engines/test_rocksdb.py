@@ -1,0 +1,192 @@
+"""The embedded engine keeps the contract, and what it acknowledged through the death of its process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from regionserver.engine.rocksdb import RocksMemory, RocksStore
+from regionserver.engine.store import Batch, Durability, StoreBusy, StoreNotUsable
+from tests.engines.contract import StoreContract, commit, everything, put
+
+MIB = 1 << 20
+
+
+def opened(directory: Path, *, write_buffer_bytes: int = 4 * MIB) -> RocksStore:
+    return RocksStore(directory, RocksMemory.of(8 * MIB, 8 * MIB), write_buffer_bytes=write_buffer_bytes)
+
+
+class TestRocksDB(StoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[RocksStore]:
+        store = opened(tmp_path / "db")
+        yield store
+        store.close()
+
+
+def test_all_is_there_after_a_close(tmp_path: Path):
+    store = opened(tmp_path / "db")
+    for durability in Durability:
+        commit(store, Batch([(durability.name.encode(), b"1")]), durability)
+    store.close()
+    again = opened(tmp_path / "db")
+    kept = {key.decode() for key, _ in everything(again)}
+    again.close()
+    assert kept >= {each.name for each in Durability if each is not Durability.MEMORY}
+
+
+def test_a_store_that_is_read_can_be_closed_and_opened_at_once(tmp_path: Path):
+    """An iterator or snapshot that is still referred to must not keep the lock: the next owner would be refused."""
+    store = opened(tmp_path / "db")
+    put(store, a="1", b="2")
+    scan, snapshot = store.scan(b"", b"z"), store.snapshot()
+    of_snapshot = snapshot.scan(b"", b"z")
+    assert next(scan) == next(of_snapshot)
+    store.close()
+    again = opened(tmp_path / "db")
+    assert again.get(b"a") == b"1"
+    again.close()
+    assert scan is not None
+    assert of_snapshot is not None
+
+
+def test_one_owner(tmp_path: Path):
+    store = opened(tmp_path / "db")
+    with pytest.raises(StoreNotUsable, match="has it open"):
+        opened(tmp_path / "db")
+    store.close()
+
+
+def test_a_place_that_is_none(tmp_path: Path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreNotUsable, match="RocksDB cannot open it"):
+        opened(tmp_path / "file")
+
+
+def test_a_checkpoint_is_a_store(tmp_path: Path):
+    store = opened(tmp_path / "db")
+    put(store, a="1")
+    store.checkpoint(tmp_path / "copy")
+    put(store, a="2", b="2")
+    copy = opened(tmp_path / "copy")
+    assert everything(copy) == [(b"a", b"1")]
+    put(copy, a="3")
+    assert everything(store) == [(b"a", b"2"), (b"b", b"2")]
+    copy.close()
+    store.close()
+
+
+def test_deleted_ranges_give_their_place_back(tmp_path: Path):
+    store = opened(tmp_path / "db")
+    batch = Batch()
+    for number in range(4000):
+        batch.put(b"a%06d" % number, os.urandom(500))
+    commit(store, batch)
+    store.flush()
+    full = store.size_bytes(b"a", b"b")
+    assert full > MIB
+    batch = Batch()
+    batch.clear(b"a", b"b")
+    commit(store, batch)
+    store.flush()
+    store.compact(b"a", b"b")
+    assert store.size_bytes(b"a", b"b") < full / 10
+    store.close()
+
+
+def test_damage_in_the_middle_of_the_log_stops_the_open(tmp_path: Path):
+    """RocksDB's own default would leave out everything behind the damage, and say nothing."""
+    store = opened(tmp_path / "db")
+    for number in range(200):
+        commit(store, Batch([(b"%06d" % number, os.urandom(1000))]))
+    log = max((tmp_path / "db").glob("*.log"), key=lambda path: path.stat().st_size)
+    image = bytearray(log.read_bytes())
+    image[len(image) // 2] ^= 0x55
+    crashed = tmp_path / "crashed"
+    _copy_with_log(tmp_path / "db", crashed, log.name, bytes(image))
+    store.close()
+    with pytest.raises(StoreNotUsable):
+        opened(crashed)
+
+
+def test_a_log_that_was_cut_off_at_its_end_is_none_the_worse(tmp_path: Path):
+    store = opened(tmp_path / "db")
+    for number in range(200):
+        commit(store, Batch([(b"%06d" % number, os.urandom(1000))]))
+    log = max((tmp_path / "db").glob("*.log"), key=lambda path: path.stat().st_size)
+    image = log.read_bytes()
+    crashed = tmp_path / "crashed"
+    _copy_with_log(tmp_path / "db", crashed, log.name, image[:-300])
+    store.close()
+    again = opened(crashed)
+    kept = [key for key, _ in everything(again)]
+    again.close()
+    assert kept == [b"%06d" % number for number in range(199)]
+
+
+def _copy_with_log(source: Path, target: Path, log: str, image: bytes) -> None:
+    target.mkdir()
+    for path in source.iterdir():
+        if path.name not in {"LOCK", log} and path.is_file():
+            (target / path.name).write_bytes(path.read_bytes())
+    (target / log).write_bytes(image)
+
+
+def test_a_disk_that_is_behind_is_told_and_not_waited_for(tmp_path: Path):
+    """Small buffers and no time to write them out: commits are refused at once, and taken again later."""
+    store = opened(tmp_path / "db", write_buffer_bytes=64 << 10)
+    refused = 0
+    for number in range(3000):
+        try:
+            commit(store, Batch([(b"%06d" % number, bytes(8000))]))
+        except StoreBusy:
+            refused += 1
+    store.flush()
+    put(store, again="1")
+    kept = len(everything(store))
+    store.close()
+    print("refused", refused)
+    assert kept == 3000 - refused + 1
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+from tests.engines.test_rocksdb import opened
+from tests.engines.contract import commit
+from regionserver.engine.store import Batch, Durability
+store = opened(Path(sys.argv[1]))
+number = 0
+while True:
+    batch = Batch()
+    for part in range(3):
+        batch.put(b"%08d.%d" % (number, part), b"x" * 300)
+    commit(store, batch, Durability.POWER if number % 50 == 0 else Durability.PROCESS)
+    os.write(1, b"%d\\n" % number)
+    number += 1
+"""
+
+
+def test_what_was_acknowledged_survives_kill_9(tmp_path: Path):
+    """Batches of three keys; each is there whole up to the last that was told, and none is torn."""
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path / "db")], stdout=subprocess.PIPE, cwd=root
+    ) as writer:
+        assert writer.stdout is not None
+        lines = [writer.stdout.readline() for _ in range(500)]
+        writer.send_signal(signal.SIGKILL)
+        lines += writer.stdout.readlines()
+    told = [int(line) for line in lines if line.endswith(b"\n")]
+    store = opened(tmp_path / "db")
+    keys = [key for key, _ in everything(store)]
+    store.close()
+    assert keys[: 3 * len(told)] == [b"%08d.%d" % (number, part) for number in told for part in range(3)]
+    assert len(keys) % 3 == 0
+    assert len(keys) <= 3 * (len(told) + 1)
