@@ -250,7 +250,7 @@ class _Face:
             base = str(request.base_url).rstrip("/")
             return HTMLResponse(self._pages.log_levels(loggers(), enabled=self._options.log_level_enabled, base=base))
         try:
-            return PlainTextResponse(f"{log}: {effective_level(log)}\n")
+            return HTMLResponse(self._pages.log_level(log, effective_level(log)))
         except BadLevel as error:
             return PlainTextResponse(f"{error}\n", 400)
 

@@ -4,7 +4,7 @@ A stream is a number of named sections. Who comes gets them all, then those that
 
     id: 5f0c9a1e-41
     event: change
-    data: {"active_master": {...}}
+    data: {"now": ..., "active_master": {...}}
 
 A subscriber whose socket takes no more is left alone until it does, and then gets what it missed: the changes where
 they are still kept, otherwise everything as it is now. So the most that waits for one is a single message, however
@@ -91,12 +91,14 @@ class Stream:
         return self._whole
 
     def since(self, number: int) -> bytes:
-        """What who has been told up to `number` lacks: changes where they are kept, or everything."""
+        """What who has been told up to `number` lacks: changes where they are kept, or everything. 0: told nothing."""
+        if number == 0:
+            return self.whole()
         if number == self.number:
             return b""
         if number == self.number - 1 and self._changes:
             return self._changes[-1][1]
-        if self._changes and 0 < self._changes[0][0] <= number + 1 <= self.number:
+        if self._changes and self._changes[0][0] <= number + 1 <= self.number:
             return b"".join(change for at, change in self._changes if at > number)
         return self.whole()
 
@@ -154,10 +156,11 @@ class Subscriber(asyncio.Protocol):
             self.number = stream.number
             self._transport.write(missing)
 
-    def beat(self, comment: bytes) -> None:
-        """Write a comment, so that both sides and what is between them see that the connection lives."""
+    def beat(self, heartbeat: bytes) -> None:
+        """Write a sign of life, after what it still lacks: what that tells may be newer."""
+        self.tell()
         if not self.is_behind and not self._transport.is_closing():
-            self._transport.write(comment)
+            self._transport.write(heartbeat)
 
     def drop(self) -> None:
         """Close now."""
@@ -261,13 +264,13 @@ class Hub:
         else:
             self._begin([stream])
 
-    def beat(self, streams: list[Stream], comment: bytes) -> None:
+    def beat(self, streams: list[Stream], heartbeat: bytes) -> None:
         """Send a heartbeat, and drop those who have not read for too long."""
         loop = asyncio.get_running_loop()
         oldest_s = loop.time() - STALLED_S
         followers = [subscriber for stream in streams for subscriber in stream.subscribers]
         for start in range(0, len(followers), SUBSCRIBERS_PER_TURN):
-            loop.call_soon(self._beat, followers[start : start + SUBSCRIBERS_PER_TURN], comment, oldest_s)
+            loop.call_soon(self._beat, followers[start : start + SUBSCRIBERS_PER_TURN], heartbeat, oldest_s)
 
     def close(self, streams: list[Stream]) -> None:
         """The server stops."""
@@ -275,13 +278,13 @@ class Hub:
             for subscriber in tuple(stream.subscribers):
                 subscriber.end()
 
-    def _beat(self, followers: list[Subscriber], comment: bytes, oldest_s: float) -> None:
+    def _beat(self, followers: list[Subscriber], heartbeat: bytes, oldest_s: float) -> None:
         for subscriber in followers:
             if subscriber.is_behind and subscriber.behind_since_s < oldest_s:
                 self.stats.dropped += 1
                 subscriber.drop()
             else:
-                subscriber.beat(comment)
+                subscriber.beat(heartbeat)
 
     def _begin(self, streams: list[Stream]) -> None:
         self._walking.extend(subscriber for stream in streams for subscriber in stream.subscribers)

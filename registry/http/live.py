@@ -2,7 +2,8 @@
 
 Both are sections of a stream (registry.http.events). A change of the snapshot is told at once; a change of health,
 readiness or the election is seen within LOOK_S; figures on the page move once in a second. Without followers there is
-one look a second, for the picture of the last minutes.
+one look a second, for the picture of the last minutes. Programs are told version and age with each change, and
+every HEARTBEAT_S where nothing changes, so that they know how old what they have is.
 
 The page's parts are cut out of the page itself, so a browser that follows shows what it would after a reload, and
 nothing is written twice:
@@ -34,8 +35,8 @@ LOOK_S = 0.25
 """How often what tells no change of its own is looked at, while anybody follows."""
 CHANGE_INTERVAL_S = 0.05
 """Changes that follow one another faster are told together."""
-HEARTBEAT_S = 15.0
-_HEARTBEAT = b": heartbeat\n\n"
+HEARTBEAT_S = 5.0
+"""As streams of gRPC have it; proxies cut what is silent for some 30 s."""
 
 _PART = re.compile("<!--live:([a-z-]+)-->(.*?)<!--/live-->", re.DOTALL)
 _TIME_TEXT = re.compile("(<time [^>]*>)[^<]*")
@@ -65,6 +66,7 @@ class Live:
         self._changed_s = 0.0
         self._sampled_s = 0.0
         self._beat_s = 0.0
+        self._refreshed_s = {self.registry: 0.0, self.page: 0.0}
 
     @property
     def stats(self) -> EventStats:
@@ -79,7 +81,7 @@ class Live:
         """Begin to look."""
         self._loop = loop
         self._sampled_s = self._beat_s = loop.time()
-        self._look_later()
+        self._look_later(INTERVAL_S)
 
     def stop(self) -> None:
         """End, and let everybody go."""
@@ -107,8 +109,9 @@ class Live:
         """Take a transport over for a follower whose request has been read."""
         if stream is self.registry:
             self._source.visitors.http_seen(peer_host, agent)
-        if not stream.subscribers:
-            self.refresh(stream)
+        now_s = asyncio.get_running_loop().time()
+        if (not stream.subscribers or now_s - self._refreshed_s[stream] >= LOOK_S) and self.refresh(stream):
+            self.hub.tell(stream)  # who comes gets what is, and not the age of the latest change
         if self._timer is not None and not len(self.hub):
             self._timer.cancel()
             self._look_later(LOOK_S)
@@ -116,14 +119,24 @@ class Live:
 
     def refresh(self, stream: Stream) -> bool:
         """Bring a stream up to now; whether anything changed."""
-        now = json.dumps(iso_time(self._source.wall_ms()))
-        sections = self._registry_sections() if stream is self.registry else self._page_sections()
-        sections["now"] = Section(now, "now")
-        return stream.update(sections, {"now": now})
+        moment = self._moment()
+        self._refreshed_s[stream] = asyncio.get_running_loop().time()
+        if stream is self.page:
+            return stream.update({"now": Section(moment["now"], "now"), **self._page_sections()}, moment)
+        version = str((self._source.snapshot.version, self._source.snapshot.complete))
+        moment["snapshot"] = self._version_and_age()
+        sections = {"now": Section(moment["now"], "now"), "snapshot": Section(moment["snapshot"], version)}
+        return stream.update({**sections, **self._registry_sections()}, moment)
+
+    def _moment(self) -> dict[str, str]:
+        return {"now": json.dumps(iso_time(self._source.wall_ms()))}
+
+    def _version_and_age(self) -> str:
+        return snapshot_model(self._source.snapshot, self._source.age_ms()).model_dump_json()
 
     # --- looking -------------------------------------------------------------------------------------------------
 
-    def _look_later(self, wait_s: float = INTERVAL_S) -> None:
+    def _look_later(self, wait_s: float) -> None:
         assert self._loop is not None, "it has been started"
         self._timer = self._loop.call_later(wait_s, self._look)
 
@@ -146,7 +159,9 @@ class Live:
             self._tell(self.page)
         if now_s - self._beat_s >= HEARTBEAT_S:
             self._beat_s = now_s
-            self.hub.beat([self.registry, self.page], _HEARTBEAT)
+            data = f'{{"now":{self._moment()["now"]},"snapshot":{self._version_and_age()}}}'
+            self.hub.beat([self.registry], f": heartbeat\nevent: heartbeat\ndata: {data}\n\n".encode())
+            self.hub.beat([self.page], b": heartbeat\n\n")
 
     def _take_pulse(self) -> object:
         source, election = self._source, self._source.election()
@@ -179,7 +194,6 @@ class Live:
             fields = registry_model(snapshot, age_ms, hand_out).model_dump(mode="json", exclude={"snapshot"})
             self._facts = {name: Section(json.dumps(value, ensure_ascii=False)) for name, value in fields.items()}
             self._facts_of = snapshot, hand_out
-        version = snapshot_model(snapshot, age_ms).model_dump(mode="json")
         verdict, readiness, election = health(source), source.readiness(), election_model(source.election())
         server = {
             "role": source.identity.role,
@@ -190,7 +204,6 @@ class Live:
             "election": election.model_dump(mode="json", exclude={"lease_left_seconds"}) if election else None,
         }
         return {
-            "snapshot": Section(json.dumps(version), str((snapshot.version, snapshot.complete))),
             **self._facts,
             "server": Section(json.dumps(server, ensure_ascii=False)),
         }

@@ -1,7 +1,8 @@
 """/logLevel: the level of each logger, and a change of one where that is allowed.
 
 HBase changes a level by a GET with ?log=&level=. A GET that changes something can be sent by a picture on anybody's
-page, so here it is refused with the request that does it.
+page, so here it is refused with the request that does it. What a GET tells is marked as HBase marks it, so that
+`hbase org.apache.hadoop.hbase.http.log.LogLevel -getlevel HOST:PORT LOGGER` works.
 Source: org.apache.hadoop.hbase.http.log.LogLevel; Log4jUtils for the names of levels.
 """
 

@@ -96,7 +96,11 @@ class Pages:
 
     def log_levels(self, loggers: Sequence[tuple[str, str, str]], *, enabled: bool, base: str) -> str:
         """The page at /logLevel: name, level set and level that applies of each logger."""
-        return self._log_levels.render(loggers=loggers, enabled=enabled, base=base)
+        return self._log_levels.render(loggers=loggers, enabled=enabled, base=base, asked=None)
+
+    def log_level(self, name: str, effective: str) -> str:
+        """The page at /logLevel?log=NAME."""
+        return self._log_levels.render(asked=name, effective=effective)
 
     def missing(self, path: str, paths: Sequence[tuple[str, str]]) -> str:
         """The page for a path that does not exist, with those that do."""

@@ -47,7 +47,7 @@ class StatusCollector(Collector):
     def __init__(self, source: StatusSource, lag: LoopLag, followers: Hub | None = None) -> None:
         self._source = source
         self._lag = lag
-        self._followers = followers or Hub(SubscriberLimits())
+        self._followers = followers if followers is not None else Hub(SubscriberLimits())
 
     def collect(self) -> Iterator[Metric]:
         """The families, in the order of docs/metrics.md."""

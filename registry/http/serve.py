@@ -181,7 +181,7 @@ class _BoundedProtocol(H11Protocol):
         self.connections.discard(self)
         if self._stall_timer is not None:
             self._stall_timer.cancel()
-        self.app = self._routes
+        self.app, self.cycle = self._routes, None  # type: ignore[assignment]  # no cycle is left for the collector
         headers = {name: value.decode("latin-1") for name, value in scope["headers"]}
         agent, last_id = headers.get(b"user-agent", ""), headers.get(b"last-event-id", "")
         self._live.follow(transport, stream, host, last_id, agent)
