@@ -11,12 +11,13 @@ from collections.abc import Coroutine, Iterable, Mapping
 from concurrent.futures import CancelledError
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from registry.client.answers import Answer, RegionLocation, RegistryMaster, What
 from registry.client.connect import Connecting, connect
 from registry.client.connection import Connection
 from registry.client.probing import Policy
+from registry.client.wanted import LookupOptions
 from registry.names import Address, ServerName
 from registry.wire.errors import StoppedRpcClientException
 
@@ -42,25 +43,25 @@ class BlockingConnection:
             self._stop_loop()
             raise
 
-    def cluster_id(self, *, timeout_ms: float | None = None) -> Answer[str]:
+    def cluster_id(self, **options: Unpack[LookupOptions]) -> Answer[str]:
         """The id of the cluster."""
-        return self._run(self._connection.cluster_id(timeout_ms=timeout_ms))
+        return self._run(self._connection.cluster_id(**options))
 
-    def active_master(self, *, timeout_ms: float | None = None) -> Answer[ServerName]:
+    def active_master(self, **options: Unpack[LookupOptions]) -> Answer[ServerName]:
         """The active master."""
-        return self._run(self._connection.active_master(timeout_ms=timeout_ms))
+        return self._run(self._connection.active_master(**options))
 
-    def masters(self, *, timeout_ms: float | None = None) -> Answer[tuple[RegistryMaster, ...]]:
+    def masters(self, **options: Unpack[LookupOptions]) -> Answer[tuple[RegistryMaster, ...]]:
         """The masters that the server hands out."""
-        return self._run(self._connection.masters(timeout_ms=timeout_ms))
+        return self._run(self._connection.masters(**options))
 
-    def meta_locations(self, *, timeout_ms: float | None = None) -> Answer[tuple[RegionLocation, ...]]:
+    def meta_locations(self, **options: Unpack[LookupOptions]) -> Answer[tuple[RegionLocation, ...]]:
         """Where hbase:meta is, by replica id."""
-        return self._run(self._connection.meta_locations(timeout_ms=timeout_ms))
+        return self._run(self._connection.meta_locations(**options))
 
-    def bootstrap_nodes(self, *, timeout_ms: float | None = None) -> Answer[tuple[ServerName, ...]]:
+    def bootstrap_nodes(self, **options: Unpack[LookupOptions]) -> Answer[tuple[ServerName, ...]]:
         """The servers that clients are told to ask from now on."""
-        return self._run(self._connection.bootstrap_nodes(timeout_ms=timeout_ms))
+        return self._run(self._connection.bootstrap_nodes(**options))
 
     def stale(self, answer: Answer[object]) -> bool:
         """Say that an answer did not hold: the next look-up asks again."""

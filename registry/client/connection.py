@@ -12,7 +12,7 @@ import random
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, Unpack
 
 from registry.client.answers import Answer, Found, RegionLocation, RegistryMaster, What
 from registry.client.attempts import AttemptLog
@@ -20,7 +20,9 @@ from registry.client.last_resort import LastResortSource
 from registry.client.probing import pause_ms
 from registry.client.rpc_source import RpcSource
 from registry.client.settings import ClientSettings
+from registry.client.wanted import Kept, LookupOptions, wants_of
 from registry.clock import Clock
+from registry.lookup.freshness import NOTHING, Wants
 from registry.names import Address, ServerName
 from registry.wire.errors import StoppedRpcClientException
 
@@ -34,9 +36,14 @@ class Source(Protocol):
     """Where answers come from: registry servers or ZooKeeper."""
 
     async def ask(
-        self, what: What, remaining_ms: Callable[[], float], log: AttemptLog, avoid: Collection[str] = ()
+        self,
+        what: What,
+        remaining_ms: Callable[[], float],
+        log: AttemptLog,
+        avoid: Collection[str] = (),
+        wants: Wants = NOTHING,
     ) -> list[tuple[What, Found]]:
-        """One pass; whatever became known by it, or nothing, and then `log` says why."""
+        """One pass; whatever became known by it that is as new as wanted, or nothing, and then `log` says why."""
         ...
 
     async def close(self) -> None:
@@ -48,8 +55,10 @@ class Connection:
     """Where one cluster is. Made by `hbeacon.connect`; belongs to one loop.
 
     Answers are kept until they are called stale, so asking again costs nothing. Every look-up takes a deadline,
-    `timeout_ms`, that bounds all its retries; without one HBase's operation time-outs hold. Raises
-    RegistryLookupError, which names each server that was asked and what it said.
+    `timeout_ms`, that bounds all its retries; without one HBase's operation time-outs hold. It may also say how new
+    the answer has to be (LookupOptions): then nothing older is ever given, and servers that cannot tell, as HBase's
+    own, are asked in vain. Raises RegistryLookupError, which names each server that was asked and what it said, and
+    ValueError where an option is no number.
     """
 
     def __init__(
@@ -61,7 +70,7 @@ class Connection:
         self._source = source
         self._clock = clock
         self._chance = chance
-        self._answers: dict[What, Answer[Any]] = {}
+        self._answers: dict[What, Kept] = {}
         self._avoid: dict[What, str] = {}
         """Who gave the answer that turned out to be stale: asked last the next time."""
         self._asking: dict[What, asyncio.Lock] = {what: asyncio.Lock() for what in What}
@@ -75,25 +84,25 @@ class Connection:
 
     # --- look-ups -----------------------------------------------------------------------------------------------
 
-    async def cluster_id(self, *, timeout_ms: float | None = None) -> Answer[str]:
+    async def cluster_id(self, **options: Unpack[LookupOptions]) -> Answer[str]:
         """The id of the cluster."""
-        return await self._lookup(What.CLUSTER_ID, timeout_ms)
+        return await self._lookup(What.CLUSTER_ID, options)
 
-    async def active_master(self, *, timeout_ms: float | None = None) -> Answer[ServerName]:
+    async def active_master(self, **options: Unpack[LookupOptions]) -> Answer[ServerName]:
         """The active master."""
-        return await self._lookup(What.ACTIVE_MASTER, timeout_ms)
+        return await self._lookup(What.ACTIVE_MASTER, options)
 
-    async def masters(self, *, timeout_ms: float | None = None) -> Answer[tuple[RegistryMaster, ...]]:
+    async def masters(self, **options: Unpack[LookupOptions]) -> Answer[tuple[RegistryMaster, ...]]:
         """The masters that the server hands out: of the cluster, or registry servers in their place."""
-        return await self._lookup(What.MASTERS, timeout_ms)
+        return await self._lookup(What.MASTERS, options)
 
-    async def meta_locations(self, *, timeout_ms: float | None = None) -> Answer[tuple[RegionLocation, ...]]:
+    async def meta_locations(self, **options: Unpack[LookupOptions]) -> Answer[tuple[RegionLocation, ...]]:
         """Where hbase:meta is, by replica id; at least one replica is somewhere."""
-        return await self._lookup(What.META_LOCATIONS, timeout_ms)
+        return await self._lookup(What.META_LOCATIONS, options)
 
-    async def bootstrap_nodes(self, *, timeout_ms: float | None = None) -> Answer[tuple[ServerName, ...]]:
+    async def bootstrap_nodes(self, **options: Unpack[LookupOptions]) -> Answer[tuple[ServerName, ...]]:
         """The servers that clients are told to ask from now on; may be none."""
-        return await self._lookup(What.BOOTSTRAP_NODES, timeout_ms)
+        return await self._lookup(What.BOOTSTRAP_NODES, options)
 
     # --- the cache ----------------------------------------------------------------------------------------------
 
@@ -103,7 +112,7 @@ class Connection:
         False where the cache already holds another answer, or none.
         """
         cached = self._answers.get(answer.what)
-        if cached is None or cached.number != answer.number:
+        if cached is None or cached.answer.number != answer.number:
             return False
         del self._answers[answer.what]
         self._avoid[answer.what] = answer.server
@@ -116,8 +125,8 @@ class Connection:
 
     def cached(self, what: What) -> Answer[Any] | None:
         """The answer that the next look-up would give without asking."""
-        answer = self._answers.get(what)
-        return None if answer is None else replace(answer, cached=True)
+        kept = self._answers.get(what)
+        return None if kept is None else replace(kept.answer, cached=True)
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -167,9 +176,12 @@ class Connection:
 
     # --- how a look-up goes -------------------------------------------------------------------------------------
 
-    async def _lookup(self, what: What, timeout_ms: float | None) -> Answer[Any]:
-        if (answer := self.cached(what)) is not None:
+    async def _lookup(self, what: What, options: LookupOptions) -> Answer[Any]:
+        wants = wants_of(options)
+        asked_at_ms = self._clock.monotonic_ms() if wants else 0.0
+        if (answer := self._kept_for(what, wants, asked_at_ms)) is not None:
             return answer
+        timeout_ms = options.get("timeout_ms")
         settings = self.settings
         meta = what is What.META_LOCATIONS
         limit_ms = settings.meta_operation_timeout_ms if meta else settings.operation_timeout_ms
@@ -182,11 +194,11 @@ class Connection:
                 self._scopes.add(scope)
                 async with self._asking[what]:
                     # Somebody else may have asked meanwhile.
-                    if (answer := self.cached(what)) is not None:
+                    if (answer := self._kept_for(what, wants, asked_at_ms)) is not None:
                         return answer
                     self._logs[what] = log
                     try:
-                        return await self._ask(what, deadline_ms, log)
+                        return await self._ask(what, deadline_ms, log, wants)
                     finally:
                         del self._logs[what]
         except TimeoutError:
@@ -197,19 +209,24 @@ class Connection:
         finally:
             self._scopes.discard(scope)
 
-    async def _ask(self, what: What, deadline_ms: float, log: AttemptLog) -> Answer[Any]:
+    def _kept_for(self, what: What, wants: Wants, asked_at_ms: float) -> Answer[Any] | None:
+        kept = self._answers.get(what)
+        return None if kept is None or not kept.meets(wants, asked_at_ms) else self.cached(what)
+
+    async def _ask(self, what: What, deadline_ms: float, log: AttemptLog, wants: Wants) -> Answer[Any]:
         """Passes through the servers with growing pauses, until one answers, none ever will, or retries are used up."""
 
         def remaining_ms() -> float:
             return deadline_ms - self._clock.monotonic_ms()
 
+        asked_at_ms = self._clock.monotonic_ms()
         avoid = {self._avoid[what]} if what in self._avoid else set[str]()
         for tries in range(self.settings.retries_count + 1):
             self._refuse_if_closed()
             start = log.count
-            found = await self._source.ask(what, remaining_ms, log, avoid)
+            found = await self._source.ask(what, remaining_ms, log, avoid, wants)
             if found:
-                return self._keep(what, found, log)
+                return self._keep(what, found, log, asked_at_ms, was_fresh=wants.fresh)
             if log.hopeless_since(start) or tries == self.settings.retries_count:
                 break
             wait_ms = min(pause_ms(self.settings.pause_ms, tries, self._chance), remaining_ms() - PAUSE_MARGIN_MS)
@@ -222,13 +239,15 @@ class Connection:
         if self._closed:
             raise StoppedRpcClientException("the connection was closed")
 
-    def _keep(self, what: What, found: list[tuple[What, Found]], log: AttemptLog) -> Answer[Any]:
+    def _keep(
+        self, what: What, found: list[tuple[What, Found]], log: AttemptLog, asked_at_ms: float, *, was_fresh: bool
+    ) -> Answer[Any]:
         """Make the answer; what else became known is kept only where nothing is known yet."""
         self._number += 1
         self._avoid.pop(what, None)
         for each, fact in found:
             if each is what or each not in self._answers:
-                self._answers[each] = Answer(
+                answer = Answer(
                     each,
                     fact.value,
                     fact.server,
@@ -239,7 +258,8 @@ class Connection:
                     elapsed_ms=log.elapsed_ms,
                     number=self._number,
                 )
-        return self._answers[what]
+                self._answers[each] = Kept(answer, asked_at_ms, was_fresh)
+        return self._answers[what].answer
 
 
 async def _run(changes: Awaitable[None]) -> None:

@@ -26,13 +26,16 @@ from registry.client.server_list import ServerList
 from registry.client.settings import ClientSettings
 from registry.client.spoken import SPOKEN
 from registry.client.target import RpcTarget
+from registry.client.wanted import attributes_of
 from registry.clock import Clock
+from registry.lookup.freshness import NOTHING, Wants
 from registry.lookup.snapshot import Version
 from registry.names import Address, ServerName
 from registry.rpc.client import RpcChannel, fetch_cluster_id
 from registry.wire.errors import (
     CallTimeoutException,
     ConnectionClosedException,
+    DoNotRetryIOException,
     ErrorAction,
     HBaseError,
     ProtocolError,
@@ -41,6 +44,9 @@ from registry.wire.errors import (
 from registry.wire.stamp import Stamp
 
 logger = logging.getLogger("registry.client")
+
+FRESHLY = " freshly"
+"""Behind the name of a method: what it takes where ZooKeeper is read first says nothing of what it takes else."""
 
 SILENT_MS_MAX = 1000.0
 """A kept connection that has said nothing for so long since it was asked gets no new call: what lies behind it may be
@@ -89,7 +95,12 @@ class RpcSource:
         return ",".join(map(str, self.servers.configured))
 
     async def ask(
-        self, what: What, remaining_ms: Callable[[], float], log: AttemptLog, avoid: Collection[str] = ()
+        self,
+        what: What,
+        remaining_ms: Callable[[], float],
+        log: AttemptLog,
+        avoid: Collection[str] = (),
+        wants: Wants = NOTHING,
     ) -> list[tuple[What, Found]]:
         """One pass through the list; empty when every server has failed, which `log` then tells.
 
@@ -99,14 +110,14 @@ class RpcSource:
             raise StoppedRpcClientException("the connection was closed")
         self._start_refresher()
         if self._settings.policy is Policy.HEDGED:
-            return await self._ask_hedged(what, remaining_ms, log, avoid)
+            return await self._ask_hedged(what, remaining_ms, log, avoid, wants)
         known = (*self.servers.current, *self.servers.configured)
         order = self.servers.order(self._chance, {server for server in known if str(server) in avoid})
         fanout = self._settings.fanout if self._settings.policy is Policy.FANOUT else 1
         parts = groups(order, fanout)
         for index, group in enumerate(parts):
             limit_ms = share_ms(remaining_ms(), len(parts) - index)
-            found = await self._ask_group(group, what, limit_ms, log)
+            found = await self._ask_group(group, what, limit_ms, log, wants)
             if found is not None:
                 return self._found(what, found)
         return []
@@ -134,11 +145,13 @@ class RpcSource:
 
     # --- asking -------------------------------------------------------------------------------------------------
 
-    async def _ask_group(self, group: Sequence[Address], what: What, limit_ms: float, log: AttemptLog) -> Found | None:
+    async def _ask_group(
+        self, group: Sequence[Address], what: What, limit_ms: float, log: AttemptLog, wants: Wants
+    ) -> Found | None:
         """Ask all of a group at once; the first valid answer wins, the others are forgotten."""
         if len(group) == 1:
-            return await self._ask_one(group[0], what, limit_ms, log)
-        tasks = {asyncio.create_task(self._ask_one(server, what, limit_ms, log)) for server in group}
+            return await self._ask_one(group[0], what, limit_ms, log, wants)
+        tasks = {asyncio.create_task(self._ask_one(server, what, limit_ms, log, wants)) for server in group}
         try:
             pending = tasks
             while pending:
@@ -153,7 +166,12 @@ class RpcSource:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _ask_hedged(
-        self, what: What, remaining_ms: Callable[[], float], log: AttemptLog, avoid: Collection[str]
+        self,
+        what: What,
+        remaining_ms: Callable[[], float],
+        log: AttemptLog,
+        avoid: Collection[str],
+        wants: Wants,
     ) -> list[tuple[What, Found]]:
         """Ask one, and others as the policy says; the first valid answer wins, the other calls are cancelled."""
         current = await self._resolver.expand(self.servers.current)
@@ -167,8 +185,11 @@ class RpcSource:
         limit_ms = remaining_ms()
         begun_ms = self._clock.monotonic_ms()
         share = share_ms(limit_ms, len(servers))
-        lookup = HedgedLookup(self._policy, servers, QUESTIONS[what].method, begun_ms, share, late, near)
-        found = await hedge(lookup, lambda server: self._try(server, what, limit_ms, log), self._clock)
+        method = QUESTIONS[what].method
+        if wants:
+            method += FRESHLY
+        lookup = HedgedLookup(self._policy, servers, method, begun_ms, share, late, near)
+        found = await hedge(lookup, lambda server: self._try(server, what, limit_ms, log, wants), self._clock)
         self.stats.hedges += lookup.hedges
         self.stats.hedges_won += lookup.hedge_won
         self.stats.cancelled += len(lookup.cancelled)
@@ -180,15 +201,19 @@ class RpcSource:
         self._reap_later()
         return [(what, found)]
 
-    async def _ask_one(self, server: Address, what: What, limit_ms: float, log: AttemptLog) -> Found | None:
-        tried = await self._try(server, what, limit_ms, log)
+    async def _ask_one(
+        self, server: Address, what: What, limit_ms: float, log: AttemptLog, wants: Wants = NOTHING
+    ) -> Found | None:
+        tried = await self._try(server, what, limit_ms, log, wants)
         return tried if isinstance(tried, Found) else None
 
-    async def _try(self, server: Address, what: What, limit_ms: float, log: AttemptLog) -> Found | Refusal:
+    async def _try(
+        self, server: Address, what: What, limit_ms: float, log: AttemptLog, wants: Wants
+    ) -> Found | Refusal:
         name = str(server)
         log.begin(name)
         try:
-            found = await self._answer_of(server, what, limit_ms, log)
+            found = await self._answer_of(server, what, limit_ms, log, wants)
         except NotKnown as problem:
             self.servers.answered(server)
             log.end(name, None, str(problem))
@@ -197,7 +222,8 @@ class RpcSource:
             if error.action is ErrorAction.RECONNECT:
                 self._trouble(server)
             log.end(name, error)
-            return Refusal.FAILED
+            # A server that cannot answer as freshly as this one question wants it is as good as ever for others.
+            return Refusal.DOES_NOT_KNOW if wants and error.action is not ErrorAction.RECONNECT else Refusal.FAILED
         except ProtocolError as error:
             log.end(name, None, f"answers nonsense: {error}")
             return Refusal.FAILED
@@ -206,13 +232,13 @@ class RpcSource:
         self.servers.answered(server)
         return found
 
-    async def _answer_of(self, server: Address, what: What, limit_ms: float, log: AttemptLog) -> Found:
+    async def _answer_of(self, server: Address, what: What, limit_ms: float, log: AttemptLog, wants: Wants) -> Found:
         question = QUESTIONS[what]
         deadline_ms = self._clock.monotonic_ms() + limit_ms
         try:
-            value, stamp = await self._call(server, question, deadline_ms, log)
+            value, stamp = await self._call(server, question, deadline_ms, log, wants)
         except HBaseError as error:
-            if what is not What.CLUSTER_ID or not _may_answer_regist(error):
+            if what is not What.CLUSTER_ID or wants or not _may_answer_regist(error):
                 raise
             # A server that wants to know who we are tells the cluster id all the same, by the preamble.
             log.calls += 1
@@ -221,6 +247,8 @@ class RpcSource:
             if cluster_id is None:
                 raise
             value, stamp = cluster_id, None
+        if wants and (stamp is None or not stamp.wants_met):
+            raise DoNotRetryIOException("does not say whether its answer is as new as is asked for")
         if stamp is None:
             return Found(value, str(server))
         version = Version(stamp.generation, stamp.zxid)
@@ -228,7 +256,7 @@ class RpcSource:
         return Found(value, str(server), version, age_ms, stamp.changed_zxid)
 
     async def _call(
-        self, server: Address, question: Question, deadline_ms: float, log: AttemptLog
+        self, server: Address, question: Question, deadline_ms: float, log: AttemptLog, wants: Wants
     ) -> tuple[object, Stamp | None]:
         """One call; a kept connection that turns out to be gone is made anew once."""
         reused = server in self._channels
@@ -238,7 +266,11 @@ class RpcSource:
             left_ms = min(self._settings.rpc_timeout_ms, deadline_ms - self._clock.monotonic_ms())
             try:
                 response, stamp = await channel.call_stamped(
-                    question.method, question.request, question.response_type, timeout_ms=left_ms
+                    question.method,
+                    question.request,
+                    question.response_type,
+                    timeout_ms=left_ms,
+                    wants=attributes_of(wants) if wants else None,
                 )
             except ConnectionClosedException:
                 if not reused:

@@ -11,8 +11,9 @@ from registry.client.answers import Found, RegionLocation, RegistryMaster, What
 from registry.client.attempts import AttemptLog
 from registry.client.settings import ClientSettings
 from registry.client.target import ZooKeeperTarget
+from registry.lookup.freshness import NOTHING, Wants, reaches
 from registry.lookup.snapshot import FactState, Version, Znode
-from registry.wire.errors import ConnectException, StoppedRpcClientException
+from registry.wire.errors import ConnectException, PleaseHoldException, StoppedRpcClientException
 from registry.zk import trackers
 from registry.zk.oneshot import Reading, ZooKeeperUnavailable, read_registry
 from registry.zk.paths import ZNodePaths
@@ -33,9 +34,17 @@ class ZooKeeperSource:
         return f"zookeeper {self._hosts}{self._target.root}"
 
     async def ask(
-        self, what: What, remaining_ms: Callable[[], float], log: AttemptLog, avoid: Collection[str] = ()
+        self,
+        what: What,
+        remaining_ms: Callable[[], float],
+        log: AttemptLog,
+        avoid: Collection[str] = (),
+        wants: Wants = NOTHING,
     ) -> list[tuple[What, Found]]:
-        """Everything one session reads, `what` among it; empty where `what` is not there, which `log` then tells."""
+        """Everything one session reads, `what` among it; empty where `what` is not there, which `log` then tells.
+
+        Whoever wants it new gets what was read after ZooKeeper's leader was heard.
+        """
         del avoid
         if self._closed:
             raise StoppedRpcClientException("the connection was closed")
@@ -50,9 +59,14 @@ class ZooKeeperSource:
                 timeout_ms=limit_ms,
                 connect_timeout_ms=min(limit_ms, self._settings.connect_timeout_ms),
                 auth=self._target.auth,
+                from_leader=bool(wants),
             )
         except ZooKeeperUnavailable as error:
             log.end(name, ConnectException(str(error)))
+            return []
+        version = Version(0, reading.zxid)
+        if not reaches(wants, version):
+            log.end(name, PleaseHoldException(f"it was read at zxid 0x{version.zxid:x}, not as far as is asked for"))
             return []
         facts = _facts(self._paths, reading)
         wanted = facts[what]
@@ -61,7 +75,7 @@ class ZooKeeperSource:
             return []
         log.drop(name)
         return [
-            (each, Found(fact.value, name, Version(0, reading.zxid), 0.0))
+            (each, Found(fact.value, name, version, 0.0))
             for each, fact in facts.items()
             if fact.state is FactState.KNOWN
         ]

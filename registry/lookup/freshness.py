@@ -143,6 +143,20 @@ def _number(name: str, text: str) -> int:
     return value
 
 
+def words_of(wants: Wants) -> dict[str, str]:
+    """The texts that `read_wants` makes these wants of; what asks nothing is left out."""
+    words: dict[str, str] = {}
+    if wants.max_staleness_ms is not None:
+        words["max_staleness_ms"] = repr(wants.max_staleness_ms)
+    if wants.min_zxid:
+        words["min_zxid"] = str(wants.min_zxid)
+    if wants.generation is not None:
+        words["generation"] = str(wants.generation)
+    if wants.fresh:
+        words["fresh"] = "true"
+    return words
+
+
 def _plain(text: str) -> bool:
     """Python takes more for a number than others do: spaces, underscores, digits of all scripts."""
     return len(text) <= NUMBER_CHARS_MAX and text.isascii() and not set(text) & set("_ \t\r\n\v\f")

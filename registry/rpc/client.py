@@ -158,11 +158,21 @@ class RpcChannel:
         return self.parse(method, answer.message, response_type)
 
     async def call_stamped(
-        self, method: str, request: Message, response_type: type[M], *, timeout_ms: float = RPC_TIMEOUT_MS
+        self,
+        method: str,
+        request: Message,
+        response_type: type[M],
+        *,
+        timeout_ms: float = RPC_TIMEOUT_MS,
+        wants: Mapping[str, bytes] | None = None,
     ) -> tuple[M, Stamp | None]:
-        """As `call`, and ask how new the answer is; None from servers that do not tell."""
+        """As `call`, and ask how new the answer is; None from servers that do not tell.
+
+        `wants` are attributes of registry.wire.stamp.WANTS; Stamp.wants_met tells whether the server has heeded them.
+        """
+        attributes = {**_ASKS_FOR_STAMP, **wants} if wants else _ASKS_FOR_STAMP
         answer = await self.call_bytes(
-            method, request.SerializeToString(), timeout_ms=timeout_ms, attributes=_ASKS_FOR_STAMP
+            method, request.SerializeToString(), timeout_ms=timeout_ms, attributes=attributes
         )
         return self.parse(method, answer.message, response_type), answer.stamp
 

@@ -36,10 +36,17 @@ class Reading:
 
 
 async def read_registry(
-    hosts: str, paths: ZNodePaths, *, timeout_ms: float, connect_timeout_ms: float, auth: str = ""
+    hosts: str,
+    paths: ZNodePaths,
+    *,
+    timeout_ms: float,
+    connect_timeout_ms: float,
+    auth: str = "",
+    from_leader: bool = False,
 ) -> Reading:
     """Read what look-ups need below one root. `hosts` is `host:port,...`, `auth` `SCHEME:CREDENTIAL` or empty.
 
+    With `from_leader` the server catches up with its leader first (`sync`), and one that has none is not taken.
     Raises ZooKeeperUnavailable within `timeout_ms`. Who cancels it leaves a thread behind that ends by itself in
     that time.
     """
@@ -57,7 +64,7 @@ async def read_registry(
     def work() -> None:
         reading, error = None, None
         try:
-            reading = _read(hosts, paths, timeout_ms / 1000, connect_timeout_ms / 1000, auth)
+            reading = _read(hosts, paths, timeout_ms / 1000, connect_timeout_ms / 1000, auth, from_leader)
         except BaseException as problem:  # noqa: BLE001 - handed to who waits
             error = problem
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
@@ -72,7 +79,9 @@ async def read_registry(
         raise ZooKeeperUnavailable(f"{hosts} was not read within {timeout_ms:.0f} ms") from None
 
 
-def _read(hosts: str, paths: ZNodePaths, timeout_s: float, connect_timeout_s: float, auth: str) -> Reading:
+def _read(
+    hosts: str, paths: ZNodePaths, timeout_s: float, connect_timeout_s: float, auth: str, from_leader: bool
+) -> Reading:
     """The reading itself, in its own thread."""
     from kazoo.client import KazooClient
     from kazoo.exceptions import KazooException
@@ -84,7 +93,7 @@ def _read(hosts: str, paths: ZNodePaths, timeout_s: float, connect_timeout_s: fl
     client: Any = KazooClient(
         hosts=hosts,
         timeout=SESSION_TIMEOUT_MS / 1000,
-        read_only=True,
+        read_only=not from_leader,
         auth_data=[(scheme, credential)] if auth else None,
         connection_retry=KazooRetry(max_tries=-1, delay=0.05, backoff=2, max_delay=1.0),
     )
@@ -94,6 +103,8 @@ def _read(hosts: str, paths: ZNodePaths, timeout_s: float, connect_timeout_s: fl
         client.start(timeout=connect_s)
         connected = True
         reads = _Reads(client, deadline)
+        if from_leader:
+            reads.catch_up()
         listed = reads.children(paths.root)
         # What the first answer is known to contain; the later reads are at least as new.
         zxid = client.last_zxid
@@ -119,6 +130,10 @@ class _Reads:
         self.znodes: dict[str, Znode] = {}
         self._client = client
         self._deadline_s = deadline_s
+
+    def catch_up(self) -> None:
+        """Wait until the server has all that its leader has now."""
+        self._get(self._client.sync_async("/"))
 
     def data(self, path: str) -> None:
         """The data of a znode."""
