@@ -55,12 +55,66 @@ STACKS_SIGNAL = signal.SIGUSR2
 """Has a hung worker write its stacks. Reading those of threads that run may crash it, so nobody else sends it."""
 
 
+class Silence:
+    """How long one worker has said nothing, and whether that is too long. Fed by whoever reads its pipe."""
+
+    def __init__(self, pid: int, timeout_ms: int = DEFAULT_TIMEOUT_MS) -> None:
+        self.pid = pid
+        self.timeout_ms = timeout_ms
+        self.has_beaten = False
+        self.is_ending = False
+        self.silent_ms = 0.0
+        self.starved_ms_before = 0.0
+        """What `starved_ms` was at the last beat."""
+
+    @property
+    def tick_ms(self) -> int:
+        """How often to look."""
+        return max(1, self.timeout_ms // BEATS_PER_TIMEOUT)
+
+    def passed(self, elapsed_ms: float) -> None:
+        """Time without a beat.
+
+        A machine that slept, a frozen container or a busy one stops us as well as the worker: of such a gap only two
+        ticks count, so that the worker gets the rest of its time to beat.
+        """
+        self.silent_ms += min(elapsed_ms, 2 * self.tick_ms)
+
+    def take(self, line: bytes) -> bool:
+        """A line of the worker's; whether it was a beat."""
+        word, _, rest = line.partition(b" ")
+        if word == b"beat":
+            self.has_beaten = True
+            return True
+        if word == b"ending":
+            self.is_ending = True
+        elif word == b"timeout" and rest.isdigit():
+            self.timeout_ms = max(10, int(rest))
+        return False
+
+    def heard(self) -> None:
+        """One or more beats were taken: from here on it is silent again."""
+        self.silent_ms = 0.0
+        self.starved_ms_before = starved_ms(self.pid)
+
+    def is_too_long(self) -> bool:
+        """Whether the worker hangs. Time in which it wanted a processor and got none is not its silence."""
+        if self.is_ending:
+            silence_ms_max = ENDING_TIMEOUT_MS
+        else:
+            silence_ms_max = self.timeout_ms if self.has_beaten else START_TIMEOUT_MS
+        if self.silent_ms <= silence_ms_max:
+            return False
+        starved_since_ms = starved_ms(self.pid) - self.starved_ms_before
+        return self.silent_ms - min(starved_since_ms, STARVED_TIMES_MAX * silence_ms_max) > silence_ms_max
+
+
 class Guard:
     """Keeps one worker running. Single-threaded; everything happens in `run`."""
 
     def __init__(self, command: list[str]) -> None:
         self.command = command
-        self.timeout_ms = DEFAULT_TIMEOUT_MS
+        self.silence = Silence(0)
         self.kept = ""
         """What the last worker asked to keep for the next: real ports, the version it served."""
         self.restarts = 0
@@ -72,11 +126,6 @@ class Guard:
         self.pid = 0
         self.beats_fd = -1
         self.life_fd = -1
-        self.has_beaten = False
-        self.is_ending = False
-        self.silent_ms = 0.0
-        self.starved_ms_before = 0.0
-        """What `starved_ms` was at the last beat."""
         self.started_ms = 0.0
         self.pending = b""
         self.wake_fd, wake_write_fd = os.pipe()
@@ -91,18 +140,14 @@ class Guard:
         self.start()
         last_ms = monotonic_ms()
         while True:
-            tick_ms = max(1, self.timeout_ms // BEATS_PER_TIMEOUT)
-            self.wait(tick_ms)
+            self.wait(self.silence.tick_ms)
             now_ms = monotonic_ms()
-            # A machine that slept, a frozen container or a busy one stops us as well as the worker: of such a gap only
-            # two ticks count, so that the worker gets the rest of its time to beat.
-            self.silent_ms += min(now_ms - last_ms, 2 * tick_ms)
+            self.silence.passed(now_ms - last_ms)
             last_ms = now_ms
             if self.read_beats():
-                self.silent_ms = 0.0
-                self.starved_ms_before = starved_ms(self.pid)
+                self.silence.heard()
             status = self.reaped()
-            if status is None and self.is_silent_too_long():
+            if status is None and self.silence.is_too_long():
                 status = self.kill_hung()
             if status is None:
                 continue
@@ -110,17 +155,6 @@ class Guard:
             if code is not None:
                 return code
             last_ms = monotonic_ms()
-
-    def is_silent_too_long(self) -> bool:
-        """Whether the worker hangs. Time in which it wanted a processor and got none is not its silence."""
-        if self.is_ending:
-            silence_ms_max = ENDING_TIMEOUT_MS
-        else:
-            silence_ms_max = self.timeout_ms if self.has_beaten else START_TIMEOUT_MS
-        if self.silent_ms <= silence_ms_max:
-            return False
-        starved_since_ms = starved_ms(self.pid) - self.starved_ms_before
-        return self.silent_ms - min(starved_since_ms, STARVED_TIMES_MAX * silence_ms_max) > silence_ms_max
 
     def start(self) -> None:
         """Start a worker with its ends of two pipes: one for beats, one that closes when the guard ends."""
@@ -135,9 +169,7 @@ class Guard:
         self.pid = os.posix_spawnp(self.command[0], self.command, environ, setpgroup=0)
         os.close(beat_fd)
         os.close(worker_life_fd)
-        self.has_beaten = self.is_ending = False
-        self.silent_ms = 0.0
-        self.starved_ms_before = 0.0
+        self.silence = Silence(self.pid, self.silence.timeout_ms)
         self.pending = b""
         self.started_ms = monotonic_ms()
 
@@ -185,14 +217,10 @@ class Guard:
         beaten = False
         for line in lines:
             word, _, rest = line.partition(b" ")
-            if word == b"beat":
-                beaten = self.has_beaten = True
-            elif word == b"ending":
-                self.is_ending = True
-            elif word == b"timeout" and rest.isdigit():
-                self.timeout_ms = max(10, int(rest))
-            elif word == b"keep":
+            if word == b"keep":
                 self.kept = rest[:LINE_BYTES_MAX].decode("ascii", "replace")
+            else:
+                beaten |= self.silence.take(line)
         return beaten
 
     def reaped(self) -> int | None:
@@ -202,9 +230,10 @@ class Guard:
 
     def kill_hung(self) -> int | None:
         """End a silent worker: first its stacks for the log, then SIGKILL."""
-        if self.has_beaten:
-            log("WARN", f"worker {self.pid} has been silent for {self.silent_ms:.0f} ms: killing it")
-            self.reason = f"silent for {self.silent_ms:.0f} ms"
+        silent_ms = self.silence.silent_ms
+        if self.silence.has_beaten:
+            log("WARN", f"worker {self.pid} has been silent for {silent_ms:.0f} ms: killing it")
+            self.reason = f"silent for {silent_ms:.0f} ms"
             self.send(STACKS_SIGNAL)
             time.sleep(STACKS_MS / 1000)
         else:
@@ -218,7 +247,7 @@ class Guard:
                 return status
             time.sleep(0.001)
         log("ERROR", f"worker {self.pid} does not end although it was killed: still waiting")
-        self.silent_ms = 0.0
+        self.silence.silent_ms = 0.0
         return None
 
     def ended(self, status: int) -> int | None:
@@ -252,7 +281,7 @@ class Guard:
 
     def delay_ms(self, lived_ms: float) -> int:
         """Nothing after a life of some length, and after the first short one; then twice as long each time."""
-        if self.has_beaten and lived_ms >= SHORT_LIFE_MS:
+        if self.silence.has_beaten and lived_ms >= SHORT_LIFE_MS:
             self.failed_starts = 0
             return 0
         self.failed_starts += 1
