@@ -2,6 +2,9 @@
 
 Exit codes: 0 cluster id, active master and hbase:meta were found; 1 one of them was not, and standard error names
 each server that was asked and what it answered; 2 the command line or a setting cannot be used.
+
+With --fresh, --max-staleness, --min-zxid or --generation only answers count that are said to be so new: servers of
+HBase itself say nothing of the kind.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from registry.client.connect import ConnectRequest, open_connection
 from registry.client.connection import Connection
 from registry.client.probing import Policy
 from registry.client.target import IMPLEMENTATION, ZOOKEEPER_REGISTRY
+from registry.client.wanted import LookupOptions, wants_of
 
 RETRIES = "hbase.client.retries.number"
 TIMEOUT_MS = 5000.0
@@ -34,6 +38,8 @@ examples:
   hbeacon lookup hbase+rpc://beacon1:16000,beacon2:16000
   hbeacon lookup hbase+zk://zk1:2181,zk2:2181/hbase       from ZooKeeper itself
   hbeacon lookup --masters m1,m2,m3 --policy fanout --json
+  hbeacon lookup beacon1,beacon2 --fresh                  what ZooKeeper's leader has now
+  hbeacon lookup beacon1 --min-zxid 0x1400000a2f          not without this change
 """
 
 
@@ -59,8 +65,14 @@ def run(argv: Sequence[str]) -> int:
     if arguments.timeout <= 0:
         print("hbeacon lookup: --timeout is a number of milliseconds above 0, such as 5000", file=sys.stderr)
         return 2
+    options = _wanted(arguments)
+    try:
+        wants_of(options)
+    except ValueError as error:
+        print(f"hbeacon lookup: {error}", file=sys.stderr)
+        return 2
     request = _request(arguments)
-    report = asyncio.run(_look_up(request, arguments.timeout))
+    report = asyncio.run(_look_up(request, arguments.timeout, options))
     if arguments.json:
         print(json.dumps(as_json(report), indent=2))
     elif report.answers:
@@ -138,13 +150,26 @@ def problems(report: Report) -> list[str]:
     return lines
 
 
-async def _look_up(request: ConnectRequest, timeout_ms: float) -> Report:
+def _wanted(arguments: argparse.Namespace) -> LookupOptions:
+    """What was said of how new the answers have to be; numbers are looked at where they are read."""
+    said = {
+        "max_staleness_ms": arguments.max_staleness,
+        "min_zxid": arguments.min_zxid,
+        "generation": arguments.generation,
+        "fresh": arguments.fresh or None,
+    }
+    return cast("LookupOptions", {name: value for name, value in said.items() if value is not None})
+
+
+async def _look_up(request: ConnectRequest, timeout_ms: float, options: LookupOptions) -> Report:
     async with await open_connection(request, follow=False) as connection:
-        return await look_up_all(connection, timeout_ms)
+        return await look_up_all(connection, timeout_ms, options)
 
 
-async def look_up_all(connection: Connection, timeout_ms: float) -> Report:
+async def look_up_all(connection: Connection, timeout_ms: float, options: LookupOptions | None = None) -> Report:
     """All five questions, one after the other within one deadline for each of those that count.
+
+    `options` go with each of them; the deadline is `timeout_ms`.
 
     After the first that nobody answers at all, the rest are not asked: they would tell the same, later.
     """
@@ -165,7 +190,8 @@ async def look_up_all(connection: Connection, timeout_ms: float) -> Report:
             errors[what] = unreachable
             continue
         try:
-            answers[what] = await question(timeout_ms=timeout_ms - (loop.time() - begun) * 1000)
+            left_ms = timeout_ms - (loop.time() - begun) * 1000
+            answers[what] = await question(**{**(options or {}), "timeout_ms": left_ms})
         except RegistryLookupError as error:
             errors[what] = error
             if not answers and not any(attempt.answered for attempt in error.attempts):
@@ -182,6 +208,10 @@ def _parser() -> argparse.ArgumentParser:
         help="a second server when the first is slow, one after the other, or HBase's fan-out (hedged)",
     )  # fmt: skip
     to.add_argument("--timeout", metavar="MS", type=float, default=TIMEOUT_MS, help="for all of it (5000)")
+    to.add_argument("--fresh", action="store_true", help="as ZooKeeper's leader has it after the question")
+    to.add_argument("--max-staleness", metavar="MS", help="what held at most so long before the question")
+    to.add_argument("--min-zxid", metavar="ZXID", help="what holds all changes up to this one, decimal or 0x...")
+    to.add_argument("--generation", metavar="N", help="of that zxid, as an answer of the same server told both")
     to.add_argument("--json", action="store_true", help="print JSON")
     add_common_flags(to)
     return to

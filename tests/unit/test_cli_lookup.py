@@ -55,6 +55,24 @@ def test_json(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         assert report[name]["elapsed_ms"] > 0
 
 
+def test_how_new_it_has_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--fresh", "--max-staleness", "250", "--min-zxid", "0x4d2", "--generation", "2"]
+    with server_thread(answering(bodies(), stamp=Stamp(2, 1234, 15.0, 7, wants_met=True))) as address:
+        assert lookup.run([str(address), *words]) == 0
+    assert "2:0x4d2" in capsys.readouterr().out
+    with server_thread(answering(bodies())) as address:
+        assert lookup.run([str(address), "--fresh"]) == 1
+    assert "does not say whether its answer is as new as is asked for" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["--min-zxid", "soon"], ["--max-staleness", "-1"], ["--generation", "1.5"], ["--min-zxid", ""]]
+)
+def test_how_new_in_words_that_are_no_numbers(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert lookup.run(["127.0.0.1:1", *words]) == 2
+    assert words[0].strip("-").replace("-", "_") in capsys.readouterr().err
+
+
 def test_nothing_reachable(capsys: pytest.CaptureFixture[str]) -> None:
     with server_thread(hanging) as hung, refused_address() as refused:
         begin = time.monotonic()
