@@ -31,6 +31,7 @@ from registry.http.answers import (
 from registry.http.conf import conf_xml
 from registry.http.dump import dump_text, readiness_lines
 from registry.http.faults import add_fault_routes
+from registry.http.fresh import refused
 from registry.http.headers import HEADERS
 from registry.http.health import health
 from registry.http.jmx import jmx
@@ -52,7 +53,7 @@ PATHS: tuple[tuple[str, str], ...] = (
     ("/livez", "whether the process answers at all"),
     ("/metrics", "Prometheus and OpenMetrics"),
     ("/prometheus", "the same, where HBase has it"),
-    ("/api/v1/registry", "everything that look-ups answer, as JSON with version and age"),
+    ("/api/v1/registry", "everything that look-ups answer, as JSON with version and age; ?fresh reads ZooKeeper first"),
     ("/api/v1/firewall", "whether ZooKeeper may be firewalled now, and who still needs it"),
     ("/api/v1/faults", "what goes wrong here on purpose; POST and DELETE change it where that is enabled"),
     (EVENTS_PATH, "the same as it changes, as server-sent events"),
@@ -92,7 +93,8 @@ def create_app(source: StatusSource, lag: LoopLag | None = None, options: FaceOp
     app.add_api_route("/livez", face.live, response_class=PlainTextResponse)
     for path in ("/metrics", "/prometheus"):
         app.add_api_route(path, face.metrics, response_class=PlainTextResponse, operation_id=path.strip("/"))
-    app.add_api_route("/api/v1/registry", face.registry, response_model=models.RegistryModel)
+    unmet: dict[int | str, dict[str, object]] = {status: {"model": models.ErrorModel} for status in (400, 409, 503)}
+    app.add_api_route("/api/v1/registry", face.registry, response_model=models.RegistryModel, responses=unmet)
     app.add_api_route("/api/v1/firewall", face.firewall, response_model=models.FirewallModel)
     add_fault_routes(app, source)
     app.add_api_route(EVENTS_PATH, face.events, response_class=PlainTextResponse, responses=json_error)
@@ -143,7 +145,7 @@ class _Frame:
 
 
 class _Face:
-    """The handlers. Each reads the source once, renders, and is done: no await, so one answer is one moment."""
+    """The handlers. Each reads the source once, renders, and is done: no await within, so one answer is one moment."""
 
     def __init__(self, source: StatusSource, lag: LoopLag, pages: Pages, live: Live, options: FaceOptions) -> None:
         self._source = source
@@ -198,8 +200,18 @@ class _Face:
         body, media_type = self._exposition.text(form)
         return Response(body, headers={"content-type": media_type, "vary": "accept"})
 
-    async def registry(self, request: Request) -> Response:
+    async def registry(
+        self,
+        request: Request,
+        fresh: Annotated[str | None, Query(description="As ZooKeeper's leader has it after the question.")] = None,
+        max_staleness_ms: Annotated[str | None, Query(description="Held at most so long before the question.")] = None,
+        min_zxid: Annotated[str | None, Query(description="With all changes up to this one; decimal or 0x...")] = None,
+        generation: Annotated[str | None, Query(description="Of min_zxid, as this server told it.")] = None,
+    ) -> Response:
         """Everything that look-ups answer, at one version. The ETag is weak: it names version and content, not age."""
+        del fresh, max_staleness_ms, min_zxid, generation  # read by registry.http.fresh, as all protocols read them
+        if (refusal := await refused(self._options.reader, request.query_params, request.url.path)) is not None:
+            return refusal
         source = self._source
         if request.client is not None:
             source.visitors.http_seen(request.client.host, request.headers.get("user-agent", ""))

@@ -6,6 +6,7 @@ import hmac
 from dataclasses import dataclass, field
 
 from registry.http.events import SubscriberLimits
+from registry.lookup.fresh_reader import FreshReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class FaceOptions:
     """hbeacon.http.subscribers_max and hbeacon.http.subscribers_per_peer_max."""
     log_level_enabled: bool = False
     """hbeacon.loglevel.enabled."""
+    reader: FreshReader | None = None
+    """Waits for an answer as new as a question wants it."""
     log_level_token: str = field(default="", repr=False)
     """hbeacon.loglevel.token; without one nobody may change anything."""
 

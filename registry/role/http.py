@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from registry.config.settings import Settings
+from registry.lookup.fresh_reader import FreshReader
 from registry.names import Address
 from registry.role.listening import address_of, listen
 
@@ -23,7 +25,8 @@ FLAG = "--http"
 class HttpDoor:
     """Owns the port from `reserve` to `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, reader: FreshReader) -> None:
+        self._reader = reader
         self.address: Address | None = None
         """Where it listens, or did; None where it is off."""
         self._listener: socket.socket | None = None
@@ -45,6 +48,7 @@ class HttpDoor:
             return
         app_module, serve_module, options = await asyncio.to_thread(_load, settings)
         status = make_status(await asyncio.to_thread(_own_version))
+        options = replace(options, reader=self._reader)
         app = await asyncio.to_thread(app_module.create_app, status, None, options)
         self._server = await serve_module.serve(app, address.host, address.port, listener=self._listener)
 

@@ -86,7 +86,6 @@ class RoleServer:
         self._speaking: frozenset[ServerName] = frozenset()
         self._levels = parse_levels(settings.str_("hbeacon.log.level"))
         self._tasks: list[asyncio.Task[None]] = []
-        self.http = HttpDoor()
         self._selfcheck: SelfCheck | None = None
         self._notifier = Notifier(os.environ, link.guard_pid if link else 0)
         self._beats = Beats(link, settings.ms("hbeacon.guard.timeout_ms"), self._orphaned) if link else None
@@ -100,6 +99,7 @@ class RoleServer:
             self.feed, clock, lambda: float(self.settings.ms(fresh_ms)), lambda: self.publisher.refusing
         )
         self.rpc.set_meet(FreshCalls(self.reader))
+        self.http = HttpDoor(self.reader)
         self.grpc = GrpcDoor(self.feed, self.publisher, self.reader, self.is_ready)
         self.facade: FacadeDoor | None = None
         self.tables: TableStatesPart | None = None
