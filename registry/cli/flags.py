@@ -59,6 +59,7 @@ DEV_FLAGS: Mapping[str, tuple[str, str, str]] = {
     "--http": ("hbeacon.http.address", "HOST:PORT", "where master 0 has its pages, or off (127.0.0.1:16010)"),
     "--advertise": ("hbeacon.advertise.address", "HOST", "the name by which clients reach this machine"),
     "--data-dir": ("hbeacon.data.dir", "DIR", "keep all state there (a temporary folder, removed at the end)"),
+    "--guard": ("hbeacon.guard", "on|off", "kill and restart what stands still, not only what dies (off)"),
     "--log-format": SERVER_FLAGS["--log-format"],
     "--log-level": ("hbeacon.log.level", "LEVEL", "such as info, or warn,registry.zk=debug (warn)"),
 }

@@ -161,8 +161,8 @@ _SERVERS = (
         "hbeacon.guard",
         Kind.BOOL,
         "on",
-        "Whether a small parent process watches the server and replaces it when it hangs or dies. The coordinator has"
-        " one only where this is set.",
+        "Whether a small parent process watches the server and replaces it when it hangs or dies. The coordinator and"
+        " hbeacon dev do so only where this is set.",
     ),
     Key(
         "hbeacon.guard.timeout_ms",
@@ -218,7 +218,7 @@ _SERVERS = (
         "hbeacon.faults.enabled",
         Kind.BOOL,
         "off",
-        "Whether this server can be told to do wrong (delay, hang, reset, ...), for tests of clients; see operations.",
+        "Whether this server can be told to do wrong (delay, hang, reset, ...), for tests of clients; see docs/faults.md.",
     ),
     Key(
         "hbeacon.faults.token",

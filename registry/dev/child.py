@@ -2,8 +2,8 @@
 
 A child is forked and never executes another program: it begins with every module loaded and shares their memory. It
 takes three pipes along: its standard output (the ready line tells the parent that it can answer), and the two of the
-guard's link (registry.guard): what it wishes to keep for its next life, and the parent's life. Where the kernel can
-(Linux), it is tied to the parent's death as well.
+guard's link (registry.guard): its beats with what it wishes to keep for its next life, and the parent's life. Where the
+kernel can (Linux), it is tied to the parent's death as well.
 
 Source: fork(2), prctl(2) PR_SET_PDEATHSIG and PR_SET_NAME.
 """
@@ -24,7 +24,7 @@ from typing import NoReturn
 
 from registry.cli.exits import BAD_SETTING, FAILED
 from registry.config.settings import BadSetting
-from registry.guard import LINE_BYTES_MAX, LINK_VARIABLE
+from registry.guard import LINE_BYTES_MAX, LINK_VARIABLE, Silence
 from registry.guarded import die_with_guard
 from registry.names import Address
 
@@ -73,6 +73,9 @@ class Child:
     """What the last life asked to keep for the next."""
     reason: str = ""
     """Why the last life ended."""
+    silence: Silence = field(default_factory=lambda: Silence(0))
+    hung: str = ""
+    """Why the parent has killed it; empty where it has not."""
     _out: bytes = b""
     _beats: bytes = field(default=b"")
 
@@ -94,13 +97,18 @@ class Child:
         return [line.decode("utf-8", "replace") for line in lines]
 
     def read_beats(self) -> None:
-        """Take what it asks to keep; beats alone say nothing here: a server that stands still is for its debugger."""
+        """Take its beats, and what it asks to keep."""
         *lines, self._beats = (self._beats + self._read("beats_fd")).split(b"\n")
         self._beats = self._beats[-LINE_BYTES_MAX:]
+        beaten = False
         for line in lines:
             word, _, rest = line.partition(b" ")
             if word == b"keep":
                 self.kept = rest[:LINE_BYTES_MAX].decode("ascii", "replace")
+            else:
+                beaten |= self.silence.take(line)
+        if beaten:
+            self.silence.heard()
 
     def _read(self, name: str) -> bytes:
         fd: int = getattr(self, name)
@@ -147,6 +155,7 @@ def fork(
         os.setpgid(pid, pid)
     child.pid, child.out_fd, child.beats_fd, child.life_fd = pid, out_fd, beats_fd, life_fd
     child.is_ready = False
+    child.silence, child.hung = Silence(pid, child.silence.timeout_ms), ""
     child.starts += 1
     child.started_ms = now_ms
     child.restart_ms = None

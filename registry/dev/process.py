@@ -92,6 +92,8 @@ def run_dev(flags: Flags, options: DevOptions, clock: Clock, began_ms: float) ->
             clock,
             stop_timeout_ms=settings.ms("hbeacon.drain.timeout_ms") + STOP_GRACE_MS,
             hangup_stops=sys.stdin is not None and sys.stdin.isatty(),
+            # off unless asked for: here people stop a server in a debugger, or to see what happens
+            guards=settings.is_set("hbeacon.guard") and settings.bool_("hbeacon.guard"),
         )
         dev = Dev(flags, settings, options, doors, data, supervisor)
         dev.start()

@@ -18,7 +18,7 @@ from registry.cli.exits import FAILED, STOPPED
 from registry.clock import Clock
 from registry.dev.child import Child, Role, ending, fork
 from registry.dev.plan import open_doors
-from registry.guard import BACK_OFF_MS, BACK_OFF_MS_MAX, SAME_WISH_MS, SHORT_LIFE_MS
+from registry.guard import BACK_OFF_MS, BACK_OFF_MS_MAX, SAME_WISH_MS, SHORT_LIFE_MS, STACKS_MS, STACKS_SIGNAL
 from registry.role.listening import CannotListen
 
 logger = logging.getLogger("registry.dev")
@@ -37,15 +37,21 @@ FOREVER_MS = 3_600_000.0
 class Supervisor:
     """Children in the order of their start; they end the other way round, those of one `stage` together."""
 
-    def __init__(self, clock: Clock, *, stop_timeout_ms: float, hangup_stops: bool = False) -> None:
+    def __init__(
+        self, clock: Clock, *, stop_timeout_ms: float, hangup_stops: bool = False, guards: bool = False
+    ) -> None:
         """Takes the signals at once: what comes before `run` waits for it.
 
         `stop_timeout_ms`: a stage that has not ended for so long after SIGTERM is killed. `hangup_stops`: SIGHUP is the
-        end of a terminal, and not the wish to read files again.
+        end of a terminal, and not the wish to read files again. `guards`: a child whose loop stands still is killed, as
+        by registry.guard; otherwise it is left to its debugger.
         """
         self._clock = clock
         self._stop_timeout_ms = stop_timeout_ms
         self._hangup_stops = hangup_stops
+        self._guards = guards
+        self._waited_ms = clock.monotonic_ms()
+        """When the last wait ended."""
         self._stages: list[list[Child]] = []
         self._held: list[int] = []
         """Descriptors that no child may hold."""
@@ -92,6 +98,8 @@ class Supervisor:
         while not self._is_stopping and self._fatal is None:
             self._wait(self._pause_ms(FOREVER_MS if self._was_ready else slow_ms - self._clock.monotonic_ms()))
             self._reap()
+            if self._guards:
+                self._kill_hung()
             if not self._was_ready and all(child.is_ready for child in self.children):
                 self._was_ready = True
                 on_ready()
@@ -107,7 +115,8 @@ class Supervisor:
 
     def _pause_ms(self, pause_ms: float) -> float:
         due = [child.restart_ms for child in self.children if child.restart_ms is not None]
-        return min([pause_ms, *(each - self._clock.monotonic_ms() for each in due)])
+        ticks_ms = [child.silence.tick_ms for child in self.children if child.pid] if self._guards else []
+        return min([pause_ms, *ticks_ms, *(each - self._clock.monotonic_ms() for each in due)])
 
     def _wait(self, timeout_ms: float) -> None:
         """Sleep until a pipe, a signal or the time-out; take what the pipes and signals say."""
@@ -118,7 +127,9 @@ class Supervisor:
                 if fd >= 0:
                     poll.register(fd, select.POLLIN)
         poll.poll(max(0.0, timeout_ms))
+        elapsed_ms, self._waited_ms = self._clock.monotonic_ms() - self._waited_ms, self._clock.monotonic_ms()
         for child in self.children:
+            child.silence.passed(elapsed_ms)
             self._read(child)
         with contextlib.suppress(BlockingIOError):
             for number in os.read(self._wake_fd, 256):
@@ -145,6 +156,19 @@ class Supervisor:
             for child in self.children:
                 _send(child, signal.Signals(number))
 
+    def _kill_hung(self) -> None:
+        """End children that have been silent for too long; the kernel resets their clients' connections then."""
+        for child in self.children:
+            if not child.pid or child.hung or not child.silence.is_too_long():
+                continue
+            has_beaten, silent_ms = child.silence.has_beaten, child.silence.silent_ms
+            child.hung = f"silent for {silent_ms:.0f} ms" if has_beaten else "did not start"
+            logger.warning("%s (pid %d) is killed: %s", child.role.name, child.pid, child.hung)
+            if has_beaten:  # it has said what the signal does to it: first its stacks, for the log
+                _send(child, STACKS_SIGNAL)
+                self._wait(STACKS_MS)
+            _send(child, signal.SIGKILL)
+
     def _reap(self) -> None:
         for child in self.children:
             if not child.pid:
@@ -163,7 +187,7 @@ class Supervisor:
             if code not in (STOPPED, None):
                 logger.warning("%s (pid %d) %s", child.role.name, pid, words)
             return
-        child.reason = words
+        child.reason = child.hung or words
         now_ms = self._clock.monotonic_ms()
         is_short = now_ms - child.started_ms < SHORT_LIFE_MS
         child.failed_starts = child.failed_starts + 1 if is_short else 0

@@ -153,6 +153,31 @@ def test_a_stopped_active_master_loses_its_place(start: Start) -> None:
     elected(dev, victim, lambda active: active == second, 15)
 
 
+def test_under_a_guard_a_stopped_role_is_replaced(start: Start) -> None:
+    """Its clients see a reset, and who is started in its place answers on the same port and agrees."""
+    dev = start("--guard", "on").wait_ready(READY_S_MAX)
+    first = elected(dev, 0, lambda _: True, 5)
+    victim = dev.number_of(first)
+    pid = dev.pid(f"master{victim}")
+    host, _, port = dev.masters[victim].rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(b"Reg")
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGSTOP)
+        stopped_s = time.monotonic()
+        with contextlib.suppress(ConnectionResetError):
+            assert client.recv(1) == b""
+        print(f"reset after {time.monotonic() - stopped_s:.2f} s")
+        assert time.monotonic() - stopped_s < 6
+    second = elected(dev, 1 - victim, lambda active: active != first, HANDED_OVER_S + 2)
+    elected(dev, victim, lambda active: active == second, 15)
+    assert dev.pid(f"master{victim}") != pid
+    coordinator = dev.pid("coordinator")
+    os.kill(coordinator, signal.SIGSTOP)
+    wait_for("another coordinator", lambda: dev.pid("coordinator") != coordinator, 10)
+    assert known_cluster_id(dev) == dev.cluster_id, "its journal tells what the last one knew"
+
+
 def test_kill_9_of_the_coordinator_is_survived(start: Start) -> None:
     dev = start().wait_ready(READY_S_MAX)
     active = elected(dev, 0, lambda _: True, 5)

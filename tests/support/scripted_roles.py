@@ -1,8 +1,9 @@
-"""A process that supervises scripted roles: `python -m tests.support.scripted_roles STAGES EVENTS [HANGUP_STOPS]`.
+"""A process that supervises scripted roles: `python -m tests.support.scripted_roles STAGES EVENTS [WORD...]`.
 
 STAGES is JSON: a list of lists of [name, what it does]. What it does: `serve`, `deaf` (does not end at SIGTERM),
-`exit CODE`, `bad` (a setting), `raise`, `die N` (its first N lives end with SIGKILL before it is ready). Each life
-appends lines to EVENTS. A role listens on a free port, which stays its port.
+`exit CODE`, `bad` (a setting), `raise`, `die N` (its first N lives end with SIGKILL before it is ready), `stall N`
+(they stop to beat when they are ready). Each life appends lines to EVENTS. A role listens on a free port, which stays
+its port. Words: `hangup` (SIGHUP is the end), `guards` (what stands still is killed).
 """
 
 from __future__ import annotations
@@ -22,13 +23,15 @@ from registry.config.settings import BadSetting
 from registry.dev.child import Role
 from registry.dev.plan import open_door
 from registry.dev.supervisor import Supervisor
-from registry.guard import LINK_VARIABLE
+from registry.guard import LINK_VARIABLE, STACKS_SIGNAL
 from registry.guarded import GuardLink
 from registry.logs import set_up_logs
 from registry.names import Address
 from registry.role.listening import address_of
 
 STOP_TIMEOUT_MS = 1000
+SILENCE_MS = 400
+BEATS_APART_S = 0.05
 
 
 class Scripted:
@@ -51,7 +54,7 @@ class Scripted:
         self.tell(f"start pid={os.getpid()} ports={ports} life={link.restarts} kept={link.kept!r} why={link.reason!r}")
         sockets = sum(1 for fd in Path("/proc/self/fd").iterdir() if _link(fd).startswith("socket:"))
         self.tell(f"sockets={sockets}")
-        os.write(link.beat_fd, f"keep life-{link.restarts}\n".encode())
+        os.write(link.beat_fd, f"keep life-{link.restarts}\ntimeout {SILENCE_MS}\nbeat\n".encode())
         if self.word == "exit":
             return int(self.number)
         if self.word == "raise":
@@ -60,15 +63,22 @@ class Scripted:
             raise BadSetting("hbase.masters", "x", "a test", "as planned")
         if self.word == "die" and link.restarts < int(self.number):
             os.kill(os.getpid(), signal.SIGKILL)
-        return self.wait()
+        stalls = self.word == "stall" and link.restarts < int(self.number)
+        return self.wait(-1 if stalls else link.beat_fd)
 
-    def wait(self) -> int:
+    def wait(self, beat_fd: int) -> int:
+        """Until SIGTERM; beats into `beat_fd` unless that is -1."""
         told: list[int] = []
         signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
         signal.signal(signal.SIGHUP, lambda number, _: self.tell("HUP"))
+        signal.signal(STACKS_SIGNAL, lambda number, _: self.tell("stacks"))
         os.write(1, f"hbeacon {self.name} ready rpc=here\n".encode())
+        beaten_s = 0.0
         while not told or self.word == "deaf":
             time.sleep(0.01)
+            if beat_fd >= 0 and time.monotonic() - beaten_s >= BEATS_APART_S:
+                beaten_s = time.monotonic()
+                os.write(beat_fd, b"beat\n")
         time.sleep(0.05)
         self.tell("end")
         return 0
@@ -81,9 +91,11 @@ def _link(fd: Path) -> str:
         return ""
 
 
-def main(stages_text: str, events: str, hangup: str = "") -> int:
+def main(stages_text: str, events: str, *words: str) -> int:
     set_up_logs("text", "info", "dev")
-    supervisor = Supervisor(SystemClock(), stop_timeout_ms=STOP_TIMEOUT_MS, hangup_stops=bool(hangup))
+    supervisor = Supervisor(
+        SystemClock(), stop_timeout_ms=STOP_TIMEOUT_MS, hangup_stops="hangup" in words, guards="guards" in words
+    )
     stages: list[list[tuple[Role, Mapping[str, socket.socket]]]] = []
     for stage in cast("list[list[list[str]]]", json.loads(stages_text)):
         roles: list[tuple[Role, Mapping[str, socket.socket]]] = []

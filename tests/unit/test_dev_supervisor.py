@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -223,7 +224,7 @@ def test_hup_goes_to_the_children_or_is_the_end_of_a_terminal(started: list[Scri
     wait_for("HUP in all", lambda: len(dev.events(r"\w+ HUP")) == 3, 5)
     assert dev.process.poll() is None
     (tmp_path / "terminal").mkdir()
-    other = start(started, tmp_path / "terminal", SERVING, "yes").wait_ready()
+    other = start(started, tmp_path / "terminal", SERVING, "hangup").wait_ready()
     other.process.send_signal(signal.SIGHUP)
     assert other.end()[0] == 0
 
@@ -251,3 +252,55 @@ def test_a_port_that_was_taken_meanwhile_is_waited_for(started: list[Scripted], 
     code, log = dev.end()
     assert code == 0
     assert f"master0: cannot listen on 127.0.0.1:{port}: the port is in use" in log
+
+
+def test_what_stands_still_is_replaced_where_a_guard_was_asked_for(started: list[Scripted], tmp_path: Path) -> None:
+    dev = start(started, tmp_path, SERVING, "guards").wait_ready()
+    for count, name in enumerate(("master1", "coordinator"), 1):
+        first = dev.lives(name)[0]
+        with socket.create_connection(("127.0.0.1", int(first["port"])), timeout=10) as client:
+            os.kill(int(first["pid"]), signal.SIGSTOP)
+            stopped_s = time.monotonic()
+            with contextlib.suppress(ConnectionResetError):
+                assert client.recv(1) == b""
+            assert 0.3 < time.monotonic() - stopped_s < 5, "the time-out of scripted roles is 0.4 s"
+        second = dev.wait_life(name, 2)
+        assert second["port"] == first["port"]
+        assert second["kept"] == "life-0"
+        assert second["why"].startswith("silent for ")
+        assert len(dev.events(r".* start .*")) == 3 + count, "the others go on"
+    dev.process.terminate()
+    code, log = dev.end()
+    assert code == 0
+    assert "master1 (pid " in log
+    assert "is killed: silent for" in log
+
+
+def test_what_stalls_writes_its_stacks_first(started: list[Scripted], tmp_path: Path) -> None:
+    dev = start(started, tmp_path, [[["coordinator", "serve"], ["master0", "stall 1"]]], "guards").wait_ready()
+    assert dev.wait_life("master0", 2)["why"].startswith("silent for ")
+    assert len(dev.events("master0 stacks")) == 1
+    time.sleep(1.0)
+    assert len(dev.lives("master0")) == 2, "who beats is left alone"
+    assert len(dev.lives("coordinator")) == 1
+
+
+def test_without_a_guard_a_debugger_may_take_its_time(started: list[Scripted], tmp_path: Path) -> None:
+    dev = start(started, tmp_path, SERVING).wait_ready()
+    os.kill(dev.pid("master0"), signal.SIGSTOP)
+    time.sleep(1.5)
+    os.kill(dev.pid("master0"), signal.SIGCONT)
+    assert len(dev.lives("master0")) == 1
+
+
+def test_a_frozen_parent_kills_nobody_after_the_thaw(started: list[Scripted], tmp_path: Path) -> None:
+    dev = start(started, tmp_path, SERVING, "guards").wait_ready()
+    pid = dev.pid("master0")
+    for each in (dev.process.pid, pid):
+        os.kill(each, signal.SIGSTOP)
+    time.sleep(1.2)
+    os.kill(dev.process.pid, signal.SIGCONT)
+    time.sleep(0.05)
+    os.kill(pid, signal.SIGCONT)
+    time.sleep(0.8)
+    assert len(dev.lives("master0")) == 1
