@@ -17,10 +17,10 @@ class FaceOptions:
     """hbeacon.http.subscribers_max and hbeacon.http.subscribers_per_peer_max."""
     log_level_enabled: bool = False
     """hbeacon.loglevel.enabled."""
-    reader: FreshReader | None = None
-    """Waits for an answer as new as a question wants it."""
     log_level_token: str = field(default="", repr=False)
     """hbeacon.loglevel.token; without one nobody may change anything."""
+    reader: FreshReader | None = None
+    """Waits for an answer as new as a question wants it."""
 
     def log_level_refusal(self, authorization: str | None) -> tuple[int, str]:
         """HTTP status and sentence where a change of a log level is refused; (0, "") where it may be made."""
