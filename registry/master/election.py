@@ -2,7 +2,8 @@
 
 As HBase elects: an ephemeral znode below `backup-masters`, then an attempt to create the ephemeral `master`; who
 succeeds leaves `backup-masters` and is active, who fails watches `master` and tries again when it is gone. A `master`
-of an earlier life of the same host and port is removed. Three things are stricter than in HBase:
+of an earlier life of the same host and port is removed, and so, which HBase leaves to the end of its session, is what
+such a life left below `backup-masters`. Three things are stricter than in HBase:
 
 * The answer to a create is not believed, what is read after it is: a create whose answer was lost looks like one that
   somebody else won, until the owner of the znode is seen.
@@ -26,7 +27,7 @@ from registry.names import ServerName
 from registry.wire.error_base import ProtocolError
 from registry.wire.znode import decode_master
 from registry.zk.paths import ZNodePaths
-from registry.zk.requests import Check, Create, Delete, Get, Multi, Reply, Request, Result, SetData
+from registry.zk.requests import Check, Children, Create, Delete, Get, Multi, Reply, Request, Result, SetData
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,10 @@ class Candidate:
         self._earlier = 0
         """czxid of an earlier life's `master` that is about to be removed."""
         self._mark_version = 0
+        self._tidied = False
+        """Nothing of earlier lives is left below `backup-masters`, as far as that matters."""
+        self._tidying = False
+        """The request under way is for that alone, so that nothing depends on how it ends."""
 
     # --- events -------------------------------------------------------------------------------------------------
 
@@ -144,7 +149,7 @@ class Candidate:
         self._waiting_for = 0
         if reply.result is Result.LOST:
             return []  # a new connection begins anew
-        if reply.result in (Result.NO_AUTH, Result.FAILED):
+        if reply.result in (Result.NO_AUTH, Result.FAILED) and not self._tidying:
             return self._end(f"ZooKeeper refuses what an election needs: {reply.problem or reply.result.value}")
         effects = self._then(reply)
         if self._look_again and not self._waiting_for and not self.ended:
@@ -176,7 +181,7 @@ class Candidate:
         if active is not None and active.address == self.standing.master.server_name.address:
             return self._earlier_life(reply.stat.czxid)
         self._earlier = 0
-        return [StandBy(active)]
+        return [StandBy(active), *self._tidy()]
 
     def _is_ours(self, czxid: int) -> list[Effect]:
         if self.epoch and self.epoch != czxid:
@@ -186,7 +191,7 @@ class Candidate:
 
     def _left_backups(self, reply: Reply) -> list[Effect]:
         del reply  # whether it was there still or not
-        return []
+        return self._tidy()
 
     def _earlier_life(self, czxid: int) -> list[Effect]:
         """Read the mark's version, then `master` again; where it is the same one, no election lies in between."""
@@ -206,6 +211,26 @@ class Candidate:
     def _earlier_removed(self, reply: Reply) -> list[Effect]:
         return self._contend() if reply.ok else self._read_master()
 
+    # --- what an earlier life left below backup-masters ---------------------------------------------------------
+
+    def _tidy(self) -> list[Effect]:
+        if self._tidied:
+            return []
+        return self._ask(Children(self.standing.paths.backup_masters), self._backups_read, tidying=True)
+
+    def _backups_read(self, reply: Reply) -> list[Effect]:
+        mine = self.standing.master.server_name
+        return self._remove([name for name in reply.children if _is_earlier(name, mine)])
+
+    def _remove(self, names: list[str]) -> list[Effect]:
+        if self._look_again:
+            return []  # the election comes first, and this again after it
+        if not names:
+            self._tidied = True
+            return []
+        path = self.standing.paths.child(self.standing.paths.backup_masters, names[0])
+        return self._ask(Delete(path), lambda _: self._remove(names[1:]), tidying=True)
+
     # --- helpers ------------------------------------------------------------------------------------------------
 
     def _contend(self) -> list[Effect]:
@@ -217,8 +242,9 @@ class Candidate:
         self._look_again = False
         return self._ask(Get(self.standing.paths.master, watch=True), self._master_read)
 
-    def _ask(self, request: Request, then: Callable[[Reply], list[Effect]]) -> list[Effect]:
+    def _ask(self, request: Request, then: Callable[[Reply], list[Effect]], *, tidying: bool = False) -> list[Effect]:
         assert not self._waiting_for, "one request at a time"
+        self._tidying = tidying
         self._tickets += 1
         self._waiting_for = self._tickets
         self._then = then
@@ -237,3 +263,12 @@ def _name(data: bytes) -> ServerName | None:
         return decode_master(data).server_name
     except ProtocolError:
         return None
+
+
+def _is_earlier(name: str, mine: ServerName) -> bool:
+    """Whether a child of backup-masters is of an earlier life of the same host and port."""
+    try:
+        other = ServerName.parse(name)
+    except ValueError:
+        return False
+    return other.address == mine.address and other.start_code < mine.start_code

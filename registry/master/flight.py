@@ -50,7 +50,14 @@ class ElectionFlight:
     def answered(self, ticket_number: int, reply: Reply) -> None:
         """A reply to the candidate."""
         stat = list(astuple(reply.stat)) if reply.stat else None
-        self._add("answered", ticket=ticket_number, result=reply.result.name, data=reply.data.hex(), stat=stat)
+        self._add(
+            "answered",
+            ticket=ticket_number,
+            result=reply.result.name,
+            data=reply.data.hex(),
+            stat=stat,
+            children=reply.children,
+        )
 
     def lines(self) -> list[str]:
         """Of the last candidate, then of the present one."""
@@ -76,7 +83,7 @@ def replay(lines: Iterable[str]) -> tuple[Candidate, list[Effect]]:
             raise ValueError(f"{heard!r} comes before any life")
         elif heard == "answered":
             stat = ZnodeStat(*row["stat"]) if row["stat"] else None
-            reply = Reply(Result[row["result"]], bytes.fromhex(row["data"]), stat)
+            reply = Reply(Result[row["result"]], bytes.fromhex(row["data"]), stat, tuple(row.get("children", ())))
             effects += candidate.answered(row["ticket"], reply)
         elif heard in ("fired", "session_ended"):
             effects += getattr(candidate, heard)(row["text"])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from registry.lookup.snapshot import Master
 from registry.master.election import Ask, BecomeActive, Candidate, Doubt, Effect, End, StandBy, Standing
 from registry.names import ServerName
 from registry.wire.znode import encode_master
 from registry.zk.paths import ZNodePaths
-from registry.zk.requests import Create, Delete, Get, Multi, Reply, Result
+from registry.zk.requests import Children, Create, Delete, Get, Multi, Reply, Result
 from tests.sim.model_sessions import ModelServer
 
 PATHS = ZNodePaths("/hbase")
@@ -109,6 +111,53 @@ def test_an_earlier_life_that_went_while_it_was_looked_at():
     told = table.play([asked])
     assert told == [StandBy(OTHER)]
     assert table.server.nodes[PATHS.master].owner == OTHER_SESSION
+
+
+def backup(name: str) -> str:
+    return f"/hbase/backup-masters/{name}"
+
+
+def test_what_an_earlier_life_left_among_the_backups_is_removed():
+    left = ("m1,16000,5", "m1,16000,9")
+    stay = ("m1,16001,5", "m2,16000,5", "m1,16000,11", "m1", "not,a,name")
+    for active in (True, False):
+        table = Table()
+        for name in (*left, *stay):
+            table.server.carry_out(Create(backup(name), b"", ephemeral=True), OTHER_SESSION)
+        if not active:
+            table.elect(OTHER)
+        table.play(table.candidate.connected())
+        mine = [] if active else [backup(str(ME))]
+        assert sorted(table.children()) == sorted([*map(backup, stay), *mine])
+        asked = table.play(table.candidate.suspended() + table.candidate.connected(), steps=0)
+        assert not [each for each in asked if isinstance(each, Ask) and isinstance(each.request, Children)], "once"
+
+
+def test_the_election_comes_before_tidiness():
+    table = Table()
+    for number in range(3):
+        table.server.carry_out(Create(backup(f"m1,16000,{number}"), b"", ephemeral=True), OTHER_SESSION)
+    table.elect(OTHER)
+    asked = table.play(table.candidate.connected(), steps=4)[-1]
+    assert isinstance(asked, Ask)
+    assert asked.request == Delete(backup("m1,16000,0"))
+    table.server.delete(PATHS.master)
+    assert table.candidate.fired(PATHS.master) == []
+    (told,) = table.play([asked])
+    assert isinstance(told, BecomeActive)
+    assert table.children() == [], "and then the rest of it"
+
+
+@pytest.mark.parametrize("refused", [Result.NO_AUTH, Result.FAILED, Result.NO_NODE])
+@pytest.mark.parametrize(("steps", "request_type"), [(4, Children), (5, Delete)])
+def test_backups_that_may_not_be_removed_end_nothing(refused: Result, steps: int, request_type: type) -> None:
+    table = Table()
+    table.server.carry_out(Create(backup("m1,16000,5"), b"", ephemeral=True), OTHER_SESSION)
+    asked = table.play(table.candidate.connected(), steps=steps)[-1]
+    assert isinstance(asked, Ask)
+    assert isinstance(asked.request, request_type)
+    assert table.candidate.answered(asked.ticket, Reply(refused)) == []
+    assert not table.candidate.ended
 
 
 def test_a_node_that_is_no_masters():
