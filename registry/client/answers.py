@@ -18,6 +18,8 @@ T_co = TypeVar("T_co", covariant=True)
 class What(enum.Enum):
     """The questions; the values are names for people and for JSON."""
 
+    __hash__ = object.__hash__  # of the one object that each is: Enum's hashes the name, in Python, for each look-up
+
     CLUSTER_ID = "cluster_id"
     ACTIVE_MASTER = "active_master"
     MASTERS = "masters"

@@ -84,6 +84,7 @@ class RpcSource:
         self._look_again = asyncio.Event()
         """Wakes the refresher when the time of the next refresh may have changed."""
         self._reaper: asyncio.TimerHandle | None = None
+        self._used_ms = 0.0
         self._closed = False
         self.stats = AskStats()
         self._resolver = Resolver(clock)
@@ -289,6 +290,9 @@ class RpcSource:
 
     async def _channel(self, server: Address, limit_ms: float) -> RpcChannel:
         """The connection to a server, made where there is none; callers that come meanwhile wait for the same."""
+        channel = self._channels.get(server)
+        if channel is not None and channel.is_open and channel.silent_ms < SILENT_MS_MAX:
+            return channel
         async with self._connecting.setdefault(server, asyncio.Lock()):
             channel = self._channels.get(server)
             if channel is not None and channel.is_open:
@@ -319,12 +323,19 @@ class RpcSource:
 
     def _reap_later(self) -> None:
         """Close connections that nobody has used for a while; the next look-up makes new ones."""
-        if self._reaper is not None:
-            self._reaper.cancel()
-        loop = asyncio.get_running_loop()
-        self._reaper = loop.call_later(self._settings.idle_timeout_ms / 1000, self._reap)
+        self._used_ms = self._clock.monotonic_ms()
+        if self._reaper is None:
+            self._time_reaping(self._settings.idle_timeout_ms)
+
+    def _time_reaping(self, wait_ms: float) -> None:
+        self._reaper = asyncio.get_running_loop().call_later(wait_ms / 1000, self._reap)
 
     def _reap(self) -> None:
+        left_ms = self._used_ms + self._settings.idle_timeout_ms - self._clock.monotonic_ms()
+        if left_ms > 0:  # one timer, looked at when it fires, is cheaper than one set anew by each look-up
+            self._time_reaping(left_ms)
+            return
+        self._reaper = None
         for server, channel in list(self._channels.items()):
             if not channel.calls_outstanding:
                 self._drop(server, channel)

@@ -27,6 +27,8 @@ from registry.wire.preamble import REGISTRY_PREAMBLE, SECURITY_PREAMBLE, SIMPLE_
 class ClientState(enum.Enum):
     """Where a client's connection is."""
 
+    __hash__ = object.__hash__  # of the one object that each is: Enum's hashes the name, in Python, for each transition
+
     NEW = "new"
     """Nothing was sent, or only `Securi`, which has been answered."""
     REGISTRY = "registry"
@@ -40,6 +42,8 @@ class ClientState(enum.Enum):
 
 class ClientInput(enum.Enum):
     """What can happen to a client's connection."""
+
+    __hash__ = object.__hash__
 
     HELLO_SENT = "preamble and header sent"
     REGISTRY_SENT = "registry preamble sent"

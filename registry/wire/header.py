@@ -7,6 +7,7 @@ Source: org.apache.hadoop.hbase.ipc.ServerRpcConnection#processConnectionHeader,
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -28,6 +29,9 @@ CELL_BLOCK_CODECS = frozenset((KEY_VALUE_CODEC, KEY_VALUE_CODEC_WITH_TAGS))
 """Codecs that `registry.wire.cellblock` reads and writes; a client that names another is closed, as by HBase."""
 
 NO_ATTRIBUTES: Mapping[str, bytes] = {}
+
+ENCODED_MAX = 64
+"""Headers remembered as bytes: a client says the same to all servers, one for each service that it uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,16 @@ def encode_connection_header(
     service: str, user: str, *, cell_block_codec: str = "", version: HBase_pb2.VersionInfo | None = None
 ) -> bytes:
     """The header with its length, as it follows the preamble."""
+    return _encoded(service, user, cell_block_codec, None if version is None else version.SerializeToString())
+
+
+@functools.lru_cache(maxsize=ENCODED_MAX)
+def _encoded(service: str, user: str, cell_block_codec: str, version: bytes | None) -> bytes:
     header = RPC_pb2.ConnectionHeader(user_info=RPC_pb2.UserInformation(effective_user=user), service_name=service)
     if cell_block_codec:
         header.cell_block_codec_class = cell_block_codec
     if version is not None:
-        header.version_info.CopyFrom(version)
+        header.version_info.ParseFromString(version)
     return encode_frame(header.SerializeToString())
 
 

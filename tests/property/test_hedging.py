@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from registry.client.hedging.budget import HedgePool, shared_pool
 from registry.client.hedging.latencies import SAMPLES_MIN, Latencies
-from registry.client.hedging.lookup import LAST_WORD_MS, HedgedLookup
-from registry.client.hedging.policy import HedgePolicy, HedgeSettings
+from registry.client.hedging.lookup import LAST_WORD_MS, OWN_DELAY_MS_MAX, HedgedLookup
+from registry.client.hedging.policy import PATIENCE_MS_MIN, HedgePolicy, HedgeSettings
 from registry.client.hedging.standing import QUARANTINE_MS_MAX, Standing
 
 HUNG = float("inf")
@@ -304,3 +304,38 @@ def test_a_slow_server_is_left_although_it_is_connected() -> None:
     for index in range(SAMPLES_MIN):
         policy.answered("a", METHOD, 40.0, float(index))
     assert {policy.choose("abc", METHOD, 100.0, (), {"a"}) for _ in range(20)} <= {"b", "c"}
+
+
+# --- a caller that is busy itself ----------------------------------------------------------------------------------
+
+
+def test_a_caller_that_wakes_late_hears_first_what_has_come_meanwhile() -> None:
+    """Found by ten thousand clients that start at once: each turn of the loop takes longer than any delay."""
+    policy = policy_of(1)
+    tokens = policy.budget.tokens_max
+    lookup = HedgedLookup(policy, ["a", "b"], METHOD, 0.0, PATIENCE_MS)
+    first = lookup.first(0.0)
+    assert lookup.woken(300.0) is None, "290 ms late: nobody has been listening"
+    assert lookup.wake_ms is not None
+    assert first is not None
+    lookup.answered(first, lookup.wake_ms - 1)
+    assert (lookup.hedges, policy.budget.tokens) == (0, tokens)
+
+
+@given(late_ms=st.lists(st.floats(0, 3000), min_size=30, max_size=30), seed=st.integers(0, 99))
+def test_a_hung_server_is_left_however_busy_the_caller(late_ms: list[float], seed: int) -> None:
+    """What the caller takes for its own delay is bounded, and nobody is asked too early."""
+    policy = policy_of(seed)
+    lookup = HedgedLookup(policy, ["a", "b", "c"], METHOD, 0.0, PATIENCE_MS)
+    lookup.first(0.0)
+    now_ms, own_ms = 0.0, 0.0
+    for late in late_ms:
+        if lookup.wake_ms is None or len(lookup.asked) == 3:
+            break
+        assert lookup.wake_ms >= now_ms
+        own_ms += late
+        now_ms = lookup.wake_ms + late
+        asked = lookup.woken(now_ms)
+        assert asked is None or now_ms >= policy.settings.delay_unknown_ms
+    assert len(lookup.asked) == 3
+    assert now_ms <= own_ms + OWN_DELAY_MS_MAX + 2 * PATIENCE_MS_MIN + 1

@@ -22,6 +22,10 @@ USUAL_MEDIANS = 3.0
 """A few outliers, such as the first answers of a cold process, do not move a median."""
 
 
+SAMPLE_MS = 1.0
+"""A thousand samples a second tell a median as well as all answers do."""
+
+
 class HedgeBudget:
     """A bucket of tokens; one token is one extra call."""
 
@@ -59,16 +63,20 @@ class HedgeBudget:
 class HedgePool:
     """What all clients of a process share that ask the same servers: the budget, and how long answers take."""
 
-    __slots__ = ("__weakref__", "_answers", "budget")
+    __slots__ = ("__weakref__", "_answers", "_sampled_ms", "budget")
 
     def __init__(self, ratio: float, tokens_max: float) -> None:
         self.budget = HedgeBudget(ratio, tokens_max)
         self._answers: Recent | None = None
+        self._sampled_ms = 0.0
 
     def answered(self, elapsed_ms: float, now_ms: float) -> None:
-        """Some server has answered some client."""
+        """Some server has answered some client; where there are more, one in a millisecond is enough."""
         if self._answers is None:
             self._answers = Recent(now_ms)
+        elif now_ms - self._sampled_ms < SAMPLE_MS:
+            return
+        self._sampled_ms = now_ms
         self._answers.add(max(elapsed_ms, 0.0), now_ms)
 
     @property

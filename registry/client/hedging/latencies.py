@@ -91,17 +91,24 @@ class Recent:
 class Latencies:
     """Of all servers and methods that one client asks."""
 
-    __slots__ = ("_recent",)
+    __slots__ = ("_methods", "_recent")
 
     def __init__(self) -> None:
         self._recent: dict[tuple[Hashable, str], Recent] = {}
+        self._methods: set[str] = set()
+        """Of which anything is known."""
 
     def add(self, server: Hashable, method: str, elapsed_ms: float, now_ms: float) -> None:
         """An answer took so long; or, of one that nobody waited for any more, at least so long."""
         recent = self._recent.get((server, method))
         if recent is None:
             recent = self._recent[server, method] = Recent(now_ms)
+            self._methods.add(method)
         recent.add(max(elapsed_ms, 0.0), now_ms)
+
+    def knows(self, method: str) -> bool:
+        """Whether any server has answered it; False spares most clients the rest."""
+        return method in self._methods
 
     def quantile_ms(self, server: Hashable, method: str, quantile: float) -> float | None:
         """So many milliseconds are enough for this share of its answers; None while too little is known."""

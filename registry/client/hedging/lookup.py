@@ -25,6 +25,11 @@ LAST_WORD_DELAYS = 4.0
 """When all others have failed, those that are silent get so long, or so many of their delays, before the look-up fails
 and its caller tries all of them again: who has failed may be back long before who hangs."""
 
+LATE_MS_MIN = 5.0
+OWN_DELAY_MS_MAX = 2000.0
+"""A caller that wakes this much too late is busy itself: what it should have heard may lie unread in its sockets. So
+much of a silence is its own, up to a bound, and is not held against the server."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -39,8 +44,8 @@ class HedgedLookup(Generic[S]):
     """Of one question. Knows no sockets and no clock: time is passed in."""
 
     __slots__ = (
-        "_delay_ms", "_late", "_left", "_method", "_near", "_patience_ms", "_patient_until_ms", "_policy", "asked",
-        "cancelled", "hedge_won", "hedges", "wake_ms", "winner",
+        "_delay_ms", "_late", "_left", "_method", "_near", "_own_delay_ms", "_patience_ms", "_patient_until_ms",
+        "_policy", "asked", "cancelled", "hedge_won", "hedges", "wake_ms", "winner",
     )  # fmt: skip
 
     def __init__(
@@ -65,6 +70,8 @@ class HedgedLookup(Generic[S]):
         self._patience_ms = policy.patience_ms(limit_ms)
         self._delay_ms = 0.0
         self._patient_until_ms = now_ms
+        self._own_delay_ms = 0.0
+        """For so long the caller could not have heard an answer."""
         self.asked: dict[S, Asked] = {}
         """Calls under way."""
         self.wake_ms: float | None = None
@@ -89,6 +96,12 @@ class HedgedLookup(Generic[S]):
     def woken(self, now_ms: float) -> S | None:
         """Time has passed: whom to ask too, or None."""
         if self.winner is not None or self.wake_ms is None or now_ms < self.wake_ms:
+            return None
+        late_ms = min(now_ms - self.wake_ms, OWN_DELAY_MS_MAX - self._own_delay_ms)
+        if late_ms >= LATE_MS_MIN:
+            self._own_delay_ms += late_ms
+            self._patient_until_ms += late_ms
+            self.wake_ms = now_ms + late_ms
             return None
         if not self._left:
             self.given_up(now_ms)

@@ -72,14 +72,16 @@ class HedgePolicy(Generic[S]):
             raise ValueError("nobody is left to ask")
         standing = self.standing
         able = [server for server in servers if standing.may_ask(server, now_ms)]
-        first = [server for server in able if server not in late] or able
+        first = ([server for server in able if server not in late] or able) if late else able
         if not first:  # all are out: the one that comes back first
             return min(servers, key=lambda server: (server in late, standing.returns_ms(server)))
         if len(first) == 1:
             return first[0]
-        known_ms = [self.latencies.quantile_ms(server, method, 0.5) for server in first]
+        known_ms: list[float | None] = []
+        if self.latencies.knows(method):
+            known_ms = [self.latencies.quantile_ms(server, method, 0.5) for server in first]
         if not any(known_ms):
-            return self._chance.choice([server for server in first if server in near] or first)
+            return self._chance.choice([server for server in near if server in first] or first)
         if self._chance.random() < self.settings.explore_ratio:
             return self._chance.choice(first)
         medians_ms = [median_ms or 0.0 for median_ms in known_ms]
@@ -90,7 +92,9 @@ class HedgePolicy(Generic[S]):
     def delay_ms(self, server: S, method: str) -> float:
         """How long to wait for this server before the next is asked too."""
         settings = self.settings
-        learnt_ms = self.latencies.quantile_ms(server, method, settings.delay_quantile)
+        learnt_ms = None
+        if self.latencies.knows(method):
+            learnt_ms = self.latencies.quantile_ms(server, method, settings.delay_quantile)
         if learnt_ms is None:
             return max(settings.delay_unknown_ms, self.pool.usual_ms)
         return min(max(learnt_ms, settings.delay_ms_min), settings.delay_ms_max)

@@ -39,18 +39,19 @@ class Standing:
 
     def may_ask(self, server: Hashable, now_ms: float) -> bool:
         """Whether it may be asked first: good, or back and not tried by somebody else already."""
-        record = self._records.get(server)
+        record = self._records.get(server) if self._records else None
         return record is None or (now_ms >= record.out_until_ms and not record.probing)
 
     def asked(self, server: Hashable, now_ms: float) -> None:
         """It is asked; where it has been out, this is the probe."""
-        record = self._records.get(server)
+        record = self._records.get(server) if self._records else None
         if record is not None and now_ms >= record.out_until_ms:
             record.probing = True
 
     def answered(self, server: Hashable) -> None:
         """It answers: all is forgiven."""
-        self._records.pop(server, None)
+        if self._records:
+            self._records.pop(server, None)
 
     def released(self, server: Hashable) -> None:
         """Nobody waits for it any more, and it was not its fault: another may try it."""
