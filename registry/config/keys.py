@@ -218,7 +218,8 @@ _SERVERS = (
         "hbeacon.faults.enabled",
         Kind.BOOL,
         "off",
-        "Whether this server can be told to do wrong (delay, hang, reset, ...), for tests of clients; see docs/faults.md.",
+        "Whether this server can be told to do wrong (delay, hang, reset, ...), for tests of clients;"
+        " see docs/faults.md.",
     ),
     Key(
         "hbeacon.faults.token",
