@@ -98,6 +98,9 @@ def test_changes_are_on_the_screen_without_a_reload(
     age = "document.querySelector('header time').textContent"
     first = browser.evaluate(age)
     browser.wait("the age to move", lambda: browser.evaluate(age) != first)
+    # on a telephone nothing sticks out
+    browser.call("Emulation.setDeviceMetricsOverride", width=400, height=800, deviceScaleFactor=1, mobile=True)
+    browser.wait("the width", lambda: browser.evaluate("document.documentElement.scrollWidth") <= 400)
     assert browser.evaluate("window.marked") == "not reloaded"
     assert (browser.loads, browser.complaints) == (1, [])
 
