@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from registry.faults.machine import FaultRow
+from registry.faults.machine import Decision, FaultRow
 from registry.faults.rules import FaultKind, Network, Rule, parse_peer
 
 ENABLED_KEY = "hbeacon.faults.enabled"
@@ -90,4 +90,16 @@ class FaultControl(Protocol):
 
     def refused(self, by: str, sentence: str) -> None:
         """Somebody who may not wanted to change them: told in the log, at most once a second."""
+        ...
+
+    def offer(self, methods: Iterable[str]) -> None:
+        """Look-ups of another door than RPC: rules may name them too."""
+        ...
+
+    def at_look_up(self, method: str, peer_host: str) -> Decision | None:
+        """What happens to a look-up of such a door: a delay or a hang, if anything."""
+        ...
+
+    def hang(self) -> Awaitable[None]:
+        """Ends when all faults are cleared."""
         ...

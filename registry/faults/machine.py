@@ -8,7 +8,7 @@ and only that one is counted.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
@@ -16,6 +16,8 @@ from registry.faults.rules import BadFault, FaultKind, Rule, made_cluster_id, pa
 
 RULES_MAX = 100
 """Each is looked at for each call; a person sets a handful."""
+
+ALL_KINDS = frozenset(FaultKind)
 
 
 class Chance(Protocol):
@@ -117,16 +119,20 @@ class Faults:
         """What happens to a new connection."""
         return self._decide(None, peer_host, now_ms)
 
-    def at_call(self, method: str, peer_host: str, now_ms: float) -> Decision | None:
-        """What happens to a call, or to a preamble that asks something."""
-        return self._decide(method, peer_host, now_ms)
+    def at_call(
+        self, method: str, peer_host: str, now_ms: float, kinds: Container[FaultKind] = ALL_KINDS
+    ) -> Decision | None:
+        """What happens to a call, or to a preamble that asks something; faults of other `kinds` are not for it."""
+        return self._decide(method, peer_host, now_ms, kinds)
 
-    def _decide(self, method: str | None, peer_host: str, now_ms: float) -> Decision | None:
+    def _decide(
+        self, method: str | None, peer_host: str, now_ms: float, kinds: Container[FaultKind] = ALL_KINDS
+    ) -> Decision | None:
         peer = parse_peer(peer_host)
         chosen: _SetFault | None = None
         chosen_share = 0.0
         for fault in self._set:
-            if fault.ends_ms <= now_ms or not fault.rule.meets(method, peer):
+            if fault.ends_ms <= now_ms or fault.rule.kind not in kinds or not fault.rule.meets(method, peer):
                 continue
             fault.matched += 1
             fires, share = fault.chance.random() < fault.rule.probability, fault.chance.random()

@@ -65,6 +65,9 @@ class FaultKind(enum.Enum):
 AT_ACCEPT = frozenset({FaultKind.HANG_ACCEPT, FaultKind.REFUSE})
 """Kinds that act before a method is known."""
 
+ON_OTHER_DOORS = frozenset({FaultKind.DELAY, FaultKind.HANG})
+"""Kinds that look-ups of gRPC meet too; the others are of connections and bytes of HBase's RPC."""
+
 FIELDS = (
     "kind", "methods", "peers", "probability", "count", "seed", "duration_ms", "delay_ms", "bytes", "cluster_id",
 )  # fmt: skip

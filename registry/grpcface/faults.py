@@ -1,10 +1,11 @@
-"""The service `hbeacon.registry.v1.Faults`: faults set, listed and cleared over gRPC, where they are enabled.
+"""The service `hbeacon.registry.v1.Faults`: faults set, listed and cleared over gRPC, and met by look-ups of gRPC.
 
 Who may is registry.faults.control's business, the same for HTTP (registry.http.faults).
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 from urllib.parse import unquote
@@ -24,6 +25,18 @@ _NUMBERS = {kind: pb.FaultKind.Value(_PREFIX + kind.name) for kind in FaultKind}
 _KINDS = {number: kind for kind, number in _NUMBERS.items()}
 _PLAIN = ("probability", "count", "seed", "duration_ms", "bytes", "cluster_id")
 """Fields of the message that are those of the JSON document."""
+
+
+async def let_down(control: FaultControl, method: str, context: Context) -> None:
+    """Have a look-up meet the fault that is for it: it is late, or held until the client or the faults are gone."""
+    decision = control.at_look_up(method, peer_host(context))
+    if decision is None:
+        return
+    if decision.rule.kind is FaultKind.DELAY:
+        await asyncio.sleep(decision.delay_ms / 1000)
+    else:
+        await control.hang()
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "a fault that was set on purpose is over")
 
 
 class FaultsService:

@@ -79,7 +79,7 @@ class GrpcServer:
             streams_max=settings.streams_max,
             heartbeat_ms=settings.heartbeat_ms,
         )
-        self.service = RegistryService(self.watchers, reader, age_ms)
+        self.service = RegistryService(self.watchers, reader, age_ms, faults)
         self.faults = FaultsService(faults) if faults is not None else None
         names = (SERVICE, *([FAULTS_SERVICE] if faults is not None else []))
         self.health = Health(names, self._enter_health_stream)

@@ -11,6 +11,8 @@ from typing import Any, NoReturn, cast
 import grpc
 
 from protos.hbeacon import RegistryV1_pb2 as pb
+from registry.faults.control import FaultControl
+from registry.grpcface.faults import let_down
 from registry.grpcface.health import Context
 from registry.grpcface.picture import FACTS, encode_age
 from registry.grpcface.watchers import TooManyStreams, Watchers
@@ -42,12 +44,22 @@ CODES: Mapping[Unmet, grpc.StatusCode] = {
 class RegistryService:
     """Its handlers, all on the loop."""
 
-    def __init__(self, watchers: Watchers, reader: FreshReader, age_ms: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        watchers: Watchers,
+        reader: FreshReader,
+        age_ms: Callable[[], float],
+        faults: FaultControl | None = None,
+    ) -> None:
+        """`faults`: where they may be set."""
+        self._faults = faults
         self._watchers = watchers
         self._reader = reader
         self._age_ms = age_ms
         self.calls = dict.fromkeys((*LOOKUPS, "WatchRegistry"), 0)
         """Method to calls so far, refused ones included."""
+        if faults is not None:
+            faults.offer(self.calls)
 
     def handlers(self) -> grpc.GenericRpcHandler:
         """For the server."""
@@ -63,6 +75,8 @@ class RegistryService:
     def _lookup(self, method: str, names: tuple[str, ...]) -> Callable[[Any, Context], Awaitable[bytes]]:
         async def answer(request: Any, context: Context) -> bytes:
             self.calls[method] += 1
+            if self._faults is not None:
+                await let_down(self._faults, method, context)
             await self._meet(request, context)
             return self._watchers.board.picture.encode(names) + encode_age(self._age_ms())
 
@@ -70,6 +84,8 @@ class RegistryService:
 
     async def _watch(self, request: pb.WatchRegistryRequest, context: Context) -> None:
         self.calls["WatchRegistry"] += 1
+        if self._faults is not None:
+            await let_down(self._faults, "WatchRegistry", context)
         await self._meet(request, context)
         try:
             watcher = self._watchers.join()

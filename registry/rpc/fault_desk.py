@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from registry.faults.control import FaultAccess
 from registry.faults.machine import Decision, FaultRow, Faults
-from registry.faults.rules import REGIST, SECURI, BadFault, FaultKind, Rule, unknown_method
+from registry.faults.rules import ON_OTHER_DOORS, REGIST, SECURI, BadFault, FaultKind, Rule, unknown_method
 from registry.rpc.connection import RpcConnection
 from registry.rpc.context import RpcContext
 from registry.rpc.fault_view import KeptAnswers
@@ -37,6 +37,9 @@ class FaultDesk:
         self._kept: dict[int, KeptAnswers] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._refused_ms = float("-inf")
+        self._offered: set[str] = set()
+        self._hung: set[asyncio.Future[None]] = set()
+        """Look-ups of other doors that are held."""
         self.delayed = 0
         """Calls that wait for their delay to pass."""
         self.half: tuple[object, int | None] | None = None
@@ -87,6 +90,9 @@ class FaultDesk:
         LOG.warning("all faults (%d) cleared by %s, %d hanging connections closed", count, by, len(hanging))
         for connection in hanging:
             connection.abort()
+        for held in self._hung:
+            held.set_result(None)
+        self._hung.clear()
         self._settle()
         return count
 
@@ -97,6 +103,25 @@ class FaultDesk:
             return
         self._refused_ms = now_ms
         LOG.warning("a change of faults by %s was refused: %s", by or "somebody", sentence)
+
+    def offer(self, methods: Iterable[str]) -> None:
+        """Look-ups of another door: rules may name them too."""
+        self._offered.update(methods)
+
+    def at_look_up(self, method: str, peer_host: str) -> Decision | None:
+        """What happens to a look-up of another door."""
+        if not len(self._faults):
+            return None
+        return self._noted(self._faults.at_call(method, peer_host, self._now_ms(), ON_OTHER_DOORS))
+
+    async def hang(self) -> None:
+        """Ends when all faults are cleared."""
+        held: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._hung.add(held)
+        try:
+            await held
+        finally:
+            self._hung.discard(held)
 
     # --- what connections ask ------------------------------------------------------------------------------------
 
@@ -157,7 +182,7 @@ class FaultDesk:
     def _methods(self) -> list[str]:
         """Every name by which a rule can mean something here."""
         context = self._context
-        names = {REGIST, SECURI}
+        names = {REGIST, SECURI, *self._offered}
         for service in context.service_names:
             names.update(context.services.methods(service))
         for ready in context.ready.values():

@@ -11,6 +11,7 @@ import grpc
 import pytest
 
 from protos.hbeacon.RegistryV1_pb2_grpc import RegistryStub
+from registry.faults.control import FaultControl
 from registry.grpcface.server import GrpcServer, GrpcSettings
 from registry.lookup.fresh_reader import FreshReader
 from registry.lookup.handout import HandOut
@@ -26,7 +27,12 @@ LISTS = HandOut((ACTIVE, STANDBY), ACTIVE, (STANDBY,), "tier")
 class Face:
     """One server; `registry` is a stub."""
 
-    def __init__(self, settings: GrpcSettings | None = None, snapshot: Snapshot | None = None) -> None:
+    def __init__(
+        self,
+        settings: GrpcSettings | None = None,
+        snapshot: Snapshot | None = None,
+        faults: FaultControl | None = None,
+    ) -> None:
         self.clock = ManualClock()
         self.source = ScriptedSource(self.clock, snapshot)
         self.refusing = False
@@ -39,6 +45,7 @@ class Face:
             self.source.age_ms,
             self.reader,
             lambda: self.ready,
+            faults,
         )
         self.channel: Any = None
         self.address = ""
@@ -57,9 +64,11 @@ class Face:
 
 
 @asynccontextmanager
-async def serving(settings: GrpcSettings | None = None, snapshot: Snapshot | None = None) -> AsyncGenerator[Face]:
+async def serving(
+    settings: GrpcSettings | None = None, snapshot: Snapshot | None = None, faults: FaultControl | None = None
+) -> AsyncGenerator[Face]:
     """A server and a channel to it; both end with the block."""
-    face = Face(settings, snapshot or small_snapshot())
+    face = Face(settings, snapshot or small_snapshot(), faults)
     port = await face.server.start(Address("127.0.0.1", 0))
     face.address = f"127.0.0.1:{port}"
     try:

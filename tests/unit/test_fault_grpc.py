@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+import asyncio
+import time
 from typing import Any, cast
 
 import grpc
@@ -11,33 +11,17 @@ import pytest
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from protos.hbeacon import FaultsV1_pb2 as pb
+from protos.hbeacon import RegistryV1_pb2
 from protos.hbeacon.FaultsV1_pb2_grpc import FaultsStub
 from registry.faults.control import FaultAccess
 from registry.faults.machine import FaultRow
 from registry.faults.rules import BadFault, FaultKind, parse_rule
 from registry.grpcface.faults import SERVICE, document_of, peer_host, status_of
 from registry.grpcface.health import Context
-from registry.grpcface.server import GrpcServer, GrpcSettings
-from registry.lookup.handout import HandOut
-from registry.names import Address
-from registry.rpc.fault_desk import FaultDesk
-from tests.support.status import FakeStatus, small_snapshot
+from tests.support.grpc_face import refusal, serving
+from tests.support.rpc import eventually
+from tests.support.status import CLUSTER_ID, FakeStatus
 from tests.unit.test_fault_http import desk
-
-LOCAL = Address("127.0.0.1", 0)
-
-
-@asynccontextmanager
-async def serving(faults: FaultDesk | None) -> AsyncGenerator[Any]:
-    """A channel to a server; what it looks up is not asked for here."""
-    nobody = HandOut((), None, (), "cluster")
-    server = GrpcServer(GrpcSettings(), small_snapshot(), nobody, lambda: 0.0, cast("Any", None), lambda: True, faults)
-    port = await server.start(LOCAL)
-    try:
-        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-            yield channel
-    finally:
-        await server.stop()
 
 
 async def services(channel: Any) -> set[str]:
@@ -48,17 +32,11 @@ async def services(channel: Any) -> set[str]:
     raise AssertionError("no answer")
 
 
-async def refusal(call: Any) -> tuple[grpc.StatusCode, str]:
-    with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await call
-    return caught.value.code(), caught.value.details() or ""
-
-
 async def test_set_listed_removed_and_cleared() -> None:
     control = desk(FakeStatus())
-    async with serving(control) as channel:
-        assert SERVICE in await services(channel)
-        faults = cast("Any", FaultsStub)(channel)
+    async with serving(faults=control) as face:
+        assert SERVICE in await services(face.channel)
+        faults = cast("Any", FaultsStub)(face.channel)
         hang = pb.Fault(kind=pb.FAULT_KIND_HANG, methods=["Get*", "Regist"], probability=0.25, seed=9, count=2)
         made = (await faults.SetFault(pb.SetFaultRequest(fault=hang))).fault
         assert (made.id, made.sentence) == (1, "hang of Get*, Regist, 25 %, 2 times, seed 9")
@@ -88,8 +66,8 @@ async def test_set_listed_removed_and_cleared() -> None:
 
 async def test_only_with_the_token() -> None:
     control = desk(FakeStatus(), FaultAccess("sesame"))
-    async with serving(control) as channel:
-        faults = cast("Any", FaultsStub)(channel)
+    async with serving(faults=control) as face:
+        faults = cast("Any", FaultsStub)(face.channel)
         asked = pb.SetFaultRequest(fault=pb.Fault(kind=pb.FAULT_KIND_STALE))
         for metadata, part in (
             ((), "a token is needed"),
@@ -112,10 +90,45 @@ async def test_only_with_the_token() -> None:
 
 
 async def test_where_they_are_not_enabled_there_is_no_such_service() -> None:
-    async with serving(None) as channel:
-        assert SERVICE not in await services(channel)
-        code, _ = await refusal(cast("Any", FaultsStub)(channel).ListFaults(pb.ListFaultsRequest()))
+    async with serving() as face:
+        assert SERVICE not in await services(face.channel)
+        code, _ = await refusal(cast("Any", FaultsStub)(face.channel).ListFaults(pb.ListFaultsRequest()))
         assert code == grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_look_ups_of_grpc_are_late_or_held_too() -> None:
+    control = desk(FakeStatus())
+    asked = RegistryV1_pb2.GetClusterIdRequest()
+    async with serving(faults=control) as face:
+
+        async def cluster_id(timeout_s: float = 10.0) -> str:
+            return (await face.registry.GetClusterId(asked, timeout=timeout_s)).cluster_id.cluster_id
+
+        def put(kind: str, **fields: object) -> None:
+            control.add(parse_rule({"kind": kind, **fields}), "a test")
+
+        assert await cluster_id() == CLUSTER_ID
+        put("delay", methods=["GetClusterId"], delay_ms=150, count=1)
+        begun_s = time.monotonic()
+        assert await cluster_id() == CLUSTER_ID
+        assert time.monotonic() - begun_s >= 0.145
+        for kind in ("half", "reset", "stale", "wrong-cluster-id", "refuse", "hang-accept"):
+            put(kind, seed=1)  # of HBase's RPC alone
+        assert await cluster_id() == CLUSTER_ID
+        assert not any(row.matched for row in control.rows())
+        put("hang", methods=["GetClusterId", "WatchRegistry", "GetRegistry"])
+        assert (await refusal(cluster_id(0.2)))[0] == grpc.StatusCode.DEADLINE_EXCEEDED
+        held = [asyncio.ensure_future(cluster_id()) for _ in range(3)]
+        stream = face.registry.WatchRegistry(RegistryV1_pb2.WatchRegistryRequest())
+        first = asyncio.ensure_future(stream.read())
+        assert (await face.registry.GetActiveMaster(RegistryV1_pb2.GetActiveMasterRequest())).complete
+        await eventually(lambda: control.applied[FaultKind.HANG] == 5)
+        assert not any(each.done() for each in (*held, first))
+        control.clear("a test")
+        for each in (*held, first):
+            code, details = await refusal(each)
+            assert (code, details) == (grpc.StatusCode.UNAVAILABLE, "a fault that was set on purpose is over")
+        assert await cluster_id() == CLUSTER_ID
 
 
 @pytest.mark.parametrize("kind", FaultKind)

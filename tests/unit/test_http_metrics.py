@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from registry.client.table_states import TableStatesView
 from registry.faults.control import FaultAccess
-from registry.faults.machine import FaultRow
+from registry.faults.machine import Decision, FaultRow
 from registry.faults.rules import FaultKind, Rule
 from registry.histogram import Histogram
 from registry.http.accept import Form
@@ -90,6 +90,15 @@ class NoFaults:
         raise NotImplementedError
 
     def refused(self, by: str, sentence: str) -> None:
+        raise NotImplementedError
+
+    def offer(self, methods: Iterable[str]) -> None:
+        raise NotImplementedError
+
+    def at_look_up(self, method: str, peer_host: str) -> Decision | None:
+        raise NotImplementedError
+
+    async def hang(self) -> None:
         raise NotImplementedError
 
 
