@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -221,7 +222,14 @@ def test_under_a_guard_sessions_survive_a_worker_that_hangs(commands: list[Comma
     client.create("/mine", b"", ephemeral=True)
     session = client.client_id
     (worker,) = children(command.popen.pid)
-    os.kill(worker, signal.SIGSTOP)
+    with socket.create_connection((HOST, port), timeout=20) as waits:
+        waits.sendall(bytes(2))  # the beginning of a request
+        time.sleep(0.1)
+        os.kill(worker, signal.SIGSTOP)
+        stopped_s = time.monotonic()
+        with contextlib.suppress(ConnectionResetError):
+            assert waits.recv(1) == b""
+        assert time.monotonic() - stopped_s < 5, "who waits is reset after about a second"
     wait_for("another worker", lambda: children(command.popen.pid) not in ([worker], []), 10)
     assert client.retry(client.exists, "/mine").owner_session_id == session[0]
     assert client.client_id == session
