@@ -24,6 +24,8 @@ LOG = logging.getLogger(__name__)
 DELAYED_MAX = 50_000
 """Calls that are delayed at once; each keeps its request, a kilobyte or two. More are answered at once."""
 
+HUNG_ON_MAX = 1000
+"""When so many connections with hanging calls are remembered, those that have gone are forgotten."""
 REFUSALS_APART_MS = 1000
 
 
@@ -40,6 +42,8 @@ class FaultDesk:
         self._offered: set[str] = set()
         self._hung: set[asyncio.Future[None]] = set()
         """Look-ups of other doors that are held."""
+        self._hung_on: set[object] = set()
+        """Connections with calls that hang, and some that have gone since."""
         self.delayed = 0
         """Calls that wait for their delay to pass."""
         self.half: tuple[object, int | None] | None = None
@@ -86,7 +90,10 @@ class FaultDesk:
     def clear(self, by: str) -> int:
         """Take all away, and reset the connections that they have left hanging."""
         count = self._faults.clear()
-        hanging = [each for each in self._context.connections if isinstance(each, SilentConnection)]
+        hanging = [
+            each for each in self._context.connections if isinstance(each, SilentConnection) or each in self._hung_on
+        ]
+        self._hung_on.clear()
         LOG.warning("all faults (%d) cleared by %s, %d hanging connections closed", count, by, len(hanging))
         for connection in hanging:
             connection.abort()
@@ -136,6 +143,12 @@ class FaultDesk:
     def kept(self, number: int) -> KeptAnswers | None:
         """The answers of a fault `stale`."""
         return self._kept.get(number)
+
+    def hung(self, connection: object) -> None:
+        """A call on this connection will never be answered."""
+        if len(self._hung_on) >= HUNG_ON_MAX:
+            self._hung_on &= self._context.connections
+        self._hung_on.add(connection)
 
     def may_delay(self) -> bool:
         """Whether one more call can be kept waiting."""

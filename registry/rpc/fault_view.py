@@ -46,6 +46,10 @@ class FaultView(Protocol):
         """The answers of a fault `stale`."""
         ...
 
+    def hung(self, connection: object) -> None:
+        """A call on this connection will never be answered."""
+        ...
+
     def may_delay(self) -> bool:
         """Whether one more call can be kept waiting."""
         ...

@@ -89,7 +89,9 @@ class FaultyConnection(RpcConnection):
             case FaultKind.DELAY:
                 self._delay(decision.delay_ms, wire, event)
             case FaultKind.HANG:
-                if not isinstance(event, CallRead):  # a preamble: the connection is for nothing else
+                if isinstance(event, CallRead):
+                    self._desk.hung(self)
+                else:  # a preamble: the connection is for nothing else
                     self._fall_silent()
             case FaultKind.HALF:
                 self._half(decision.rule.half_bytes, wire, event)

@@ -20,7 +20,7 @@ from registry.faults.machine import Faults
 from registry.faults.rules import BadFault, FaultKind, made_cluster_id, parse_rule
 from registry.rpc.connection import RpcConnection
 from registry.rpc.context import RpcServerSettings
-from registry.rpc.fault_desk import FaultDesk
+from registry.rpc.fault_desk import HUNG_ON_MAX, FaultDesk
 from registry.rpc.server import RpcServer
 from registry.rpc.services import Call, Handled, ServiceTable
 from registry.rpc.timed import TimedConnection
@@ -189,6 +189,32 @@ async def test_hang_after_accept() -> None:
         assert await client.rest() == b"", "who hangs is let go"
         await eventually(lambda: server.stats.connections_open == 0)
         assert await answers_well(port)
+
+
+async def test_clearing_lets_go_of_calls_that_hang_and_of_nobody_else() -> None:
+    async with faulty() as (desk, server, port):
+        number = fault(desk, "hang", methods=["GetMasters"])
+        well, hung, hung_too = await asked(port), await asked(port, MASTERS), await asked(port, MASTERS)
+        await well.answer()
+        await eventually(lambda: desk.applied[FaultKind.HANG] == 2)
+        await hung_too.close()
+        assert desk.remove(number, "a test")
+        assert await hung.is_silent(), "what hangs hangs on"
+        desk.clear("a test")
+        assert await hung.rest() == b""
+        well.send(LOOK_UP)
+        assert (await well.answer()).message == BODIES["GetClusterId"]
+        assert server.stats.connections_open == 1
+
+
+async def test_connections_that_went_are_not_kept() -> None:
+    async with faulty() as (desk, _, port):
+        fault(desk, "hang", methods=["GetMasters"])
+        for _ in range(HUNG_ON_MAX + 50):
+            client = await asked(port, MASTERS)
+            client.writer.transport.abort()
+        await eventually(lambda: desk.applied[FaultKind.HANG] > HUNG_ON_MAX)
+        assert len(desk._hung_on) <= HUNG_ON_MAX
 
 
 async def test_a_hanging_connection_ends_with_the_idle_time() -> None:
