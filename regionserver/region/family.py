@@ -1,0 +1,92 @@
+"""The cells of one row and family in a store: read whole or by column, changed chunk by chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
+
+from regionserver.engine.store import Batch, View
+from regionserver.region.keys import after_family, chunk_key
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, cut, encode_record, head_of, merged, read_entries
+
+
+def read_family(view: View, family_key: bytes) -> Iterator[bytes]:
+    """The records of a row and family, its chunks in their order; nothing where it has no cells."""
+    first = view.get(family_key)
+    if first is None:
+        return
+    if head_of(first).marks & Mark.MORE:
+        for _, record in view.scan(family_key, after_family(family_key)):
+            yield record
+    else:
+        yield first
+
+
+def family_entries(view: View, family_key: bytes) -> Iterator[Entry]:
+    """All cells of a row and family, chunk by chunk."""
+    for record in read_family(view, family_key):
+        yield from read_entries(record, HEAD_BYTES)
+
+
+def column_entries(view: View, family_key: bytes, qualifier: bytes) -> Iterator[Entry]:
+    """The cells of one column; of a large row only the chunks that have them are read."""
+    first = view.get(family_key)
+    if first is None:
+        return
+    if not head_of(first).marks & Mark.MORE:
+        yield from (entry for entry in read_entries(first, HEAD_BYTES) if entry[0] == qualifier)
+        return
+    newest = chunk_key(family_key, qualifier, (1 << 63) - 1, 255)
+    begin = next((key for key, _ in view.scan(family_key, newest + b"\0", reverse=True)), family_key)
+    for _, record in view.scan(begin, after_family(family_key)):
+        for entry in read_entries(record, HEAD_BYTES):
+            if entry[0] > qualifier:
+                return
+            if entry[0] == qualifier:
+                yield entry
+
+
+def write_cells(view: View, batch: Batch, family_key: bytes, new: Sequence[Entry]) -> None:
+    """Add cells, or put them in the place of those of the same column, timestamp and type.
+
+    `view` has everything that was committed, and the batch nothing of this row and family yet.
+    """
+    first = view.get(family_key)
+    if first is None:
+        _put(batch, family_key, family_key, merged((), new), is_last=True)
+    elif not head_of(first).marks & Mark.MORE:
+        _put(batch, family_key, family_key, merged(read_entries(first, HEAD_BYTES), new), is_last=True)
+    else:
+        _write_chunks(view, batch, family_key, merged((), new))
+
+
+def _write_chunks(view: View, batch: Batch, family_key: bytes, new: Sequence[Entry]) -> None:
+    """Each chunk reaches to where the next begins; cells before the second belong to the first."""
+    end = after_family(family_key)
+    remaining = list(new)
+    while remaining:
+        qualifier, negated_ms, negated_type, _ = remaining[0]
+        place = chunk_key(family_key, qualifier, -negated_ms, -negated_type)
+        key, record = next(iter(view.scan(family_key, place + b"\0", reverse=True)))
+        following = next((found for found, _ in view.scan(key + b"\0", end)), end)
+        belonging = list(takewhile(lambda entry: _place(family_key, entry) < following, remaining))  # noqa: B023
+        del remaining[: len(belonging)]
+        _put(batch, family_key, key, merged(read_entries(record, HEAD_BYTES), belonging), is_last=False)
+
+
+def _put(batch: Batch, family_key: bytes, key: bytes, entries: Sequence[Entry], *, is_last: bool) -> None:
+    """One chunk under its old key, and more where it has grown too large."""
+    chunks = cut(entries)
+    for index, chunk in enumerate(chunks):
+        more = key == family_key and index == 0 and (len(chunks) > 1 or not is_last)
+        batch.put(key if index == 0 else _place(family_key, chunk[0]), encode_record(chunk, more=more))
+
+
+def _place(family_key: bytes, entry: Entry) -> bytes:
+    qualifier, negated_ms, negated_type, _ = entry
+    return chunk_key(family_key, qualifier, -negated_ms, -negated_type)
+
+
+def sorted_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """Cells as a record has them; of two of the same column, timestamp and type the later."""
+    return merged((), entries)

@@ -1,0 +1,147 @@
+"""What a store keeps for a row and family: its cells as a cell block, ready to be sent, and what is known of them all.
+
+    [uint8 format][uint8 marks][uint32 cells][int64 newest][int64 oldest]    integers big-endian, timestamps in ms
+    [cells]                                                                  as KeyValueCodecWithTags writes them
+
+Cells are sorted by qualifier, then newest first, then by type, greatest first, so that a delete marker comes before
+what it hides; two of one column, timestamp and type are one, the later written. A record that grows is cut into chunks,
+and a change reads and writes only the chunks that it meets. The head of the first says that there are more.
+
+Most records are small, hold one version of each column and no marker: these are answered as they are.
+
+Source: KeyValue, CellComparatorImpl#compare, registry.wire.cellblock for the layout of a cell.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from registry.wire.cellblock import KeyType
+
+FORMAT = 1
+"""Of records; the store's directory has one of its own."""
+CHUNK_BYTES = 16 * 1024
+"""A row of a hundred cells of a hundred bytes is one chunk; a change of a larger one copies about so much."""
+CHUNK_BYTES_MAX = 2 * CHUNK_BYTES
+"""What grows beyond it is cut, so that it is not cut at every change. One larger cell is a chunk of its own."""
+
+Entry = tuple[bytes, int, int, bytes]
+"""A cell: qualifier, timestamp and key type, both negated so that entries sort as cells do, and all bytes of it."""
+
+_HEAD = struct.Struct(">BBIqq")
+HEAD_BYTES = _HEAD.size
+_LENGTHS = struct.Struct(">iiiH")  # cell, key, value, row
+_TIMESTAMP_TYPE = struct.Struct(">qB")
+_FIXED_BYTES = 4 + 8 + 2 + 1
+"""Of a cell before its qualifier, without row and family."""
+
+
+class Mark(enum.IntFlag):
+    """What a record has that a reader must look at each cell for."""
+
+    MARKERS = 1
+    """Delete markers."""
+    VERSIONS = 2
+    """A column more than once."""
+    TAGS = 4
+    """Tags behind values: not for clients without them, and a time to live may be among them."""
+    MORE = 8
+    """Further chunks; in a first chunk only."""
+
+
+class Head(NamedTuple):
+    """What is known of a record, or chunk, without reading its cells."""
+
+    marks: int
+    cells_count: int
+    newest_ms: int
+    oldest_ms: int
+
+
+class UnknownRecord(Exception):
+    """A record of a format that this version does not know: its store was opened by mistake."""
+
+
+def head_of(record: bytes) -> Head:
+    """Its head. Raises UnknownRecord."""
+    known, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    if known != FORMAT:
+        raise UnknownRecord(f"a record of format {known}, and this version knows {FORMAT}")
+    return Head(marks, count, newest_ms, oldest_ms)
+
+
+def cells_of(record: bytes) -> bytes:
+    """Its cells, as a cell block."""
+    return record[HEAD_BYTES:]
+
+
+def read_entries(block: bytes, start: int = 0) -> list[Entry]:
+    """The cells of a block, all of one row and family, from `start` on; they are trusted to be whole."""
+    entries: list[Entry] = []
+    stop = len(block)
+    if start == stop:
+        return entries
+    row_bytes: int = _LENGTHS.unpack_from(block, start)[3]
+    before_qualifier = _FIXED_BYTES + row_bytes + block[start + _FIXED_BYTES - 1 + row_bytes]
+    lengths, times, at = _LENGTHS.unpack_from, _TIMESTAMP_TYPE.unpack_from, start
+    while at < stop:
+        cell_bytes, key_bytes, _, _ = lengths(block, at)
+        times_at = at + 3 + key_bytes
+        timestamp_ms, key_type = times(block, times_at)
+        end = at + 4 + cell_bytes
+        entries.append((block[at + before_qualifier : times_at], -timestamp_ms, -key_type, block[at:end]))
+        at = end
+    return entries
+
+
+def merged(old: Sequence[Entry], new: Iterable[Entry]) -> list[Entry]:
+    """Both, sorted; of cells of one column, timestamp and type the last of `new` stays, else that of `old`."""
+    cells = {entry[:3]: entry for entry in old}
+    for entry in new:
+        cells[entry[:3]] = entry
+    return sorted(cells.values())
+
+
+def has_tags(cell: bytes) -> bool:
+    """Whether something lies behind the value of a cell."""
+    cell_bytes, key_bytes, value_bytes, _ = _LENGTHS.unpack_from(cell)
+    return cell_bytes != 8 + key_bytes + value_bytes
+
+
+def encode_record(entries: Sequence[Entry], *, more: bool = False) -> bytes:
+    """A record of sorted entries, of which there is at least one."""
+    marks = Mark.MORE if more else 0
+    newest = oldest = entries[0][1]
+    before: bytes | None = None
+    for qualifier, negated_ms, negated_type, cell in entries:
+        if negated_ms < newest:
+            newest = negated_ms
+        elif negated_ms > oldest:
+            oldest = negated_ms
+        if negated_type != -KeyType.PUT:
+            marks |= Mark.MARKERS
+        if qualifier == before:
+            marks |= Mark.VERSIONS
+        before = qualifier
+        if has_tags(cell):
+            marks |= Mark.TAGS
+    head = _HEAD.pack(FORMAT, marks, len(entries), -newest, -oldest)
+    return head + b"".join([entry[3] for entry in entries])
+
+
+def cut(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
+    """Entries in chunks, each with at least one; a single one where they are not too many."""
+    if sum([len(entry[3]) for entry in entries]) <= CHUNK_BYTES_MAX:
+        return [entries]
+    chunks: list[Sequence[Entry]] = []
+    begin = size = 0
+    for index, entry in enumerate(entries):
+        if size and size + len(entry[3]) > CHUNK_BYTES:
+            chunks.append(entries[begin:index])
+            begin, size = index, 0
+        size += len(entry[3])
+    chunks.append(entries[begin:])
+    return chunks
