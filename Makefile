@@ -3,7 +3,7 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign bench protos
+.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign soak bench protos
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
@@ -17,7 +17,9 @@ plain: ; python -m pytest
 zookeeper: ; python -m pytest -m "zookeeper and not cluster"
 cluster: ; python -m pytest -m "cluster"
 chaos: ; python -m pytest -m "chaos"
-# many seeds of the simulation; a plain run takes the first few
+# many seeds of the simulations; a plain run takes the first few
 campaign: ; HBEACON_SEEDS=4000 python -m pytest tests/sim --timeout 1800
+# an hour of clients beside faults; `make soak MINUTES=10 SEED=7`
+soak: ; python -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
 bench: ; for each in registry coordinator dev facade; do python -m benchmarks.$$each || exit 1; done
 protos: ; python protos/generate.py
