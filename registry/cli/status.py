@@ -79,6 +79,7 @@ def _lines(base: str, answers: dict[str, Any]) -> list[str]:
         return [f"{base}: {answers['error']}"]
     health = answers["health"]
     lines = [f"{base}: {'ready' if answers['ready'] else 'NOT READY'}, {health.get('status', '?')}"]
+    lines += [f"  {reason}" for reason in cast("list[str]", health.get("reasons") or [])]
     lines += _election(health.get("election"))
     for name, value in answers["registry"].items():
         lines += _rows(name, value)

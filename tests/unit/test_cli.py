@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -134,12 +134,13 @@ class _Server(BaseHTTPRequestHandler):
     ready = True
     old = False
     election: dict[str, Any] | None = None
+    reasons: Sequence[str] = ()
 
     def do_GET(self) -> None:
         """Answers as an adapter does."""
         bodies: dict[str, tuple[int, Any]] = {
             "/readyz?verbose": (200 if self.ready else 503, "[+] cluster-id ok\n[-] active-master: none"),
-            "/health": (200, json.dumps({"status": "healthy", "election": self.election})),
+            "/health": (200, json.dumps({"status": "healthy", "election": self.election, "reasons": self.reasons})),
             "/api/v1/registry": (200, json.dumps(REGISTRY)),
             "/api/v1/firewall": (404, "{}") if self.old else (200, json.dumps(FIREWALL)),
         }
@@ -188,6 +189,9 @@ def test_status_prints_what_the_server_says(
     monkeypatch.setattr(_Server, "old", True)
     assert main(["status", server]) == 0
     assert "firewalled" not in capsys.readouterr().out, "a server of an earlier version does not know"
+    monkeypatch.setattr(_Server, "reasons", ["clients are let down on purpose: hang of Regist, seed 7 (fault 1)"])
+    assert main(["status", server]) == 0
+    assert "healthy\n  clients are let down on purpose: hang of Regist" in capsys.readouterr().out
     monkeypatch.setattr(_Server, "ready", False)
     assert main(["status", server, "127.0.0.1:1"]) == 1
     text = capsys.readouterr().out

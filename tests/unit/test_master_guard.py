@@ -8,7 +8,6 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -27,18 +26,21 @@ RESET_S_MAX = 5.0
 PATIENCE_S = SESSION_MS / 1000 - RESET_S_MAX
 
 
-@pytest.fixture
-def coordinator(tmp_path: Path) -> Iterator[CoordinatorProcess]:
-    made = CoordinatorProcess(tmp_path, keep=False)
+@pytest.fixture(scope="module")
+def coordinator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoordinatorProcess]:
+    made = CoordinatorProcess(tmp_path_factory.mktemp("coordinator"), keep=False)
     made.start()
     yield made
     made.close()
 
 
-@pytest.fixture
-def masters(coordinator: CoordinatorProcess, tmp_path: Path) -> Iterator[list[AdapterProcess]]:
-    """An active master and a standby, each under its guard."""
+@pytest.fixture(scope="module")
+def masters(
+    coordinator: CoordinatorProcess, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[list[AdapterProcess]]:
+    """An active master and a standby, each under its guard; tests leave them so, whichever is which."""
     made: list[AdapterProcess] = []
+    tmp_path = tmp_path_factory.mktemp("masters")
     try:
         for number in range(2):
             made.append(
@@ -59,7 +61,7 @@ def masters(coordinator: CoordinatorProcess, tmp_path: Path) -> Iterator[list[Ad
             each.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kazoo(coordinator: CoordinatorProcess) -> Iterator[Any]:
     client = cast("Any", KazooClient(coordinator.address))
     client.start(10)
@@ -80,6 +82,10 @@ def seen(kazoo: Any) -> tuple[ServerName, list[ServerName]]:
     return active, [ServerName.parse(name) for name in kazoo.get_children("/hbase/backup-masters")]
 
 
+def of(masters: list[AdapterProcess], name: ServerName) -> AdapterProcess:
+    return next(each for each in masters if each.rpc_address[1] == name.port)
+
+
 def hang(master: AdapterProcess) -> None:
     """SIGSTOP to the worker; a client that waits for it sees the end of its connection."""
     with socket.create_connection(master.rpc_address, timeout=20) as client:
@@ -95,7 +101,7 @@ def hang(master: AdapterProcess) -> None:
 def test_an_active_master_that_hangs(masters: list[AdapterProcess], kazoo: Any) -> None:
     active, (standby,) = seen(kazoo)
     hurt_s = time.monotonic()
-    hang(masters[0])
+    hang(of(masters, active))
 
     def settled() -> tuple[ServerName, list[ServerName]] | None:
         found = None
@@ -107,14 +113,12 @@ def test_an_active_master_that_hangs(masters: list[AdapterProcess], kazoo: Any) 
     assert time.monotonic() - hurt_s < PATIENCE_S, "nobody waited for the session of the one that hung"
     assert {new_active.address, new_standby.address} == {active.address, standby.address}, "the ports stay"
     assert active not in (new_active, new_standby)
-    wait_for("its own word", lambda: place(masters[0]).get("role") in ("active", "standby"), 20)
-    roles = sorted(place(each)["role"] for each in masters)
-    assert roles == ["active", "standby"]
+    wait_for("their own words", lambda: sorted(place(each)["role"] for each in masters) == ["active", "standby"], 20)
 
 
 def test_a_standby_that_hangs(masters: list[AdapterProcess], kazoo: Any) -> None:
     active, (standby,) = seen(kazoo)
-    hang(masters[1])
+    hang(of(masters, standby))
 
     def replaced() -> ServerName | None:
         found, others = seen(kazoo)
