@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from regionserver.engine.store import Batch, View
 from regionserver.region.keys import after_family, chunk_key
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, cut, encode_record, head_of, merged, read_entries
+from regionserver.region.record import (
+    CHUNK_BYTES_MAX,
+    HEAD_BYTES,
+    Entry,
+    Mark,
+    cut,
+    encode_record,
+    head_of,
+    merged,
+    read_entries,
+    spliced,
+)
 
 
 def read_family(view: View, family_key: bytes) -> Iterator[bytes]:
@@ -52,12 +63,13 @@ def write_cells(view: View, batch: Batch, family_key: bytes, new: Sequence[Entry
     `view` has everything that was committed, and the batch nothing of this row and family yet.
     """
     first = view.get(family_key)
+    new = merged((), new)
     if first is None:
-        _put(batch, family_key, family_key, merged((), new), is_last=True)
-    elif not head_of(first).marks & Mark.MORE:
-        _put(batch, family_key, family_key, merged(read_entries(first, HEAD_BYTES), new), is_last=True)
+        _put(batch, family_key, family_key, new, is_last=True)
+    elif head_of(first).marks & Mark.MORE:
+        _write_chunks(view, batch, family_key, new)
     else:
-        _write_chunks(view, batch, family_key, merged((), new))
+        _change(batch, family_key, family_key, first, new, is_last=True)
 
 
 def _write_chunks(view: View, batch: Batch, family_key: bytes, new: Sequence[Entry]) -> None:
@@ -71,7 +83,15 @@ def _write_chunks(view: View, batch: Batch, family_key: bytes, new: Sequence[Ent
         following = next((found for found, _ in view.scan(key + b"\0", end)), end)
         belonging = list(takewhile(lambda entry: _place(family_key, entry) < following, remaining))  # noqa: B023
         del remaining[: len(belonging)]
-        _put(batch, family_key, key, merged(read_entries(record, HEAD_BYTES), belonging), is_last=False)
+        _change(batch, family_key, key, record, belonging, is_last=False)
+
+
+def _change(batch: Batch, family_key: bytes, key: bytes, record: bytes, new: Sequence[Entry], *, is_last: bool) -> None:
+    changed = spliced(record, new)
+    if len(changed) <= CHUNK_BYTES_MAX:
+        batch.put(key, changed)
+    else:
+        _put(batch, family_key, key, read_entries(changed, HEAD_BYTES), is_last=is_last)
 
 
 def _put(batch: Batch, family_key: bytes, key: bytes, entries: Sequence[Entry], *, is_last: bool) -> None:
@@ -85,8 +105,3 @@ def _put(batch: Batch, family_key: bytes, key: bytes, entries: Sequence[Entry], 
 def _place(family_key: bytes, entry: Entry) -> bytes:
     qualifier, negated_ms, negated_type, _ = entry
     return chunk_key(family_key, qualifier, -negated_ms, -negated_type)
-
-
-def sorted_entries(entries: Iterable[Entry]) -> list[Entry]:
-    """Cells as a record has them; of two of the same column, timestamp and type the later."""
-    return merged((), entries)

@@ -23,8 +23,8 @@ from registry.wire.cellblock import KeyType
 
 FORMAT = 1
 """Of records; the store's directory has one of its own."""
-CHUNK_BYTES = 16 * 1024
-"""A row of a hundred cells of a hundred bytes is one chunk; a change of a larger one copies about so much."""
+CHUNK_BYTES = 8 * 1024
+"""A change of a large row copies about so much, and looks at half of its cells."""
 CHUNK_BYTES_MAX = 2 * CHUNK_BYTES
 """What grows beyond it is cut, so that it is not cut at every change. One larger cell is a chunk of its own."""
 
@@ -130,6 +130,64 @@ def encode_record(entries: Sequence[Entry], *, more: bool = False) -> bytes:
             marks |= Mark.TAGS
     head = _HEAD.pack(FORMAT, marks, len(entries), -newest, -oldest)
     return head + b"".join([entry[3] for entry in entries])
+
+
+def spliced(record: bytes, new: Sequence[Entry]) -> bytes:
+    """The record with sorted new cells in their places, the old ones copied as they lie.
+
+    The same as `encode_record(merged(...))`, but for marks that a replaced cell alone has had: these stay.
+    """
+    _, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    lengths, times = _LENGTHS.unpack_from, _TIMESTAMP_TYPE.unpack_from
+    row_bytes: int = lengths(record, HEAD_BYTES)[3]
+    before_qualifier = _FIXED_BYTES + row_bytes + record[HEAD_BYTES + _FIXED_BYTES - 1 + row_bytes]
+    pieces: list[bytes] = []
+    copied = at = HEAD_BYTES
+    stop = len(record)
+    before: bytes | None = None
+    following = iter(new)
+    entry = next(following, None)
+    while entry is not None and at < stop:
+        cell_bytes, key_bytes, _, _ = lengths(record, at)
+        times_at = at + 3 + key_bytes
+        qualifier = record[at + before_qualifier : times_at]
+        end = at + 4 + cell_bytes
+        if qualifier < entry[0]:  # most cells: their times need no reading
+            before, at = qualifier, end
+            continue
+        timestamp_ms, key_type = times(record, times_at)
+        old = (qualifier, -timestamp_ms, -key_type)
+        while entry is not None and entry[:3] < old:
+            pieces += (record[copied:at], entry[3])
+            copied = at
+            count += 1
+            marks |= _marks_of(entry, before, qualifier)
+            before = entry[0]
+            entry = next(following, None)
+        if entry is not None and entry[:3] == old:
+            pieces += (record[copied:at], entry[3])
+            copied = end
+            marks |= _marks_of(entry, None, None)
+            entry = next(following, None)
+        before, at = qualifier, end
+    pieces.append(record[copied:])
+    while entry is not None:
+        pieces.append(entry[3])
+        count += 1
+        marks |= _marks_of(entry, before, None)
+        before = entry[0]
+        entry = next(following, None)
+    times_ms = [-each[1] for each in new]
+    head = _HEAD.pack(FORMAT, marks, count, max(newest_ms, *times_ms), min(oldest_ms, *times_ms))
+    return head + b"".join(pieces)
+
+
+def _marks_of(entry: Entry, before: bytes | None, behind: bytes | None) -> int:
+    """Of one cell between two qualifiers."""
+    marks = 0 if entry[2] == -KeyType.PUT else int(Mark.MARKERS)
+    if entry[0] in (before, behind):
+        marks |= Mark.VERSIONS
+    return marks | Mark.TAGS if has_tags(entry[3]) else marks
 
 
 def cut(entries: Sequence[Entry]) -> list[Sequence[Entry]]:
