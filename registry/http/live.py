@@ -160,8 +160,8 @@ class Live:
         if now_s - self._beat_s >= HEARTBEAT_S:
             self._beat_s = now_s
             data = f'{{"now":{self._moment()["now"]},"snapshot":{self._version_and_age()}}}'
-            self.hub.beat([self.registry], f": heartbeat\nevent: heartbeat\ndata: {data}\n\n".encode())
-            self.hub.beat([self.page], b": heartbeat\n\n")
+            self.hub.beat(self.registry, f": heartbeat\nevent: heartbeat\ndata: {data}\n\n".encode())
+            self.hub.beat(self.page, b": heartbeat\n\n")
 
     def _take_pulse(self) -> object:
         source, election = self._source, self._source.election()

@@ -177,7 +177,7 @@ async def test_who_does_not_read_is_not_written_to_and_then_told_where_things_st
     before = len(wire.written)
     for number in range(1, 200):
         await told(hub, stream, a=number)
-    hub.beat([stream], b": beat\n\n")
+    hub.beat(stream, b": beat\n\n")
     await turns()
     assert len(wire.written) == before, "whatever happens, nothing more waits for it"
     wire.protocol.resume_writing()
@@ -193,15 +193,34 @@ async def test_who_does_not_read_for_long_is_dropped_at_a_heartbeat(monkeypatch:
     slow, fast = join(hub, stream), join(hub, stream)
     assert slow.protocol is not None
     slow.protocol.pause_writing()
-    hub.beat([stream], b": beat\n\n")
+    hub.beat(stream, b": beat\n\n")
     await turns()
     assert not slow.aborted, "it has its time"
     await asyncio.sleep(0.06)
-    hub.beat([stream], b": beat\n\n")
+    hub.beat(stream, b": beat\n\n")
     await turns()
     assert slow.aborted
     assert hub.stats.dropped == 1
     assert fast.written[-1] == b": beat\n\n"
+
+
+async def test_heartbeats_are_spread_over_turns_of_the_loop_too() -> None:
+    hub, stream = Hub(SubscriberLimits()), Stream("s", "boot")
+    stream.update(values(a=0))
+    wires = [join(hub, stream) for _ in range(events.SUBSCRIBERS_PER_TURN * 3)]
+    hub.beat(stream, b": beat\n\n")
+
+    def beaten() -> int:
+        return sum(wire.written[-1] == b": beat\n\n" for wire in wires)
+
+    assert beaten() == events.SUBSCRIBERS_PER_TURN
+    await turns(1)
+    assert beaten() == 2 * events.SUBSCRIBERS_PER_TURN
+    stream.update(values(a=1))
+    hub.tell(stream)
+    await turns(8)
+    assert all(wire.state == {"a": 1} for wire in wires)
+    assert beaten() == 0, "of who was told the change none hears an older version afterwards"
 
 
 async def test_a_heartbeat_does_not_overtake_a_change() -> None:
@@ -209,7 +228,7 @@ async def test_a_heartbeat_does_not_overtake_a_change() -> None:
     stream.update(values(a=0))
     wire = join(hub, stream)
     stream.update(values(a=1))
-    hub.beat([stream], b": beat\n\n")
+    hub.beat(stream, b": beat\n\n")
     await turns()
     assert wire.told[-1] == ("change", {"a": 1})
     assert wire.written[-1] == b": beat\n\n"
