@@ -66,7 +66,8 @@ def health(source: StatusSource) -> Health:
     if not age_ms <= max_age_ms:
         age = "of unknown age" if math.isinf(age_ms) or math.isnan(age_ms) else f"{age_ms / 1000:.1f} s old"
         doubts.append(f"the snapshot is {age}; {max_age_ms / 1000:g} s are allowed")
-    control = source.faults()
-    if control is not None:
-        doubts += [f"clients are let down on purpose: {row.rule} (fault {row.number})" for row in control.rows()]
+    faults = control.rows() if (control := source.faults()) is not None else ()
+    if faults:
+        more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+        doubts.append(f"clients are let down on purpose: {faults[0].rule}{more}")
     return Health(HealthState.DEGRADED if doubts else HealthState.HEALTHY, tuple(doubts), connections)
