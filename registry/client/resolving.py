@@ -43,12 +43,17 @@ class Resolver:
         self._clock = clock
         self._resolve = resolve or _resolve
         self._names: dict[str, _Name] = {}
+        self._literal: tuple[Address, ...] = ()
+        """A list that holds addresses alone."""
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
     async def expand(self, servers: Iterable[Address]) -> tuple[Address, ...]:
         """The servers with names of several addresses replaced by those. Waits for names seen for the first time."""
+        if servers is self._literal:  # asked for the same list again and again
+            return self._literal
         servers = tuple(servers)
         if all(_is_literal(server.host) for server in servers):
+            self._literal = servers
             return servers
         unknown: set[asyncio.Task[None]] = set()
         for host in {server.host for server in servers if not _is_literal(server.host)}:

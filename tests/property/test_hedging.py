@@ -182,6 +182,19 @@ def test_who_failed_may_be_back_before_who_hangs() -> None:
     assert run.took_ms <= 2 * LAST_WORD_MS
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_who_takes_long_is_heard_although_another_is_down(seed: int) -> None:
+    """Whoever is asked first; the passes grow until the answer fits into one."""
+    policy, chance, now_ms = policy_of(seed), random.Random(seed), 0.0
+    runs: list[Run] = []
+    while not runs or (runs[-1].won is None and len(runs) < 10):
+        runs.append(look_up(policy, {"a": steady(5000), "b": refusing}, chance, now_ms))
+        now_ms += runs[-1].took_ms + 100
+    assert runs[-1].won == "a"
+    assert now_ms < 5 * 6000
+    assert policy.fruitless == 0
+
+
 def test_clients_of_the_same_servers_share_a_pool() -> None:
     one = shared_pool(["a", "b"], 0.05, 20.0)
     assert shared_pool(["b", "a"], 0.05, 20.0) is one

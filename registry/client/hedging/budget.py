@@ -74,7 +74,7 @@ class HedgePool:
         """Some server has answered some client; where there are more, one in a millisecond is enough."""
         if self._answers is None:
             self._answers = Recent(now_ms)
-        elif now_ms - self._sampled_ms < SAMPLE_MS:
+        elif 0 <= now_ms - self._sampled_ms < SAMPLE_MS:
             return
         self._sampled_ms = now_ms
         self._answers.add(max(elapsed_ms, 0.0), now_ms)

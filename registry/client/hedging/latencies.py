@@ -26,65 +26,51 @@ TURN_MS = 60_000.0
 """The same where samples are few."""
 
 
-class _Turn:
-    """The samples of one turn; the sketch is made when there are enough of them: most clients never ask so often."""
-
-    __slots__ = ("_few", "_sketch", "count")
-
-    def __init__(self) -> None:
-        self._few: list[float] = []
-        self._sketch: LogCollapsingLowestDenseDDSketch | None = None
-        self.count = 0
-
-    def add(self, elapsed_ms: float) -> None:
-        self.count += 1
-        if self._sketch is not None:
-            self._sketch.add(elapsed_ms)
-            return
-        self._few.append(elapsed_ms)
-        if self.count >= SAMPLES_MIN:
-            self._sketch = LogCollapsingLowestDenseDDSketch(ACCURACY_RATIO, BINS_MAX)
-            for sample_ms in self._few:
-                self._sketch.add(sample_ms)
-            self._few.clear()
-
-    def quantile_ms(self, quantile: float) -> float:
-        assert self._sketch is not None, "there are enough samples"
-        return self._sketch.get_quantile_value(quantile) or 0.0
-
-
 class Recent:
     """Two sketches that both take every sample; the older one is read, and dropped at the end of its turn."""
 
-    __slots__ = ("_cached", "_new", "_old", "_stale_in", "_turned_ms")
+    __slots__ = ("_cached", "_few", "_new", "_old", "_stale_in", "_turned_ms")
 
     def __init__(self, now_ms: float) -> None:
-        self._old = self._new = _Turn()
+        self._few: list[float] = []
+        """The first samples: sketches are made when there are enough, for most clients never ask so often."""
+        self._old: LogCollapsingLowestDenseDDSketch | None = None
+        self._new: LogCollapsingLowestDenseDDSketch | None = None
         self._turned_ms = now_ms
-        self._cached: dict[float, float] = {}
+        self._cached: dict[float, float] | None = None
         self._stale_in = 0
         """Samples until what is cached is read anew."""
 
     def add(self, elapsed_ms: float, now_ms: float) -> None:
         """One sample."""
+        if self._old is None or self._new is None:
+            self._few.append(elapsed_ms)
+            if len(self._few) >= SAMPLES_MIN:
+                self._old = self._new = _sketch()
+                for sample_ms in self._few:
+                    self._new.add(sample_ms)
+                self._turned_ms = now_ms
+            return
         if self._new.count >= TURN_SAMPLES or now_ms - self._turned_ms >= TURN_MS:
-            self._old, self._new = self._new, _Turn()
+            self._old, self._new = self._new, _sketch()
             self._turned_ms = now_ms
         self._new.add(elapsed_ms)
         if self._old is not self._new:
             self._old.add(elapsed_ms)
         self._stale_in -= 1
         if self._stale_in <= 0:
-            self._cached.clear()
-            self._stale_in = self._old.count // READ_SHARE
+            self._cached = None
+            self._stale_in = int(self._old.count) // READ_SHARE
 
     def quantile_ms(self, quantile: float) -> float | None:
         """So many milliseconds are enough for this share of the samples; None while there are too few."""
-        if self._old.count < SAMPLES_MIN:
+        if self._old is None or self._old.count < SAMPLES_MIN:
             return None
+        if self._cached is None:
+            self._cached = {}
         found_ms = self._cached.get(quantile)
         if found_ms is None:
-            found_ms = self._cached[quantile] = self._old.quantile_ms(quantile)
+            found_ms = self._cached[quantile] = self._old.get_quantile_value(quantile) or 0.0
         return found_ms
 
 
@@ -119,3 +105,7 @@ class Latencies:
         """Servers that are gone leave nothing behind."""
         for key in [key for key in self._recent if key[0] not in servers]:
             del self._recent[key]
+
+
+def _sketch() -> LogCollapsingLowestDenseDDSketch:
+    return LogCollapsingLowestDenseDDSketch(ACCURACY_RATIO, BINS_MAX)

@@ -22,8 +22,10 @@ S = TypeVar("S", bound=Hashable)
 
 LAST_WORD_MS = 1000.0
 LAST_WORD_DELAYS = 4.0
-"""When all others have failed, those that are silent get so long, or so many of their delays, before the look-up fails
-and its caller tries all of them again: who has failed may be back long before who hangs."""
+LAST_WORD_DOUBLINGS_MAX = 6
+"""When nobody is left to ask and some have failed, those that are silent get so long, or so many of their delays,
+before the look-up fails and its caller tries all of them again: who has failed may be back long before who hangs. Twice
+as long after each look-up in a row that nobody answered: they may just be slow."""
 
 LATE_MS_MIN = 5.0
 OWN_DELAY_MS_MAX = 2000.0
@@ -44,8 +46,9 @@ class HedgedLookup(Generic[S]):
     """Of one question. Knows no sockets and no clock: time is passed in."""
 
     __slots__ = (
-        "_delay_ms", "_late", "_left", "_method", "_near", "_own_delay_ms", "_patience_ms", "_patient_until_ms",
-        "_policy", "asked", "cancelled", "hedge_won", "hedges", "wake_ms", "winner",
+        "_delay_ms", "_has_failed", "_is_given_up", "_late", "_left", "_method", "_near", "_own_delay_ms",
+        "_patience_ms", "_patient_until_ms", "_policy", "asked", "cancelled", "hedge_won", "hedges", "wake_ms",
+        "winner",
     )  # fmt: skip
 
     def __init__(
@@ -60,15 +63,18 @@ class HedgedLookup(Generic[S]):
     ) -> None:
         """`limit_ms`: after such a silence, or sooner, the next server is asked whatever the budget says.
 
-        `late` and `near` as in HedgePolicy.choose.
+        `servers` has each of them once; `late` and `near` as in HedgePolicy.choose.
         """
         self._policy = policy
-        self._left = list(dict.fromkeys(servers))
+        self._left = list(servers)
         self._method = method
         self._late = late
         self._near = near
         self._patience_ms = policy.patience_ms(limit_ms)
         self._delay_ms = 0.0
+        self._has_failed = False
+        """Somebody has."""
+        self._is_given_up = False
         self._patient_until_ms = now_ms
         self._own_delay_ms = 0.0
         """For so long the caller could not have heard an answer."""
@@ -116,6 +122,7 @@ class HedgedLookup(Generic[S]):
     def failed(self, server: S, now_ms: float, *, is_there: bool = False) -> S | None:
         """A call has failed: whom to ask in its place. `is_there`: the server answers, but does not know."""
         self.asked.pop(server, None)
+        self._has_failed = True
         if is_there:
             self._policy.standing.answered(server)
         else:
@@ -123,7 +130,7 @@ class HedgedLookup(Generic[S]):
         if self.winner is not None:
             return None
         if not self._left and self.asked:
-            self.wake_ms = now_ms + max(LAST_WORD_MS, LAST_WORD_DELAYS * self._delay_ms)
+            self.wake_ms = now_ms + self._last_word_ms
             return None
         return self._ask(now_ms, is_hedge=False)
 
@@ -155,7 +162,10 @@ class HedgedLookup(Generic[S]):
         self.cancelled = tuple(self.asked)
 
     def given_up(self, now_ms: float) -> None:
-        """The caller's time is over: who was asked and said nothing has failed."""
+        """The caller's time is over, or all have failed: who was asked and said nothing has failed too."""
+        if not self._is_given_up:
+            self._is_given_up = True
+            self._policy.fruitless += 1
         for server in self.asked:
             self._policy.failed(server, now_ms)
         self.asked.clear()
@@ -173,5 +183,13 @@ class HedgedLookup(Generic[S]):
         self.hedges += is_hedge
         self._patient_until_ms = now_ms + self._patience_ms
         self._delay_ms = min(self._policy.delay_ms(server, self._method), self._patience_ms)
-        self.wake_ms = now_ms + self._delay_ms if self._left else None
+        if self._left:
+            self.wake_ms = now_ms + self._delay_ms
+        else:
+            self.wake_ms = now_ms + self._last_word_ms if self._has_failed else None
         return server
+
+    @property
+    def _last_word_ms(self) -> float:
+        doublings = min(self._policy.fruitless, LAST_WORD_DOUBLINGS_MAX)
+        return max(LAST_WORD_MS, LAST_WORD_DELAYS * self._delay_ms) * 2**doublings

@@ -50,7 +50,7 @@ class HedgeSettings:
 class HedgePolicy(Generic[S]):
     """What one client knows of its servers."""
 
-    __slots__ = ("_chance", "budget", "latencies", "pool", "settings", "standing")
+    __slots__ = ("_chance", "budget", "fruitless", "latencies", "pool", "settings", "standing")
 
     def __init__(self, settings: HedgeSettings, pool: HedgePool, chance: random.Random) -> None:
         self.settings = settings
@@ -59,6 +59,8 @@ class HedgePolicy(Generic[S]):
         self.latencies = Latencies()
         self.standing = Standing(chance)
         self._chance = chance
+        self.fruitless = 0
+        """Look-ups in a row that nobody answered."""
 
     def choose(
         self, servers: Sequence[S], method: str, now_ms: float, late: Collection[S] = (), near: Collection[S] = ()
@@ -71,6 +73,9 @@ class HedgePolicy(Generic[S]):
         if not servers:
             raise ValueError("nobody is left to ask")
         standing = self.standing
+        is_new = not self.latencies.knows(method)
+        if is_new and not late and standing.all_good:
+            return self._any([server for server in near if server in servers] or servers)
         able = [server for server in servers if standing.may_ask(server, now_ms)]
         first = ([server for server in able if server not in late] or able) if late else able
         if not first:  # all are out: the one that comes back first
@@ -78,16 +83,20 @@ class HedgePolicy(Generic[S]):
         if len(first) == 1:
             return first[0]
         known_ms: list[float | None] = []
-        if self.latencies.knows(method):
+        if not is_new:
             known_ms = [self.latencies.quantile_ms(server, method, 0.5) for server in first]
         if not any(known_ms):
-            return self._chance.choice([server for server in near if server in first] or first)
+            return self._any([server for server in near if server in first] or first)
         if self._chance.random() < self.settings.explore_ratio:
-            return self._chance.choice(first)
+            return self._any(first)
         medians_ms = [median_ms or 0.0 for median_ms in known_ms]
         enough_ms = min(medians_ms) * self.settings.as_good_ratio + self.settings.as_good_ms
         good = [server for server, median_ms in zip(first, medians_ms, strict=True) if median_ms <= enough_ms]
-        return self._chance.choice(good)
+        return self._any(good)
+
+    def _any(self, servers: Sequence[S]) -> S:
+        """As random.choice, for a fifth of its price."""
+        return servers[int(self._chance.random() * len(servers))]
 
     def delay_ms(self, server: S, method: str) -> float:
         """How long to wait for this server before the next is asked too."""
@@ -101,6 +110,7 @@ class HedgePolicy(Generic[S]):
 
     def answered(self, server: S, method: str, elapsed_ms: float, now_ms: float) -> None:
         """An answer came."""
+        self.fruitless = 0
         self.pool.answered(elapsed_ms, now_ms)
         self.latencies.add(server, method, elapsed_ms, now_ms)
         self.standing.answered(server)

@@ -33,6 +33,11 @@ class Standing:
         self._chance = chance
         self._records: dict[Hashable, _Record] = {}
 
+    @property
+    def all_good(self) -> bool:
+        """Nothing is held against anybody."""
+        return not self._records
+
     def is_good(self, server: Hashable) -> bool:
         """Nothing is held against it."""
         return server not in self._records
