@@ -233,9 +233,11 @@ async def test_delay(world: World) -> None:
 
 
 async def test_a_stale_server_tells_how_old_it_is(world: World) -> None:
-    async def location(server: AdapterProcess) -> hbeacon.Answer[hbeacon.RegionLocation]:
-        async with client(server) as cluster:
-            answer = await cluster.meta_locations(timeout_ms=PATIENCE_MS)
+    async def location(
+        *servers: AdapterProcess, fresh: bool = False, timeout_ms: float = PATIENCE_MS
+    ) -> hbeacon.Answer[hbeacon.RegionLocation]:
+        async with client(*servers) as cluster:
+            answer = await cluster.meta_locations(timeout_ms=timeout_ms, fresh=fresh)
             return hbeacon.Answer(answer.what, answer.value[0], answer.server, answer.version, answer.age_ms)
 
     fault("stale", world.one.http)
@@ -255,6 +257,10 @@ async def test_a_stale_server_tells_how_old_it_is(world: World) -> None:
         assert later.age_ms is not None
         assert old.age_ms is not None
         assert later.age_ms >= old.age_ms + 100
+        for _ in range(6):
+            assert (await location(world.one, world.two, fresh=True)).value.server_name == elsewhere, "who wants it new"
+        with pytest.raises(hbeacon.RegistryLookupError):
+            await location(world.one, fresh=True, timeout_ms=SHORT_MS)
     finally:
         world.tree.move_meta(WORKER)
 
