@@ -130,7 +130,7 @@ one_cell = st.builds(
 
 
 @given(st.lists(one_cell, min_size=1, max_size=8), st.lists(one_cell, min_size=1, max_size=5))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_to_splice_is_to_merge_and_encode(old: list[Cell], new: list[Cell]):
     """But for marks of cells that were replaced, which may stay: a reader looks closer then, no more."""
     first, more = merged((), entries(old)), merged((), entries(new))

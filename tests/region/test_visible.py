@@ -179,7 +179,7 @@ many_wants = st.builds(
 
 
 @given(st.lists(stored_cells, max_size=25), many_rules, many_wants)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=400, deadline=None)
 @example([cell(b"a", 95), cell(b"a", 96, DELETE)], FamilyRules(3), Wanted(None, 3))
 def test_as_defined(stored: list[Cell], rules: FamilyRules, wanted: Wanted):
     unique = {(each.qualifier, each.timestamp_ms, each.key_type): each for each in stored}

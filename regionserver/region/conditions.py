@@ -1,0 +1,86 @@
+"""Check-and-mutate: whether a column holds what a client expects.
+
+The operator has the EXPECTED value on its left: LESS is true where the expected value is less than the stored one. In
+filters it is the other way round.
+
+Source: HRegion#checkAndMutateInternal, #matches; CompareOperator.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from regionserver.region.record import Entry
+from regionserver.region.visible import FOR_EVER_MS, Wanted
+from registry.wire.cellblock import decode_cell
+
+
+class CompareType(enum.IntEnum):
+    """The numbers of HBaseProtos.CompareType."""
+
+    LESS = 0
+    LESS_OR_EQUAL = 1
+    EQUAL = 2
+    NOT_EQUAL = 3
+    GREATER_OR_EQUAL = 4
+    GREATER = 5
+    NO_OP = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is expected of the newest cell of one column."""
+
+    row: bytes
+    family: bytes
+    qualifier: bytes
+    compare: CompareType
+    expected: bytes | None
+    """None: there is no such column (NullComparator); an empty value says the same, or that it is empty."""
+    from_ms: int = 0
+    to_ms: int = FOR_EVER_MS
+
+    @property
+    def wanted(self) -> Wanted:
+        """What has to be read for it."""
+        return Wanted((self.qualifier,), 1, self.from_ms, self.to_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """How it came out."""
+
+    matches: bool
+    timestamp_ms: int = 0
+    """Of the cell that was looked at, so that a put that follows is not older; 0 where there was none."""
+
+
+def check(condition: Condition, found: Sequence[Entry]) -> Checked:
+    """Judge the visible cells of that column, at most one."""
+    compare, expected = condition.compare, condition.expected
+    if not found:
+        return Checked(not expected and compare is not CompareType.NOT_EQUAL)
+    cell = decode_cell(memoryview(found[0][3]), 0, with_tags=True)[0]
+    if not expected:
+        return Checked((not cell.value) == (compare is not CompareType.NOT_EQUAL), cell.timestamp_ms)
+    return Checked(_holds(compare, expected, cell.value), cell.timestamp_ms)
+
+
+def _holds(compare: CompareType, expected: bytes, stored: bytes) -> bool:
+    match compare:
+        case CompareType.LESS:
+            return expected < stored
+        case CompareType.LESS_OR_EQUAL:
+            return expected <= stored
+        case CompareType.EQUAL:
+            return expected == stored
+        case CompareType.NOT_EQUAL:
+            return expected != stored
+        case CompareType.GREATER_OR_EQUAL:
+            return expected >= stored
+        case CompareType.GREATER:
+            return expected > stored
+        case CompareType.NO_OP:
+            return False

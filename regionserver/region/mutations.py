@@ -1,0 +1,124 @@
+"""From what a client asks to be changed to the cells that are written: times filled in, deltas added up.
+
+All mutations of one atomic change are made from the row as it was before any of them, at one time, as HBase makes them:
+a put and a delete of one column in the same change therefore leave the column deleted, in whichever order they came.
+
+Source: HRegion#prepareDeleteTimestamps, #reckonDeltas, #reckonDelta, Mutation, MutationProto.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from regionserver.region.record import Entry
+from regionserver.region.visible import FOR_EVER_MS, Wanted
+from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cell, decode_tags, encode_cell
+from registry.wire.errors import DoNotRetryIOException
+
+LONG_BYTES = 8
+
+
+class MutationKind(enum.IntEnum):
+    """The numbers of MutationProto.MutationType."""
+
+    APPEND = 0
+    INCREMENT = 1
+    PUT = 2
+    DELETE = 3
+
+
+class Change(NamedTuple):
+    """One cell of a mutation. `timestamp_ms` may be LATEST_TIMESTAMP, the server's time then."""
+
+    family: bytes
+    qualifier: bytes
+    timestamp_ms: int
+    key_type: int
+    value: bytes = b""
+    tags: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """What is to be done to one row."""
+
+    kind: MutationKind
+    row: bytes
+    changes: Sequence[Change]
+    from_ms: int = 0
+    to_ms: int = FOR_EVER_MS
+    """Of what an increment or append reads; exclusive."""
+    timestamp_ms: int = LATEST_TIMESTAMP
+    """Of a delete that names no column: all families of the row are deleted up to it."""
+
+
+ReadColumn = Callable[[bytes, Wanted], Sequence[Entry]]
+"""Visible cells of named columns of a family."""
+
+
+def entry_of(row: bytes, change: Change, timestamp_ms: int) -> Entry:
+    """A change as a cell of a record. Raises ProtocolError for tags that nobody could read again."""
+    family, qualifier, _, key_type, value, tags = change
+    if tags:
+        for _ in decode_tags(tags):
+            pass
+    cell = encode_cell(Cell(row, family, qualifier, timestamp_ms, key_type, value, tags), with_tags=True)
+    return qualifier, -timestamp_ms, -key_type, cell
+
+
+def put_entries(mutation: Mutation, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
+    """Family and cell of each change."""
+    for change in mutation.changes:
+        latest = change.timestamp_ms == LATEST_TIMESTAMP
+        yield change.family, entry_of(mutation.row, change, now_ms if latest else change.timestamp_ms)
+
+
+def delete_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
+    """The same; to delete the latest version is to delete the one that is the latest now.
+
+    Two such deletes of one column in one mutation delete the latest two.
+    """
+    met: Counter[tuple[bytes, bytes]] = Counter()
+    for change in mutation.changes:
+        timestamp_ms = change.timestamp_ms
+        if timestamp_ms == LATEST_TIMESTAMP:
+            timestamp_ms = now_ms
+            if change.key_type == KeyType.DELETE:
+                column = change.family, change.qualifier
+                met[column] += 1
+                found = read(change.family, Wanted((change.qualifier,), met[column]))
+                if len(found) == met[column]:
+                    timestamp_ms = -found[-1][1]
+        yield change.family, entry_of(mutation.row, change, timestamp_ms)
+
+
+def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
+    """What an increment or append leaves: newer than what was there, even where the clock has gone back."""
+    for change in mutation.changes:
+        wanted = Wanted((change.qualifier,), 1, mutation.from_ms, mutation.to_ms)
+        found = read(change.family, wanted)
+        if found:
+            old = decode_cell(memoryview(found[0][3]), 0, with_tags=True)[0]
+            timestamp_ms = max(now_ms, old.timestamp_ms + 1)
+            value, tags = _added(mutation.kind, old.value, change.value), change.tags or old.tags
+        else:
+            timestamp_ms, tags = now_ms, change.tags
+            nothing = bytes(LONG_BYTES) if mutation.kind is MutationKind.INCREMENT else b""
+            value = _added(mutation.kind, nothing, change.value)
+        made = Change(change.family, change.qualifier, timestamp_ms, KeyType.PUT, value, tags)
+        yield change.family, entry_of(mutation.row, made, timestamp_ms)
+
+
+def _added(kind: MutationKind, old: bytes, delta: bytes) -> bytes:
+    if kind is MutationKind.APPEND:
+        return old + delta
+    if len(old) != LONG_BYTES:
+        raise DoNotRetryIOException(f"Field is not a long, it's {len(old)} bytes wide")
+    if len(delta) != LONG_BYTES:
+        raise DoNotRetryIOException(f"Field is not a long, it's {len(delta)} bytes wide")
+    total = int.from_bytes(old, "big", signed=True) + int.from_bytes(delta, "big", signed=True)
+    return (total & (1 << 64) - 1).to_bytes(LONG_BYTES, "big")  # it wraps, as Java's long does

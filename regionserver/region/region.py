@@ -1,0 +1,245 @@
+"""One region: reads of a row, and changes of rows that are seen whole or not at all.
+
+Its calls are synchronous and nothing comes between the reading and the writing of one of them, so a row needs no lock:
+conditions, increments and deletes of the latest version are judged by what they change. All changes of one call are one
+batch of the store. The caller gives the time, and hears through `committed` when the batch is as durable as it asked.
+
+Source: HRegion, whose names its errors carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from regionserver.engine.store import Batch, Committed, Durability, Store, View
+from regionserver.region.conditions import Checked, Condition, check
+from regionserver.region.family import column_entries, read_family, write_cells
+from regionserver.region.keys import RowOrder, family_key, plain_order
+from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
+from regionserver.region.visible import FamilyRules, Wanted, all_are_visible, visible
+from registry.wire.cellblock import KeyType
+from registry.wire.errors import (
+    DoNotRetryIOException,
+    FailedSanityCheckException,
+    NoSuchColumnFamilyException,
+    WrongRegionException,
+)
+
+CELL_BYTES_MAX = 10 * 1024 * 1024
+"""hbase.server.keyvalue.maxsize."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegionRange:
+    """Which rows it has, and what it is called in messages."""
+
+    table: str
+    name: str
+    start_key: bytes = b""
+    end_key: bytes = b""
+    """Exclusive; empty: to the end of the table."""
+
+    def holds(self, row: bytes, order: RowOrder) -> bool:
+        """Whether a row lies in it."""
+        place = order(row)
+        return (not self.start_key or order(self.start_key) <= place) and (
+            not self.end_key or place < order(self.end_key)
+        )
+
+
+class Region:
+    """An open region. Belongs to the loop of its store."""
+
+    def __init__(
+        self,
+        where: RegionRange,
+        families: Mapping[bytes, FamilyRules],
+        store: Store,
+        prefix: bytes,
+        order: RowOrder = plain_order,
+    ) -> None:
+        """`prefix`: of all keys of this life of the table; `families` by name, in their order."""
+        self.where = where
+        self.families = dict(sorted(families.items()))
+        self.store = store
+        self._prefix = prefix
+        self._order = order
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def get(self, row: bytes, wanted: Mapping[bytes, Wanted], now_ms: int) -> tuple[bytes, int]:
+        """What is seen of a row: cells as a cell block with tags, and how many they are.
+
+        `wanted` by family; empty: the newest of all. Raises WrongRegionException, NoSuchColumnFamilyException.
+        """
+        self.check_row("Get", row)
+        pieces: list[bytes] = []
+        count = 0
+        row_key = self.row_key(row)
+        for family, of_family in self._families_of(wanted):
+            for cells, cells_count in self._seen(self.store, row_key, family, of_family, now_ms):
+                pieces.append(cells)
+                count += cells_count
+        return b"".join(pieces), count
+
+    def row_key(self, row: bytes) -> bytes:
+        """The beginning of all keys of a row."""
+        return self._prefix + self._order(row)
+
+    def _families_of(self, wanted: Mapping[bytes, Wanted]) -> Iterator[tuple[bytes, Wanted]]:
+        if not wanted:
+            newest = Wanted()
+            for family in self.families:
+                yield family, newest
+        for family in sorted(wanted):
+            self._check_family(family)
+            yield family, wanted[family]
+
+    def _seen(
+        self, view: View, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int
+    ) -> Iterator[tuple[bytes, int]]:
+        """Pieces of cell blocks with their counts; a record that is seen whole is not looked into."""
+        rules, key = self.families[family], family_key(row_key, family)
+        records = read_family(view, key)
+        first = next(records, None)
+        if first is None:
+            return
+        head = head_of(first)
+        if all_are_visible(head, rules, wanted, now_ms):
+            yield first[HEAD_BYTES:], head.cells_count
+            return
+        if wanted.columns is not None and head.marks & Mark.MORE:
+            entries = _of_columns(view, key, wanted.columns)
+        else:
+            entries = _chained(first, records)
+        cells = [entry[3] for entry in visible(entries, rules, wanted, now_ms)]
+        if cells:
+            yield b"".join(cells), len(cells)
+
+    def _column(self, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> list[Entry]:
+        """The visible cells of named columns."""
+        self._check_family(family)
+        key = family_key(row_key, family)
+        first = self.store.get(key)
+        if first is None:
+            return []
+        if head_of(first).marks & Mark.MORE:
+            entries = _of_columns(self.store, key, wanted.columns or ())
+        else:
+            entries = iter(read_entries(first, HEAD_BYTES))
+        return list(visible(entries, self.families[family], wanted, now_ms))
+
+    # --- writing --------------------------------------------------------------------------------------------------
+
+    def put(self, mutation: Mutation, batch: Batch, now_ms: int) -> None:
+        """Add a put or delete to a batch that has nothing of this row yet. Raises what HBase raises, adding nothing."""
+        self.check_row("batchMutate", mutation.row, FailedSanityCheckException)
+        self._write([mutation], batch, now_ms)
+
+    def mutate(
+        self,
+        mutations: Sequence[Mutation],
+        durability: Durability,
+        committed: Committed,
+        now_ms: int,
+        condition: Condition | None = None,
+    ) -> tuple[bool, list[list[bytes]]]:
+        """Change one row by all of these or none, where the condition holds.
+
+        Gives whether it held, and for each increment or append the cells that it left (for others an empty list).
+        `committed` is called where something is written. Raises HBase's exceptions, and StoreBusy; then nothing is.
+        """
+        row = condition.row if condition is not None else mutations[0].row
+        for mutation in mutations:
+            if mutation.row != row:
+                raise DoNotRetryIOException("Action's getRow must match")
+        self.check_row("checkAndMutate" if condition is not None else "mutateRow", row)
+        if condition is not None:
+            checked = self.check(condition, now_ms)
+            if not checked.matches:
+                return False, []
+            now_ms = max(now_ms, checked.timestamp_ms)
+        batch = Batch()
+        made = self._write(mutations, batch, now_ms)
+        if batch:
+            self.store.commit(batch, durability, committed)
+        return True, made
+
+    def check(self, condition: Condition, now_ms: int) -> Checked:
+        """Whether a condition holds now."""
+        return check(condition, self._column(self.row_key(condition.row), condition.family, condition.wanted, now_ms))
+
+    def _write(self, mutations: Sequence[Mutation], batch: Batch, now_ms: int) -> list[list[bytes]]:
+        row_key = self.row_key(mutations[0].row)
+        by_family: dict[bytes, list[Entry]] = {}
+        made: list[list[bytes]] = []
+
+        def read(family: bytes, wanted: Wanted) -> Sequence[Entry]:
+            return self._column(row_key, family, wanted, now_ms)
+
+        for asked in mutations:
+            mutation = self._of_whole_row(asked) if not asked.changes else asked
+            left: list[bytes] = []
+            for change in mutation.changes:
+                self._check_family(change.family)
+            match mutation.kind:
+                case MutationKind.PUT:
+                    written = put_entries(mutation, now_ms)
+                case MutationKind.DELETE:
+                    written = delete_entries(mutation, read, now_ms)
+                case MutationKind.INCREMENT | MutationKind.APPEND:
+                    written = iter(list(delta_entries(mutation, read, now_ms)))
+            for family, entry in written:
+                if len(entry[3]) > CELL_BYTES_MAX:
+                    raise DoNotRetryIOException(
+                        f"Cell[{mutation.row[:64]!r}/{family.decode('utf-8', 'replace')}] with size {len(entry[3])}"
+                        f" exceeds limit of {CELL_BYTES_MAX} bytes"
+                    )
+                by_family.setdefault(family, []).append(entry)
+                if mutation.kind in (MutationKind.INCREMENT, MutationKind.APPEND):
+                    left.append(entry[3])
+            made.append(left)
+        for family, entries in by_family.items():
+            write_cells(self.store, batch, family_key(row_key, family), entries)
+        return made
+
+    def _of_whole_row(self, mutation: Mutation) -> Mutation:
+        if mutation.kind is not MutationKind.DELETE:
+            return mutation
+        kind, timestamp_ms = KeyType.DELETE_FAMILY, mutation.timestamp_ms
+        return replace(mutation, changes=[Change(family, b"", timestamp_ms, kind) for family in self.families])
+
+    # --- what is refused ------------------------------------------------------------------------------------------
+
+    def check_row(
+        self, operation: str, row: bytes, error: type[DoNotRetryIOException | WrongRegionException] | None = None
+    ) -> None:
+        """Raise where a row does not lie here; `error` instead of WrongRegionException."""
+        if not self.where.holds(row, self._order):
+            raise (error or WrongRegionException)(
+                f"Requested row out of range for {operation} on HRegion {self.where.name}, startKey="
+                f"{self.where.start_key!r}, getEndKey()={self.where.end_key!r}, row={row[:256]!r}"
+            )
+
+    def _check_family(self, family: bytes) -> None:
+        if family not in self.families:
+            raise NoSuchColumnFamilyException(
+                f"Column family {family.decode('utf-8', 'replace')} does not exist in region {self.where.name}"
+                f" in table {self.where.table}"
+            )
+
+
+def _of_columns(view: View, key: bytes, columns: Sequence[bytes]) -> Iterator[Entry]:
+    """Of a large row the chunks of these columns, and before them what hides whole families."""
+    if b"" not in columns:
+        yield from column_entries(view, key, b"")
+    for qualifier in columns:
+        yield from column_entries(view, key, qualifier)
+
+
+def _chained(first: bytes, others: Iterator[bytes]) -> Iterator[Entry]:
+    yield from read_entries(first, HEAD_BYTES)
+    for record in others:
+        yield from read_entries(record, HEAD_BYTES)

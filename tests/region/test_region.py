@@ -1,0 +1,283 @@
+"""A region against a model that keeps every cell in a dictionary, and the cases that a model would not think of."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from regionserver.engine.memory import MemoryStore
+from regionserver.engine.store import Batch, Durability, StoreError
+from regionserver.region.conditions import CompareType, Condition
+from regionserver.region.mutations import Change, Mutation, MutationKind
+from regionserver.region.region import CELL_BYTES_MAX, Region, RegionRange
+from regionserver.region.visible import FamilyRules, Wanted
+from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells
+from registry.wire.errors import (
+    DoNotRetryIOException,
+    FailedSanityCheckException,
+    NoSuchColumnFamilyException,
+    ProtocolError,
+    WrongRegionException,
+)
+from tests.region.test_visible import defined
+
+PUT, DELETE, INCREMENT, APPEND = MutationKind.PUT, MutationKind.DELETE, MutationKind.INCREMENT, MutationKind.APPEND
+FAMILIES = {b"a": FamilyRules(versions_max=3), b"b": FamilyRules()}
+
+
+def region(where: RegionRange | None = None) -> Region:
+    return Region(where or RegionRange("t", "t,,1.aa."), FAMILIES, MemoryStore(), b"prefix00")
+
+
+def ended(error: StoreError | None) -> None:
+    assert error is None
+
+
+def put(family: bytes, qualifier: bytes, value: bytes = b"", timestamp_ms: int = LATEST_TIMESTAMP) -> Change:
+    return Change(family, qualifier, timestamp_ms, KeyType.PUT, value)
+
+
+def change(where: Region, kind: MutationKind, changes: Sequence[Change], now_ms: int = 100) -> list[list[bytes]]:
+    held, made = where.mutate([Mutation(kind, b"row", changes)], Durability.PROCESS, ended, now_ms)
+    assert held
+    return made
+
+
+def got(where: Region, wanted: dict[bytes, Wanted] | None = None, now_ms: int = 100) -> list[Cell]:
+    block, count = where.get(b"row", wanted or {}, now_ms)
+    found = list(decode_cells(block, with_tags=True))
+    assert len(found) == count
+    return found
+
+
+def values(where: Region, wanted: dict[bytes, Wanted] | None = None) -> list[tuple[bytes, bytes, int, bytes]]:
+    return [(each.family, each.qualifier, each.timestamp_ms, each.value) for each in got(where, wanted)]
+
+
+def long(number: int) -> bytes:
+    return number.to_bytes(8, "big", signed=True)
+
+
+def test_families_in_their_order_and_times_filled_in():
+    where = region()
+    change(where, PUT, [put(b"b", b"q", b"2"), put(b"a", b"z", b"1"), put(b"a", b"c", b"0", 7)])
+    assert values(where) == [(b"a", b"c", 7, b"0"), (b"a", b"z", 100, b"1"), (b"b", b"q", 100, b"2")]
+    assert values(where, {b"b": Wanted()}) == [(b"b", b"q", 100, b"2")]
+    assert values(where, {b"a": Wanted((b"z",))}) == [(b"a", b"z", 100, b"1")]
+
+
+def test_the_latest_version_is_deleted_and_the_one_before_shows():
+    where = region()
+    for number in (1, 2, 3):
+        change(where, PUT, [put(b"a", b"q", b"%d" % number, number)])
+    latest = Change(b"a", b"q", LATEST_TIMESTAMP, KeyType.DELETE)
+    change(where, DELETE, [latest])
+    assert [value for *_, value in values(where)] == [b"2"]
+    change(where, DELETE, [latest, latest])
+    assert values(where) == []
+
+
+def test_a_delete_without_columns_takes_the_whole_row():
+    where = region()
+    change(where, PUT, [put(b"a", b"q", b"old", 50), put(b"b", b"q", b"new", 60)])
+    where.mutate([Mutation(DELETE, b"row", (), timestamp_ms=55)], Durability.PROCESS, ended, 100)
+    assert values(where) == [(b"b", b"q", 60, b"new")]
+    where.mutate([Mutation(DELETE, b"row", ())], Durability.PROCESS, ended, 100)
+    assert values(where) == []
+
+
+def test_increments():
+    where = region()
+    for expected in (5, 10):
+        made = change(where, INCREMENT, [Change(b"a", b"n", LATEST_TIMESTAMP, KeyType.PUT, long(5))])
+        assert [each.value for each in decode_cells(made[0][0], with_tags=True)] == [long(expected)]
+    assert [(timestamp_ms, value) for _, _, timestamp_ms, value in values(where)] == [(101, long(10))]
+    change(where, INCREMENT, [Change(b"a", b"n", LATEST_TIMESTAMP, KeyType.PUT, long(2**63 - 1))])
+    assert values(where)[0][3] == long(-(2**63) + 9), "it wraps, as Java's long does"
+    change(where, PUT, [put(b"a", b"n", b"text", 200)])
+    with pytest.raises(DoNotRetryIOException, match="Field is not a long, it's 4 bytes wide"):
+        change(where, INCREMENT, [Change(b"a", b"n", LATEST_TIMESTAMP, KeyType.PUT, long(1))])
+    assert values(where)[0][3] == b"text"
+
+
+def test_what_is_added_is_newer_than_what_was_there():
+    """Where the clock has gone back, or a client has written into the future."""
+    where = region()
+    change(where, PUT, [put(b"a", b"s", b"x", 5000)])
+    change(where, APPEND, [Change(b"a", b"s", LATEST_TIMESTAMP, KeyType.PUT, b"y")])
+    assert values(where) == [(b"a", b"s", 5001, b"xy")]
+
+
+def test_an_increment_reads_within_its_time_range():
+    where = region()
+    change(where, PUT, [put(b"a", b"n", long(7), 10)])
+    only_new = Mutation(INCREMENT, b"row", [Change(b"a", b"n", LATEST_TIMESTAMP, KeyType.PUT, long(1))], 50)
+    where.mutate([only_new], Durability.PROCESS, ended, 100)
+    assert values(where)[0][3] == long(1)
+
+
+def test_all_of_one_change_see_the_row_before_it():
+    """A delete and a put of one column at one time leave nothing; an increment does not see the put beside it."""
+    where = region()
+    change(where, PUT, [put(b"a", b"n", long(1), 10)])
+    mutations = [
+        Mutation(PUT, b"row", [put(b"a", b"x"), put(b"b", b"n", long(50))]),
+        Mutation(DELETE, b"row", [Change(b"a", b"x", LATEST_TIMESTAMP, KeyType.DELETE_COLUMN)]),
+        Mutation(INCREMENT, b"row", [Change(b"a", b"n", LATEST_TIMESTAMP, KeyType.PUT, long(1))]),
+    ]
+    held, made = where.mutate(mutations, Durability.PROCESS, ended, 100)
+    assert (held, [len(cells) for cells in made]) == (True, [0, 0, 1])
+    assert values(where) == [(b"a", b"n", 100, long(2)), (b"b", b"n", 100, long(50))]
+
+
+def test_all_or_nothing():
+    where = region()
+    with pytest.raises(NoSuchColumnFamilyException, match="Column family nope does not exist in region t"):
+        where.mutate(
+            [Mutation(PUT, b"row", [put(b"a", b"q")]), Mutation(PUT, b"row", [put(b"nope", b"q")])],
+            Durability.PROCESS, ended, 100,
+        )  # fmt: skip
+    with pytest.raises(DoNotRetryIOException, match=f"exceeds limit of {CELL_BYTES_MAX} bytes"):
+        change(where, PUT, [put(b"a", b"q"), put(b"b", b"q", bytes(CELL_BYTES_MAX))])
+    with pytest.raises(DoNotRetryIOException, match="Action's getRow must match"):
+        where.mutate([Mutation(PUT, b"row", []), Mutation(PUT, b"other", [])], Durability.PROCESS, ended, 100)
+    assert values(where) == []
+
+
+def test_tags_that_nobody_could_read_again_are_not_written():
+    """They would make every later reader of the row fail."""
+    where = region()
+    with pytest.raises(ProtocolError, match="tag at byte 0"):
+        change(where, PUT, [put(b"a", b"q")._replace(tags=b"\0")])
+    assert values(where) == []
+
+
+def test_rows_of_others():
+    where = region(RegionRange("t", "t,b,1.aa.", b"b", b"d"))
+    for row, inside in ((b"a", False), (b"b", True), (b"c\xff", True), (b"d", False), (b"", False)):
+        mutation = Mutation(PUT, row, [put(b"a", b"q")])
+        if inside:
+            where.get(row, {}, 100)
+            where.put(mutation, Batch(), 100)
+            continue
+        with pytest.raises(WrongRegionException, match="Requested row out of range for Get"):
+            where.get(row, {}, 100)
+        with pytest.raises(WrongRegionException):
+            where.mutate([mutation], Durability.PROCESS, ended, 100)
+        with pytest.raises(FailedSanityCheckException):
+            where.put(mutation, Batch(), 100)
+
+
+COMPARED = {
+    CompareType.LESS: "a",
+    CompareType.LESS_OR_EQUAL: "ab",
+    CompareType.EQUAL: "b",
+    CompareType.NOT_EQUAL: "ac",
+    CompareType.GREATER_OR_EQUAL: "bc",
+    CompareType.GREATER: "c",
+    CompareType.NO_OP: "",
+}
+
+
+@pytest.mark.parametrize("compare", CompareType)
+def test_conditions_have_the_expected_value_on_the_left(compare: CompareType):
+    where = region()
+    change(where, PUT, [put(b"a", b"q", b"b"), put(b"a", b"empty")])
+
+    def held(qualifier: bytes, expected: bytes | None) -> bool:
+        return where.check(Condition(b"row", b"a", qualifier, compare, expected), 100).matches
+
+    assert "".join(each for each in "abc" if held(b"q", each.encode())) == COMPARED[compare]
+    unequal = compare is CompareType.NOT_EQUAL
+    for nothing in (None, b""):
+        assert held(b"missing", nothing) is not unequal
+        assert held(b"q", nothing) is unequal
+        assert held(b"empty", nothing) is not unequal
+    assert not held(b"missing", b"b")
+
+
+def test_a_condition_that_fails_changes_nothing_and_one_that_holds_is_not_older():
+    where = region()
+    change(where, PUT, [put(b"a", b"q", b"1", 5000)])
+    new = [Mutation(PUT, b"row", [put(b"a", b"q", b"2")])]
+    wrong = Condition(b"row", b"a", b"q", CompareType.EQUAL, b"x")
+    assert where.mutate(new, Durability.PROCESS, ended, 100, wrong) == (False, [])
+    assert [value for *_, value in values(where)] == [b"1"]
+    right = Condition(b"row", b"a", b"q", CompareType.EQUAL, b"1")
+    assert where.mutate(new, Durability.PROCESS, ended, 100, right)[0]
+    assert values(where) == [(b"a", b"q", 5000, b"2")]
+
+
+def test_columns_of_a_large_row():
+    """Chunks beside those asked for are not read, but what hides all of them is found."""
+    where = region()
+    change(where, PUT, [put(b"a", b"%06d" % number, bytes(100), 50) for number in range(3000)])
+    wanted = {b"a": Wanted((b"000007", b"002999", b"nothing"))}
+    assert [qualifier for _, qualifier, _, _ in values(where, wanted)] == [b"000007", b"002999"]
+    change(where, PUT, [put(b"a", b"002999", b"new", 60)])
+    change(where, DELETE, [Change(b"a", b"", 55, KeyType.DELETE_FAMILY)])
+    assert values(where, wanted) == [(b"a", b"002999", 60, b"new")]
+    assert values(where) == [(b"a", b"002999", 60, b"new")]
+
+
+# --- against a model --------------------------------------------------------------------------------------------------
+
+qualifiers = st.sampled_from([b"", b"p", b"q", b"r"])
+times = st.integers(90, 99) | st.just(LATEST_TIMESTAMP)
+families = st.sampled_from([b"a", b"b"])
+puts = st.builds(Change, families, qualifiers, times, st.just(int(KeyType.PUT)), st.binary(max_size=3), st.just(b""))
+of_columns = st.sampled_from([int(KeyType.DELETE), int(KeyType.DELETE_COLUMN)])
+of_families = st.sampled_from([int(KeyType.DELETE_FAMILY), int(KeyType.DELETE_FAMILY_VERSION)])
+deletes = st.builds(Change, families, qualifiers, times, of_columns, st.just(b""), st.just(b"")) | st.builds(
+    Change, families, st.just(b""), times, of_families, st.just(b""), st.just(b"")
+)
+mutations = st.builds(Mutation, st.just(PUT), st.just(b"row"), st.lists(puts, min_size=1, max_size=6)) | st.builds(
+    Mutation, st.just(DELETE), st.just(b"row"), st.lists(deletes, min_size=1, max_size=3)
+)
+Model = dict[tuple[bytes, bytes, int, int], Cell]
+
+
+def model_write(model: Model, mutation: Mutation, now_ms: int) -> None:
+    """Every cell ever written; the latest version is looked up before anything of the mutation is there."""
+    before = dict(model)
+    for index, each in enumerate(mutation.changes):
+        timestamp_ms = now_ms if each.timestamp_ms == LATEST_TIMESTAMP else each.timestamp_ms
+        if each.key_type == KeyType.DELETE and each.timestamp_ms == LATEST_TIMESTAMP:
+            again = sum(other[:4] == each[:4] for other in mutation.changes[: index + 1])
+            seen = model_read(before, each.family, Wanted((each.qualifier,), again))
+            if len(seen) == again:
+                timestamp_ms = seen[-1].timestamp_ms
+        cell = Cell(b"row", each.family, each.qualifier, timestamp_ms, each.key_type, each.value)
+        model[each.family, each.qualifier, timestamp_ms, each.key_type] = cell
+
+
+def model_read(model: Model, family: bytes, wanted: Wanted) -> list[Cell]:
+    return defined([each for key, each in model.items() if key[0] == family], FAMILIES[family], wanted)
+
+
+@given(st.lists(mutations, max_size=8), st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None)
+def test_like_a_dictionary(changes: list[Mutation], seed: int):
+    where, model, chance = region(), Model(), random.Random(seed)
+    now_ms = 99
+    for mutation in changes:
+        now_ms += chance.randrange(2)
+        where.mutate([mutation], Durability.PROCESS, ended, now_ms)
+        model_write(model, mutation, now_ms)
+        wanted = {
+            family: Wanted(
+                chance.choice([None, (b"q",), (b"", b"r")]), chance.randint(1, 4), chance.choice([0, 95]),
+                chance.choice([200, 98]),
+            )
+            for family in (b"a", b"b")
+        }  # fmt: skip
+        assert got(where, wanted, now_ms) == [
+            each for family in (b"a", b"b") for each in model_read(model, family, wanted[family])
+        ]
+        assert got(where, now_ms=now_ms) == [
+            each for family in (b"a", b"b") for each in model_read(model, family, Wanted())
+        ]
