@@ -21,5 +21,5 @@ chaos: ; python -m pytest -m "chaos"
 campaign: ; HBEACON_SEEDS=4000 python -m pytest tests/sim --timeout 1800
 # an hour of clients beside faults; `make soak MINUTES=10 SEED=7`
 soak: ; python -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
-bench: ; for each in registry coordinator dev facade; do python -m benchmarks.$$each || exit 1; done
+bench: ; for each in registry coordinator dev facade subscribers; do python -m benchmarks.$$each || exit 1; done
 protos: ; python protos/generate.py

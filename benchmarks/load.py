@@ -62,9 +62,14 @@ def run(
     measured_ms: float,
     warm_up_ms: float,
     rate_per_second: float = 0.0,
+    enter: Sequence[str] = (),
 ) -> Sample:
-    """One round of load: the line that the program prints. Raises LoadError when nothing was answered."""
+    """One round of load: the line that the program prints. `enter` goes before the command.
+
+    Raises LoadError when nothing was answered.
+    """
     words = [
+        *enter,
         *_words(program, op, targets, connections),
         *("-p", str(outstanding), "-d", f"{measured_ms:g}ms", "-w", f"{warm_up_ms:g}ms"),
         *("-rate", f"{rate_per_second:g}"),

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from registry.grpcface.board import NOTHING_SEEN, Board
 from registry.grpcface.picture import Picture, encode_age
 
-WAKES_PER_TURN = 8
-"""Streams told in one turn of the loop; each costs some 0.1 ms of gRPC, and a look-up waits for one turn."""
+WAKES_PER_TURN = 2
+"""Streams told in one turn of the loop; each costs some 0.1 ms of gRPC, and a look-up waits for one turn. With eight a
+thousand streams were told no sooner, and look-ups meanwhile had twice the p99 (benchmarks/subscribers.py)."""
 
 
 class TooManyStreams(Exception):
