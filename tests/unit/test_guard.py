@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -191,17 +192,18 @@ def test_codes_that_another_start_would_repeat_end_the_guard(code: int) -> None:
 
 def test_a_worker_that_cannot_start_is_not_started_in_a_storm() -> None:
     made = Guarded("0", "1")
+    begun_s, pauses_ms = time.monotonic(), list[int]()
     try:
-        time.sleep(1.5)
+        assert made.process.stderr is not None
+        while len(pauses_ms) < 4:
+            pauses_ms += map(int, re.findall(r"next one in (\d+) ms", made.process.stderr.readline()))
+        assert time.monotonic() - begun_s >= 0.3, "it did wait"
         assert made.process.poll() is None
         made.process.terminate()
         assert made.process.wait(PATIENCE_S) == 0
     finally:
-        log = made.end()
-    starts = log.count("next one in")
-    assert 2 <= starts <= 6, log
-    assert "next one in 0 ms" in log
-    assert "next one in 200 ms" in log
+        made.end()
+    assert pauses_ms == [0, 100, 200, 400]
 
 
 def test_a_worker_that_waits_for_a_processor_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
