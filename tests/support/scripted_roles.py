@@ -30,7 +30,7 @@ from registry.names import Address
 from registry.role.listening import address_of
 
 STOP_TIMEOUT_MS = 1000
-SILENCE_MS = 400
+SILENCE_MS = 600
 BEATS_APART_S = 0.05
 
 
