@@ -15,7 +15,7 @@ from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.region import CELL_BYTES_MAX, Region, RegionRange
 from regionserver.region.visible import FamilyRules, Wanted
-from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells
+from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, Tag, TagType, decode_cells, encode_tags
 from registry.wire.errors import (
     DoNotRetryIOException,
     FailedSanityCheckException,
@@ -81,6 +81,15 @@ def test_the_latest_version_is_deleted_and_the_one_before_shows():
     assert values(where) == []
 
 
+def test_more_latest_versions_deleted_than_there_are():
+    """The one too many is a marker of now; it would hide a put of this very moment, as in HBase."""
+    where = region()
+    change(where, PUT, [put(b"a", b"q", b"1", 5)])
+    change(where, DELETE, [Change(b"a", b"q", LATEST_TIMESTAMP, KeyType.DELETE)] * 2)
+    raw = got(where, {b"a": Wanted(None, 9, raw=True)})
+    assert [(each.timestamp_ms, each.key_type) for each in raw] == [(100, 8), (5, 8), (5, 4)]
+
+
 def test_a_delete_without_columns_takes_the_whole_row():
     where = region()
     change(where, PUT, [put(b"a", b"q", b"old", 50), put(b"b", b"q", b"new", 60)])
@@ -102,6 +111,20 @@ def test_increments():
     with pytest.raises(DoNotRetryIOException, match="Field is not a long, it's 4 bytes wide"):
         change(where, INCREMENT, [Change(b"a", b"n", LATEST_TIMESTAMP, KeyType.PUT, long(1))])
     assert values(where)[0][3] == b"text"
+
+
+def test_what_is_added_keeps_the_tags():
+    where = region()
+    tags = encode_tags([Tag(TagType.VISIBILITY, b"v")])
+    change(where, PUT, [put(b"a", b"s", b"x")._replace(tags=tags)])
+    change(where, APPEND, [Change(b"a", b"s", LATEST_TIMESTAMP, KeyType.PUT, b"y")])
+    assert [(each.value, each.tags) for each in got(where)] == [(b"xy", tags)]
+
+
+def test_families_come_in_their_order_however_they_were_asked_for():
+    where = region()
+    change(where, PUT, [put(b"a", b"q"), put(b"b", b"q")])
+    assert [family for family, *_ in values(where, {b"b": Wanted(), b"a": Wanted()})] == [b"a", b"b"]
 
 
 def test_what_is_added_is_newer_than_what_was_there():
