@@ -92,7 +92,7 @@ class RpcChannel:
         self._waiting_since = 0.0
         """Loop time at which the first of the outstanding calls was sent."""
         self._unheard_since = 0.0
-        """Loop time of the first call after which nothing was heard, whether anybody still waits for it or not."""
+        """Loop time of the first call after which nothing was answered, whether anybody still waits for it or not."""
         self._read_timer: asyncio.TimerHandle | None = None
 
     @classmethod
@@ -133,11 +133,11 @@ class RpcChannel:
 
     @property
     def silent_ms(self) -> float:
-        """How long the server has said nothing since it was asked; 0 where nothing was asked since its last word.
+        """How long the server has answered nothing since it was asked; 0 where nothing was asked since its last answer.
 
         Calls that were cancelled count: whoever asks a server that hangs gives up sooner than a time-out would.
         """
-        if self._link is None or self._unheard_since <= self._link.heard_at:
+        if self._link is None or self._unheard_since <= self._link.answered_at:
             return 0.0
         return (self._loop.time() - self._unheard_since) * 1000
 
@@ -201,7 +201,7 @@ class RpcChannel:
             if self._link.is_full:
                 await self._link.may_write(answer)
             if self.is_open and not answer.done():  # else the answer holds the reason
-                if self._unheard_since <= self._link.heard_at:
+                if self._unheard_since <= self._link.answered_at:
                     self._unheard_since = self._loop.time()
                 self._link.write(
                     self._link.machine.send_call(
@@ -420,6 +420,8 @@ class _Link(asyncio.Protocol):
         self.closed = asyncio.Event()
         self.heard_at = 0.0
         """Loop time at which bytes last arrived."""
+        self.answered_at = 0.0
+        """Loop time at which an answer was last whole: half of one may be all that ever comes."""
         self._loop = asyncio.get_running_loop()
         self._event = event
         self._lost = lost
@@ -438,6 +440,7 @@ class _Link(asyncio.Protocol):
         self.heard_at = self._loop.time()
         self.machine.receive_data(data)
         while (event := self.machine.next_event()) is not None:
+            self.answered_at = self.heard_at
             self._event(event)
 
     def connection_lost(self, exc: Exception | None) -> None:

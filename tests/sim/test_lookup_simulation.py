@@ -21,9 +21,11 @@ leaves its scenario and its trace as text; HBEACON_SCENARIO=FILE plays such a fi
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections import Counter
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -46,18 +48,24 @@ HAPPENED = (
 )
 
 
-def play(scenario: Scenario) -> Result:
-    """Play it; a failure leaves the scenario and the trace so far, and says where."""
-    run = Run(scenario)
+@contextlib.contextmanager
+def failing(scenario: Scenario, trace: list[str]) -> Generator[None]:
+    """What fails inside leaves the scenario and the trace so far, and says where."""
     try:
-        result = run.play()
+        yield
     except AssertionError as error:
         directory = Path(tempfile.mkdtemp(prefix=f"lookup-seed-{scenario.seed}-"))
         (directory / "scenario.txt").write_text(str(scenario))
-        (directory / "trace.txt").write_text("\n".join(run.world.trace))
+        (directory / "trace.txt").write_text("\n".join(trace))
         kept = f"{directory}/scenario.txt (trace.txt beside it)"
         raise AssertionError(f"{error}\nplay it again: python -m tests.sim.play {kept}") from error
-    return result
+
+
+def play(scenario: Scenario) -> Result:
+    """Play it; a failure leaves scenario and trace."""
+    run = Run(scenario)
+    with failing(scenario, run.world.trace):
+        return run.play()
 
 
 @pytest.mark.parametrize("seed", SEEDS)

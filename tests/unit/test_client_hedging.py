@@ -88,8 +88,12 @@ async def test_all_refuse() -> None:
     assert {server for server, _ in caught.value.by_server()} == {str(one), str(two)}
 
 
-async def test_a_connection_that_fell_silent_is_not_asked_for_ever() -> None:
-    """Its caller gave up before any time-out of the call: nothing but the silence tells that the connection is dead."""
+@pytest.mark.parametrize("half", [False, True])
+async def test_a_connection_that_fell_silent_is_not_asked_for_ever(half: bool) -> None:
+    """Its caller gave up before any time-out of the call: nothing but the silence tells that the connection is dead.
+
+    Half an answer is no answer.
+    """
     connections: list[Peer] = []
 
     async def silent_after_one_answer(peer: Peer) -> None:
@@ -100,6 +104,9 @@ async def test_a_connection_that_fell_silent_is_not_asked_for_ever() -> None:
         await peer.read_hello()
         header, _ = await peer.read_call()
         peer.write(encode_answer(header.call_id, bodies()["GetClusterId"]))
+        header, _ = await peer.read_call()
+        if half:
+            peer.write(encode_answer(header.call_id, bodies()["GetActiveMaster"])[:20])
         await peer.hang()
 
     async with scripted_server(silent_after_one_answer) as server, connection_to(server) as cluster:
