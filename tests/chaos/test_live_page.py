@@ -105,6 +105,46 @@ def test_changes_are_on_the_screen_without_a_reload(
     assert (browser.loads, browser.complaints) == (1, [])
 
 
+def test_the_page_of_a_master_follows_its_election(
+    browser: Browser, coordinator: CoordinatorProcess, tmp_path: Path
+) -> None:
+    masters = [
+        AdapterProcess(
+            name,
+            tmp_path / f"{name}.log",
+            zookeeper=f"{coordinator.address}/hbeacon",
+            rpc="127.0.0.1:0",
+            guard=False,
+            settings={"zookeeper.session.timeout": "2000"},
+            command=("registry.cli.main", "master"),
+        )
+        for name in ("one", "two")
+    ]
+    try:
+        for master in masters:
+            master.wait_ready(60)
+
+        def role(master: AdapterProcess) -> str:
+            return str(master.get_json("/health")["election"]["role"])
+
+        browser.wait("an active master", lambda: sorted(map(role, masters)) == ["active", "standby"], 60)
+        active, standby = sorted(masters, key=role)
+        follow(browser, standby)
+        assert browser.text(".pills").startswith("standby")
+        active.process.popen.send_signal(signal.SIGKILL)
+        browser.wait("the other to act", lambda: browser.text(".pills").startswith("active"), 60)
+        browser.wait("what it says of itself", lambda: "This master active, acts" in browser.text("main"))
+        lease = "document.querySelector('[data-live=election] [data-tick=down]').textContent"
+        first = browser.evaluate(lease)
+        browser.wait("the lease to move", lambda: browser.evaluate(lease) != first)
+        assert browser.evaluate("document.title").startswith("hbeacon master")
+        assert browser.evaluate("window.marked") == "not reloaded"
+        assert browser.complaints == []
+    finally:
+        for master in masters:
+            master.close()
+
+
 def test_trouble_comes_up_by_itself_and_goes(
     browser: Browser, adapter: AdapterProcess, coordinator: CoordinatorProcess
 ) -> None:
