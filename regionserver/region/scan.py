@@ -1,0 +1,332 @@
+"""A scan of one region, page by page, at one moment of its store; memory is bounded by a page and a record.
+
+A page ends where a limit is met: results, whole rows, bytes, or time. Where the client takes partial results a row may
+be cut anywhere, else the page ends behind the row that went beyond the limit. A scan with a batch cuts every row in
+results of so many cells.
+
+Source: RSRpcServices#scan, RegionScannerImpl, ScannerContext; ScanRequest, ScanResponse in Client.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from regionserver.engine.store import Snapshot
+from regionserver.region.keys import ROW_END, RowOrder, after_row
+from regionserver.region.record import HEAD_BYTES, Entry, head_of, read_entries
+from regionserver.region.region import RegionRange
+from regionserver.region.visible import FamilyRules, Wanted, all_are_visible, visible
+
+Pieces = Iterator[tuple[bytes, int]]
+"""Cell blocks, and how many cells each has."""
+
+CELL_OVERHEAD_BYTES = 48
+"""Counted for each cell besides its bytes, about as much as an object of Java has, so that limits mean the same."""
+NO_LIMIT = 1 << 62
+PIECE_CELLS = 64
+"""Of what was looked into cell by cell, told at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScanRange:
+    """Which rows, as the client says it."""
+
+    start_row: bytes = b""
+    """Where it begins; empty: at the region's end of that side."""
+    stop_row: bytes = b""
+    include_start: bool = True
+    include_stop: bool = False
+    reverse: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScanShape:
+    """How rows are read and cut."""
+
+    wanted: Mapping[bytes, Wanted]
+    """By family; only these are read."""
+    cells_of_family_max: int = NO_LIMIT
+    """Of one family of a row (store_limit), after so many were left out (store_offset)."""
+    cells_of_family_skipped: int = 0
+    batch: int = 0
+    """Cells of one result; 0: the whole row."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageLimits:
+    """Where a page ends. Time is over when `is_late` says so; it is asked after each record."""
+
+    results_max: int = NO_LIMIT
+    rows_max: int = NO_LIMIT
+    """Whole rows."""
+    bytes_max: int = NO_LIMIT
+    partial: bool = False
+    """Rows may be cut."""
+    is_late: Callable[[], bool] | None = None
+
+
+@dataclass(slots=True)
+class Page:
+    """What one call answers."""
+
+    blocks: list[bytes] = field(default_factory=list[bytes])
+    """Cells of all results in a row, with tags."""
+    counts: list[int] = field(default_factory=list[int])
+    """Cells of each result."""
+    partial: list[bool] = field(default_factory=list[bool])
+    """Of each result: more cells of its row may follow."""
+    more_in_region: bool = True
+    """Whether the region may have further rows of this scan."""
+    rows_done: int = 0
+    """Rows whose last cell is in this page."""
+    rows_read: int = 0
+    """Those without a visible cell too."""
+    size_bytes: int = 0
+    stopped_late: bool = False
+    """Time was over; without results it is a heartbeat."""
+    last_row: bytes | None = None
+    """The row that was read last, seen or not: the cursor of a heartbeat."""
+
+
+def key_range(scan: ScanRange, where: RegionRange, prefix: bytes, order: RowOrder) -> tuple[bytes, bytes]:
+    """The keys of those rows of a scan that lie in a region."""
+    lower = prefix + order(where.start_key) if where.start_key else prefix
+    upper = prefix + order(where.end_key) if where.end_key else _behind(prefix)
+    low, low_inside = scan.start_row, scan.include_start
+    high, high_inside = scan.stop_row, scan.include_stop
+    if scan.reverse:
+        low, low_inside, high, high_inside = high, high_inside, low, low_inside
+    if low:
+        key = prefix + order(low)
+        lower = max(lower, key if low_inside else after_row(key))
+    if high:
+        key = prefix + order(high)
+        upper = min(upper, after_row(key) if high_inside else key)
+    return lower, upper
+
+
+def _behind(prefix: bytes) -> bytes:
+    """The least key that does not begin with the prefix. No table's life is all ones."""
+    number = int.from_bytes(prefix, "big") + 1
+    return number.to_bytes(len(prefix), "big")
+
+
+class RowCells:
+    """The visible cells of one row, taken piece by piece."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
+        self._block, self._count = next(pieces, (b"", 0))
+        self._cells: Iterator[Entry] | None = None
+        """Set while a block is taken cell by cell; the next one is `_cell`."""
+        self._cell = b""
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a cell is left."""
+        return self._count > 0
+
+    def take(self, cells_max: int, bytes_max: int) -> tuple[list[bytes], int, int]:
+        """Cells until a limit is met, at least one: blocks, cells, and the bytes they count for."""
+        blocks: list[bytes] = []
+        count = size = 0
+        while self._count and count < cells_max and (size < bytes_max or not count):
+            block_bytes = len(self._block) + CELL_OVERHEAD_BYTES * self._count
+            if self._cells is None and self._count <= cells_max - count and block_bytes <= bytes_max - size:
+                blocks.append(self._block)
+                count += self._count
+                size += block_bytes
+                self._block, self._count = next(self._pieces, (b"", 0))
+            else:
+                cell = self._one()
+                blocks.append(cell)
+                count += 1
+                size += len(cell) + CELL_OVERHEAD_BYTES
+        return blocks, count, size
+
+    def _one(self) -> bytes:
+        cells = self._cells
+        if cells is None:
+            cells = self._cells = iter(read_entries(self._block))
+            self._cell = next(cells)[3]
+        cell = self._cell
+        self._count -= 1
+        if self._count:
+            self._cell = next(cells)[3]
+        else:
+            self._cells = None
+            self._block, self._count = next(self._pieces, (b"", 0))
+        return cell
+
+
+class RegionScan:
+    """An open scan: its snapshot, and the place in it. Belongs to the loop of its store."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        keys: tuple[bytes, bytes],
+        prefix_bytes: int,
+        families: Mapping[bytes, FamilyRules],
+        shape: ScanShape,
+        now_ms: int,
+        *,
+        reverse: bool = False,
+    ) -> None:
+        """`keys` from `key_range`; it owns the snapshot."""
+        self._snapshot = snapshot
+        self._prefix_bytes = prefix_bytes
+        self._families = families
+        self._shape = shape
+        self._now_ms = now_ms
+        self._rows = self._down(*keys) if reverse else self._up(*keys)
+        self._row: RowCells | None = None
+        """A row of which cells are left."""
+
+    def close(self) -> None:
+        """Let go of the moment."""
+        self._row = None
+        self._rows = iter(())
+        self._snapshot.close()
+
+    def page(self, limits: PageLimits) -> Page:
+        """The next results."""
+        page = Page()
+        while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
+            if self._row is None:
+                found = next(self._rows, None)
+                if found is None:
+                    page.more_in_region = False
+                    break
+                row_key, pieces = found
+                page.rows_read += 1
+                row = RowCells(pieces)
+                page.last_row = row_key
+                if row.has_more:
+                    self._row = row
+            if self._row is not None:
+                self._take(self._row, limits, page)
+            if page.size_bytes >= limits.bytes_max and (self._row is None or limits.partial):
+                break
+            if limits.is_late is not None and (self._row is None or limits.partial) and limits.is_late():
+                page.stopped_late = True
+                break
+        return page
+
+    def _take(self, row: RowCells, limits: PageLimits, page: Page) -> None:
+        bytes_max = max(0, limits.bytes_max - page.size_bytes) if limits.partial else NO_LIMIT
+        blocks, count, size = row.take(self._shape.batch or NO_LIMIT, bytes_max)
+        page.blocks += blocks
+        page.counts.append(count)
+        page.partial.append(row.has_more)
+        page.size_bytes += size
+        if not row.has_more:
+            self._row = None
+            page.rows_done += 1
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    def _up(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, Pieces]]:
+        records = self._snapshot.scan(lower, upper)
+        record = next(records, None)
+        while record is not None:
+            row_key = self._row_key(record[0])
+            row = _OneRow(row_key, record, records)
+            yield row_key, self._pieces(row_key, row)
+            record = row.rest()
+
+    def _down(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, Pieces]]:
+        while True:
+            record = next(self._snapshot.scan(lower, upper, reverse=True), None)
+            if record is None:
+                return
+            row_key = self._row_key(record[0])
+            yield row_key, self._pieces(row_key, self._snapshot.scan(row_key, after_row(row_key)))
+            upper = row_key
+
+    def _row_key(self, key: bytes) -> bytes:
+        return key[: key.index(ROW_END, self._prefix_bytes) + len(ROW_END)]
+
+    def _pieces(self, row_key: bytes, records: Iterator[tuple[bytes, bytes]]) -> Pieces:
+        """Blocks of visible cells, by family; families that are not asked for are passed over."""
+        shape = self._shape
+        limited = shape.cells_of_family_skipped or shape.cells_of_family_max < NO_LIMIT
+        record = next(records, None)
+        while record is not None:
+            family = _family_of(record[0], len(row_key))
+            own = _OneFamily(family, len(row_key), record, records)
+            rules, wanted = self._families.get(family), shape.wanted.get(family)
+            if rules is None or wanted is None:
+                record = own.rest()
+                continue
+            value = record[1]
+            head = head_of(value)
+            if not limited and all_are_visible(head, rules, wanted, self._now_ms):
+                yield value[HEAD_BYTES:], head.cells_count
+            else:
+                yield from self._looked_into(own, rules, wanted)
+            record = own.rest()
+
+    def _looked_into(self, records: Iterator[tuple[bytes, bytes]], rules: FamilyRules, wanted: Wanted) -> Pieces:
+        """Cell by cell, told in pieces of one chunk's cells or so."""
+        shape = self._shape
+        entries = (entry for _, value in records for entry in read_entries(value, HEAD_BYTES))
+        seen = visible(entries, rules, wanted, self._now_ms)
+        skipped = shape.cells_of_family_skipped
+        stop = None if shape.cells_of_family_max == NO_LIMIT else skipped + shape.cells_of_family_max
+        if skipped or stop is not None:
+            seen = islice(seen, skipped, stop)
+        while cells := [entry[3] for entry in islice(seen, PIECE_CELLS)]:
+            yield b"".join(cells), len(cells)
+
+
+def _family_of(key: bytes, row_key_bytes: int) -> bytes:
+    return key[row_key_bytes : key.index(0, row_key_bytes)]
+
+
+class _OneRow(Iterator["tuple[bytes, bytes]"]):
+    """The records of one row out of those of many."""
+
+    def __init__(self, row_key: bytes, first: tuple[bytes, bytes], records: Iterator[tuple[bytes, bytes]]) -> None:
+        self._row_key = row_key
+        self._next: tuple[bytes, bytes] | None = first
+        self._records = records
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        record = self._next
+        if record is None or not record[0].startswith(self._row_key):
+            raise StopIteration
+        self._next = next(self._records, None)
+        return record
+
+    def rest(self) -> tuple[bytes, bytes] | None:
+        """The first record of another row, those of this one passed over."""
+        for _ in self:
+            pass
+        return self._next
+
+
+class _OneFamily(Iterator["tuple[bytes, bytes]"]):
+    """The records of one family out of those of a row."""
+
+    def __init__(
+        self, family: bytes, row_key_bytes: int, first: tuple[bytes, bytes], records: Iterator[tuple[bytes, bytes]]
+    ) -> None:
+        self._begin = first[0][: row_key_bytes + len(family) + 1]
+        self._next: tuple[bytes, bytes] | None = first
+        self._records = records
+
+    def __next__(self) -> tuple[bytes, bytes]:
+        record = self._next
+        if record is None or not record[0].startswith(self._begin):
+            raise StopIteration
+        self._next = next(self._records, None)
+        return record
+
+    def rest(self) -> tuple[bytes, bytes] | None:
+        """The first record of another family, those of this one passed over."""
+        for _ in self:
+            pass
+        return self._next
