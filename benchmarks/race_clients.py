@@ -36,7 +36,7 @@ LINES_MAX = 1 << 26
 class Crowd:
     """The clients of this process. Belongs to one loop."""
 
-    def __init__(self, servers: tuple[Address, ...], settings: ClientSettings, seed: int) -> None:
+    def __init__(self, servers: tuple[Address, ...], settings: ClientSettings, seed: str) -> None:
         self.servers = servers
         self.settings = settings
         self.seed = seed
@@ -87,7 +87,7 @@ class Crowd:
 
 async def _main(words: list[str]) -> None:
     servers = tuple(map(Address.parse, words[0].split(",")))
-    count, spread_ms, refresh_ms, seed = int(words[1]), float(words[2]), float(words[3]), int(words[4])
+    count, spread_ms, refresh_ms, seed = int(words[1]), float(words[2]), float(words[3]), words[4]
     settings = ClientSettings(
         retries_count=0, operation_timeout_ms=TIMEOUT_MS, meta_operation_timeout_ms=TIMEOUT_MS,
         refresh_interval_ms=refresh_ms, refresh_initial_delay_ms=refresh_ms, refresh_min_interval_ms=refresh_ms / 5,

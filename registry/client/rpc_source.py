@@ -291,12 +291,12 @@ class RpcSource:
     async def _channel(self, server: Address, limit_ms: float) -> RpcChannel:
         """The connection to a server, made where there is none; callers that come meanwhile wait for the same."""
         channel = self._channels.get(server)
-        if channel is not None and channel.is_open and channel.silent_ms < SILENT_MS_MAX:
+        if channel is not None and channel.is_open and channel.silent_ms < self._silent_ms_max:
             return channel
         async with self._connecting.setdefault(server, asyncio.Lock()):
             channel = self._channels.get(server)
             if channel is not None and channel.is_open:
-                if channel.silent_ms < SILENT_MS_MAX:
+                if channel.silent_ms < self._silent_ms_max:
                     return channel
                 if channel.calls_outstanding:
                     self._silent.add(channel)
@@ -315,6 +315,11 @@ class RpcSource:
                 raise StoppedRpcClientException("the connection was closed")
             self._channels[server] = channel
             return channel
+
+    @property
+    def _silent_ms_max(self) -> float:
+        """Where answers take seconds, a second of silence says nothing: new connections would make it worse."""
+        return max(SILENT_MS_MAX, self._policy.patience_ms(float("inf")))
 
     def _drop(self, server: Address, channel: RpcChannel) -> None:
         if self._channels.get(server) is channel:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from registry.client.hedging.budget import HedgePool, shared_pool
+from registry.client.hedging.budget import IMPATIENT_MAX, HedgePool, shared_pool
 from registry.client.hedging.latencies import SAMPLES_MIN, Latencies
 from registry.client.hedging.lookup import LAST_WORD_MS, OWN_DELAY_MS_MAX, HedgedLookup
 from registry.client.hedging.policy import PATIENCE_MS_MIN, HedgePolicy, HedgeSettings
@@ -116,6 +116,7 @@ def test_one_look_up(kinds: list[tuple[float, bool]], seed: int, tokens: float, 
         assert len(set(asked)) == len(asked)
         assert budget.tokens >= 0
         assert budget.tokens <= before + 0.05 + 1e-9, "nothing is given back that was not taken"
+        assert pool.impatient == 0
         can = [
             server for server, (took_ms, is_answer) in zip(servers, kinds, strict=True) if is_answer and took_ms != HUNG
         ]
@@ -280,6 +281,19 @@ def test_a_busy_client_does_not_take_its_own_delay_for_the_servers() -> None:
     assert failed == 0
     assert took[-1] < 1000
     assert took[int(len(took) * 0.99)] < 150
+
+
+def test_when_nobody_answers_at_all_a_crowd_does_not_ask_everybody() -> None:
+    """Found by ten thousand clients on a machine that had no time for them: each asked all servers, five times over."""
+    pool = HedgePool(0.05, 20.0)
+    lookups = [HedgedLookup(policy_of(seed, pool), ["a", "b", "c"], METHOD, 0.0, PATIENCE_MS) for seed in range(5000)]
+    calls = sum(lookup.first(0.0) is not None for lookup in lookups)
+    for now_ms in range(0, 20_000, 10):
+        calls += sum(lookup.woken(float(now_ms)) is not None for lookup in lookups)
+    assert calls <= 5000 + 20 + 5000 * 0.05 + 2 * IMPATIENT_MAX
+    for lookup in lookups:
+        lookup.given_up(20_000.0)
+    assert pool.impatient == 0
 
 
 def test_without_a_budget_a_hung_server_costs_a_quarter_of_a_second_not_a_deadline() -> None:

@@ -22,6 +22,11 @@ USUAL_MEDIANS = 3.0
 """A few outliers, such as the first answers of a cold process, do not move a median."""
 
 
+IMPATIENT_MAX = 64
+"""Look-ups of a process that have asked another server without paying, and wait. Where one server hangs and others are
+well, each gets its answer at once and makes room; where everything is slow, or this process itself, more of them would
+only add to it."""
+
 SAMPLE_MS = 1.0
 """A thousand samples a second tell a median as well as all answers do."""
 
@@ -63,12 +68,21 @@ class HedgeBudget:
 class HedgePool:
     """What all clients of a process share that ask the same servers: the budget, and how long answers take."""
 
-    __slots__ = ("__weakref__", "_answers", "_sampled_ms", "budget")
+    __slots__ = ("__weakref__", "_answers", "_sampled_ms", "budget", "impatient")
 
     def __init__(self, ratio: float, tokens_max: float) -> None:
         self.budget = HedgeBudget(ratio, tokens_max)
         self._answers: Recent | None = None
         self._sampled_ms = 0.0
+        self.impatient = 0
+        """Look-ups that have lost their patience and wait still."""
+
+    def may_lose_patience(self) -> bool:
+        """Whether one more look-up may ask another server without paying; it then counts until it is over."""
+        if self.impatient >= IMPATIENT_MAX:
+            return False
+        self.impatient += 1
+        return True
 
     def answered(self, elapsed_ms: float, now_ms: float) -> None:
         """Some server has answered some client; where there are more, one in a millisecond is enough."""

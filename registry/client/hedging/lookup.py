@@ -46,9 +46,9 @@ class HedgedLookup(Generic[S]):
     """Of one question. Knows no sockets and no clock: time is passed in."""
 
     __slots__ = (
-        "_delay_ms", "_has_failed", "_is_given_up", "_late", "_left", "_method", "_near", "_own_delay_ms",
-        "_patience_ms", "_patient_until_ms", "_policy", "asked", "cancelled", "hedge_won", "hedges", "wake_ms",
-        "winner",
+        "_delay_ms", "_has_failed", "_is_given_up", "_is_impatient", "_late", "_left", "_method", "_near",
+        "_own_delay_ms", "_patience_ms", "_patient_until_ms", "_policy", "asked", "cancelled", "hedge_won", "hedges",
+        "wake_ms", "winner",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +75,7 @@ class HedgedLookup(Generic[S]):
         self._has_failed = False
         """Somebody has."""
         self._is_given_up = False
+        self._is_impatient = False
         self._patient_until_ms = now_ms
         self._own_delay_ms = 0.0
         """For so long the caller could not have heard an answer."""
@@ -113,7 +114,10 @@ class HedgedLookup(Generic[S]):
             self.given_up(now_ms)
             return None
         if now_ms >= self._patient_until_ms:
-            return self._ask(now_ms, is_hedge=False)
+            if self._is_impatient or self._policy.pool.may_lose_patience():
+                self._is_impatient = True
+                return self._ask(now_ms, is_hedge=False)
+            self._patient_until_ms = now_ms + self._patience_ms
         if self._policy.budget.take():
             return self._ask(now_ms, is_hedge=True)
         self.wake_ms = self._patient_until_ms
@@ -140,6 +144,7 @@ class HedgedLookup(Generic[S]):
             return
         call = self.asked.pop(server)
         self.winner = server
+        self._settle()
         self.hedge_won = call.is_hedge
         self.wake_ms = None
         own_ms = now_ms - call.at_ms
@@ -166,11 +171,18 @@ class HedgedLookup(Generic[S]):
         if not self._is_given_up:
             self._is_given_up = True
             self._policy.fruitless += 1
+            self._settle()
         for server in self.asked:
             self._policy.failed(server, now_ms)
         self.asked.clear()
         self._left.clear()
         self.wake_ms = None
+
+    def _settle(self) -> None:
+        """It is over."""
+        if self._is_impatient:
+            self._is_impatient = False
+            self._policy.pool.impatient -= 1
 
     def _ask(self, now_ms: float, *, is_hedge: bool) -> S | None:
         if not self._left:
