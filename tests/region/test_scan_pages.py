@@ -323,6 +323,8 @@ def check_page(page: Page, limits: PageLimits, shape: ScanShape) -> None:
         assert max(page.counts, default=0) <= shape.batch
     if not limits.partial and not shape.batch:
         assert not any(page.partial[1:]), "only the rest of a row that another page has cut"
+    if not limits.partial and page.partial and page.partial[-1]:
+        assert len(page.counts) == limits.results_max, "neither bytes nor time end a page within a row"
     sizes = [sum(len(encode_cell(each)) + CELL_OVERHEAD_BYTES for each in result) for result in results(page)]
     assert page.size_bytes == sum(sizes)
     if limits.partial:
