@@ -14,11 +14,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.samples import write_json
+from benchmarks.samples import ROOT, write_json
+from benchmarks.soak.report import record
 from benchmarks.soak.run import Plan, Soak
 from tests.support.processes import MissingToolError
 
 FAILED = 3
+TRACK_RECORD = ROOT / "docs" / "track-record.md"
 
 
 def main(words: Sequence[str]) -> int:
@@ -30,6 +32,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--no-hbase", action="store_true", help="ZooKeeper's tree alone: no Java, no rows")
     parser.add_argument("--no-faults", action="store_true", help="what it is like when all is well")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there")
+    parser.add_argument("--record", action="store_true", help="add a row to docs/track-record.md")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="logs and data go there and stay")
     options = parser.parse_args(words)
     plan = Plan(
@@ -50,6 +53,8 @@ def main(words: Sequence[str]) -> int:
     print(report.text())
     if options.json:
         write_json(options.json, report.document())
+    if options.record:
+        TRACK_RECORD.write_text(record(TRACK_RECORD.read_text(), report))
     return FAILED if report.problems() else 0
 
 

@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import hbeacon
 from registry.client.channels import Channels
@@ -29,6 +30,8 @@ TIMEOUT_MS = 20_000.0
 """A look-up that takes longer has failed: some black hole lasts four seconds, and this machine may be busy."""
 READ_TIMEOUT_MS = 60_000.0
 """A read goes to HBase, whose own patience is longer."""
+SLOW_MS = 3000.0
+"""Told one by one, with the time of day: the adapters' logs say what was the matter."""
 LOOK_UPS_MAX = 8
 READ_SHARE = 0.2
 TELL_S = 1.0
@@ -42,6 +45,7 @@ class Told:
     reads_ms: list[float] = field(default_factory=list[float])
     failed: list[str] = field(default_factory=list[str])
     wrong: list[str] = field(default_factory=list[str])
+    slow: list[str] = field(default_factory=list[str])
     connections: int = 0
     calls: int = 0
 
@@ -142,6 +146,10 @@ class Clients:
         with self._lock:
             self._told.look_ups_ms.append(round(took_ms, 3))
             self._told.calls += answer.calls
+            if took_ms >= SLOW_MS:
+                at = datetime.now().astimezone().strftime("%H:%M:%S")
+                told = f"{at} {answer.what.value} from {answer.server} after {took_ms:.0f} ms, {answer.calls} calls"
+                self._told.slow.append(told)
             if answer.what is hbeacon.What.CLUSTER_ID:
                 self._cluster_id = self._cluster_id or str(answer.value)
                 if answer.value != self._cluster_id:

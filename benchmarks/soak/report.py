@@ -10,6 +10,18 @@ from benchmarks.samples import quantile, surroundings
 from benchmarks.soak.growth import Course, Limits, too_much
 from benchmarks.soak.java_clients import JavaTold
 from benchmarks.soak.python_clients import Told
+from benchmarks.table import recorded
+
+RECORD_BEGINS = "<!-- soak: written by python -m benchmarks.soak --record -->"
+RECORD_ENDS = "<!-- soak: end -->"
+COLUMNS = (
+    *("day", "commit", "seed", "minutes", "faults", "Python look-ups", "failed", "p50, p99, most"),
+    *("Java connections, operations", "failed", "memory, MiB", "descriptors", "verdict"),
+)
+HEAD = f"| {' | '.join(COLUMNS)} |\n| --- | --- |{' ---: |' * 10} --- |"
+ROWS_MAX = 20
+"""Kept, newest first."""
+OBSERVED = "adapter 0 worker"
 
 QUANTILES = (0.5, 0.9, 0.99, 0.999)
 SHOWN_MAX = 20
@@ -91,6 +103,7 @@ class Report:
         ]
         left = ", ".join(f"{name} {count:+}" for name, count in self.left.items())
         lines.append(f"descriptors after the last client, beside before the first: {left}")
+        lines += [f"slow: {each}" for each in python.slow[:SHOWN_MAX]]
         problems = self.problems()
         lines += ["", *(f"FAILED {each[:600]}" for each in problems[:SHOWN_MAX])]
         if len(problems) > SHOWN_MAX:
@@ -105,6 +118,7 @@ class Report:
             "seed": self.seed,
             "minutes": self.duration_s / 60,
             "look_ups": {"done": len(python.look_ups_ms), "failed": python.failed, **_figures(python.look_ups_ms)},
+            "slow": python.slow,
             "reads": {"done": len(python.reads_ms), **_figures(python.reads_ms)},
             "connections": python.connections,
             "calls": python.calls,
@@ -123,6 +137,36 @@ class Report:
             "descriptors_left": self.left,
             "problems": self.problems(),
         }
+
+
+def record(document: str, report: Report) -> str:
+    """The document with a row for this run before those of earlier ones."""
+    section = document.partition(RECORD_BEGINS)[2].partition(RECORD_ENDS)[0]
+    earlier = [line for line in section.splitlines() if line.startswith("| 2")]
+    return recorded(document, "\n".join((HEAD, _row(report), *earlier[: ROWS_MAX - 1])), RECORD_BEGINS, RECORD_ENDS)
+
+
+def _row(report: Report) -> str:
+    python, java, around = report.python, report.java, surroundings()
+    took_ms = python.look_ups_ms or [0.0]
+    grown = {each.figure: f"{each.warm:.0f} to {each.end:.0f}" for each in report.courses if each.name == OBSERVED}
+    problems = report.problems()
+    cells = (
+        around["at"][:10],
+        around["commit"][:10],
+        report.seed,
+        f"{report.duration_s / 60:.0f}",
+        len(report.faults),
+        len(python.look_ups_ms),
+        len(python.failed),
+        f"{quantile(took_ms, 0.5):.1f}, {quantile(took_ms, 0.99):.0f}, {max(took_ms):.0f} ms",
+        f"{len(java.connects_ms)}, {len(java.operations_ms)}",
+        len(java.failed_connects) + len(java.failed_operations),
+        grown.get("memory, MiB", "-"),
+        grown.get("descriptors", "-"),
+        f"**{len(problems)} problems**" if problems else "held",
+    )
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def _quantiles(values: Sequence[float]) -> list[float]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from benchmarks.samples import ROOT
@@ -189,7 +190,7 @@ class Soak:
         concurrent.futures.wait(under_way, READY_S_MAX)
 
     def _hurt(self, tier: Tier, fault: Fault) -> None:
-        self.report.faults.append(str(fault))
+        self.report.faults.append(f"{datetime.now().astimezone():%H:%M:%S} {fault}")
         try:
             tier.hurt(fault)
         except Exception as error:  # noqa: BLE001 - of whatever kind, it is told, and the run goes on

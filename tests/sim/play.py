@@ -3,6 +3,7 @@
     python -m tests.sim.play 17                     the scenario of a seed; prints its trace and what broke, if anything
     python -m tests.sim.play scenario.txt           one that a failing test has left, or one edited by hand
     python -m tests.sim.play scenario.txt --cut     as few lines, clients and seconds as still break the same promise
+    python -m tests.sim.play scenario.txt --client  on the whole Python client instead of its machines
 
 Exit code 1 where a promise was broken.
 """
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from tests.sim.client_run import ClientRun
 from tests.sim.lookup_run import Run
 from tests.sim.scenarios import Scenario, invent, parse
 
@@ -28,6 +30,16 @@ def verdict(scenario: Scenario) -> tuple[str, list[str]]:
     except AssertionError as error:
         return str(error), run.world.trace
     return "", run.world.trace
+
+
+def client_verdict(scenario: Scenario) -> tuple[str, list[str]]:
+    """The same of the whole Python client."""
+    run = ClientRun(scenario)
+    try:
+        run.play()
+    except AssertionError as error:
+        return str(error), run.trace
+    return "", run.trace
 
 
 def cut_down(scenario: Scenario, breaks: Callable[[Scenario], bool]) -> Scenario:
@@ -67,15 +79,17 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim.play", description="play a look-up scenario")
     parser.add_argument("scenario", help="a file, or the number of a seed")
     parser.add_argument("--cut", action="store_true", help="cut it down to what still breaks")
+    parser.add_argument("--client", action="store_true", help="the whole Python client")
     options = parser.parse_args(words)
+    judged = client_verdict if options.client else verdict
     name = options.scenario
     scenario = invent(int(name)) if name.isdigit() else parse(Path(name).read_text())
-    broken, trace = verdict(scenario)
+    broken, trace = judged(scenario)
     if broken and options.cut:
         # the first words say which promise it is; the values behind differ from run to run
         promise = same_promise(broken)[:30]
-        scenario = cut_down(scenario, lambda each: same_promise(verdict(each)[0])[:30] == promise)
-        broken, trace = verdict(scenario)
+        scenario = cut_down(scenario, lambda each: same_promise(judged(each)[0])[:30] == promise)
+        broken, trace = judged(scenario)
     print("\n".join(trace))
     print(f"\n{scenario}")
     print(broken or "every promise was kept")

@@ -26,6 +26,7 @@ import pytest
 from registry.client import rpc_source
 from registry.rpc.client import RpcChannel
 from tests.sim.client_run import ClientRun
+from tests.sim.play import client_verdict
 from tests.sim.scenarios import Scenario, invent, parse
 from tests.sim.test_lookup_plants import always, the_cluster_id_is_not_hedged
 from tests.sim.test_lookup_simulation import FILES, SEEDS, failing
@@ -34,17 +35,8 @@ from tests.sim.test_lookup_simulation import FILES, SEEDS, failing
 def play(scenario: Scenario) -> ClientRun:
     """Play it; a failure leaves scenario and trace."""
     run = ClientRun(scenario)
-    with failing(scenario, run.trace):
+    with failing(scenario, run.trace, "--client"):
         return run.play()
-
-
-def verdict(scenario: Scenario) -> str:
-    """What broke; empty where nothing did."""
-    try:
-        ClientRun(scenario).play()
-    except AssertionError as error:
-        return str(error)
-    return ""
 
 
 @pytest.mark.parametrize("seed", SEEDS if "HBEACON_SEED" in os.environ else SEEDS[: max(12, len(SEEDS) // 10)])
@@ -109,7 +101,7 @@ def test_a_planted_fault_is_found(plant: Callable[[pytest.MonkeyPatch], None], m
     plant(monkeypatch)
     found: list[str] = []
     for scenario in (*(parse(file.read_text()) for file in FILES), *map(invent, range(12))):
-        found.append(verdict(scenario))
+        found.append(client_verdict(scenario)[0])
         if PLANTS[plant] in found[-1]:
             return
     raise AssertionError(f"not found: {[each[:200] for each in found if each]}")

@@ -49,7 +49,7 @@ HAPPENED = (
 
 
 @contextlib.contextmanager
-def failing(scenario: Scenario, trace: list[str]) -> Generator[None]:
+def failing(scenario: Scenario, trace: list[str], how: str = "--cut") -> Generator[None]:
     """What fails inside leaves the scenario and the trace so far, and says where."""
     try:
         yield
@@ -57,8 +57,8 @@ def failing(scenario: Scenario, trace: list[str]) -> Generator[None]:
         directory = Path(tempfile.mkdtemp(prefix=f"lookup-seed-{scenario.seed}-"))
         (directory / "scenario.txt").write_text(str(scenario))
         (directory / "trace.txt").write_text("\n".join(trace))
-        kept = f"{directory}/scenario.txt (trace.txt beside it)"
-        raise AssertionError(f"{error}\nplay it again: python -m tests.sim.play {kept}") from error
+        again = f"python -m tests.sim.play {directory}/scenario.txt {how}"
+        raise AssertionError(f"{error}\nits trace is in {directory}; play it again: {again}") from error
 
 
 def play(scenario: Scenario) -> Result:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks.soak.growth import Course, Life, Limits, Sample, courses, too_much
-from benchmarks.soak.report import Report
+from benchmarks.soak.report import OBSERVED, RECORD_BEGINS, RECORD_ENDS, ROWS_MAX, Report, record
 from benchmarks.soak.schedule import KINDS, OWN_PROCESS, REPLACED_S, SILENCING, WEIGHTS, Fault, faults
 
 SEEDS = st.integers(0, 2**32)
@@ -88,3 +88,17 @@ def test_problems_are_all_there_is_to_complain_of() -> None:
     document = report.document()
     assert document["look_ups"]["failed"] == ["meta_locations: nobody"]
     assert len(document["problems"]) == 5
+
+
+def test_a_row_comes_before_those_of_earlier_runs() -> None:
+    document = f"before\n{RECORD_BEGINS}\n{RECORD_ENDS}\nafter\n"
+    for seed in range(1, ROWS_MAX + 3):
+        report = Report(seed, duration_s=1200.0)
+        report.add({"look_ups_ms": [1.0, 2.0, 30.0], "failed": ["nobody"] * (seed == ROWS_MAX + 2)})
+        report.courses = [Course(OBSERVED, "memory, MiB", 60.0, 61.0, 62.0, 9.0)]
+        document = record(document, report)
+    rows = [line.split(" | ") for line in document.splitlines() if line.startswith("| 2")]
+    assert [row[2] for row in rows] == [str(seed) for seed in range(ROWS_MAX + 2, 2, -1)]
+    assert rows[0][-1] == "**1 problems** |"
+    assert rows[1][3:8] == ["20", "0", "3", "0", "2.0, 30, 30 ms"]
+    assert rows[1][-3:] == ["61 to 62", "-", "held |"]
