@@ -21,7 +21,7 @@ examples:
   hbeacon dev --rpc 0.0.0.0:16000 --http 0.0.0.0:16010 --zookeeper-listen 0.0.0.0:2181 --advertise dev1.example.org
 
 It has a coordinator of its own, whatever hbase.zookeeper.quorum says. For a cluster that exists: hbeacon adapter.
-ports: master 0 takes 16000 and 16010, number i takes 100 i more. What dies is started again; with
+ports: master 0 takes 16000 and 16010, number i takes 100 i more, and so with --grpc. What dies is started again; with
 --guard on what stands still is killed after a second too (a debugger's breakpoint is standing still).
 signals: INT (Ctrl-C) and TERM stop masters, then the coordinator; a second one at once. HUP reads the files again.
 exit codes: 0 stopped as asked, 2 bad setting or command line, 3 cannot listen, 4 the data directory cannot be used,

@@ -57,6 +57,7 @@ DEV_FLAGS: Mapping[str, tuple[str, str, str]] = {
     ),
     "--rpc": ("hbeacon.rpc.address", "HOST:PORT", "where master 0 listens for HBase RPC (127.0.0.1:16000)"),
     "--http": ("hbeacon.http.address", "HOST:PORT", "where master 0 has its pages, or off (127.0.0.1:16010)"),
+    "--grpc": ("hbeacon.grpc.address", "HOST:PORT", "where master 0 answers gRPC, or off (off)"),
     "--advertise": ("hbeacon.advertise.address", "HOST", "the name by which clients reach this machine"),
     "--data-dir": ("hbeacon.data.dir", "DIR", "keep all state there (a temporary folder, removed at the end)"),
     "--guard": ("hbeacon.guard", "on|off", "kill and restart what stands still, not only what dies (off)"),

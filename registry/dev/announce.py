@@ -31,6 +31,7 @@ class Cluster:
     pids: Mapping[str, int]
     took_ms: float
     local_only: bool
+    grpc: tuple[Address, ...] = ()
     written: tuple[Path, ...] = ()
     """hbase-site.xml files."""
 
@@ -41,10 +42,15 @@ class Cluster:
 
 
 def ready_line(plan: Plan) -> str:
-    """`hbeacon dev ready zookeeper=HOST:PORT masters=H:P,H:P http=H:P,H:P`, with the real ports."""
+    """`hbeacon dev ready zookeeper=HOST:PORT masters=H:P,H:P http=H:P,H:P`, with the real ports.
+
+    Behind it `grpc=H:P,H:P` where gRPC is open.
+    """
     masters = ",".join(str(master.rpc) for master in plan.masters)
     http = ",".join(str(master.http) for master in plan.masters if master.http is not None) or "off"
-    return f"hbeacon dev ready zookeeper={plan.zookeeper} masters={masters} http={http}"
+    grpc = ",".join(str(master.grpc) for master in plan.masters if master.grpc is not None)
+    line = f"hbeacon dev ready zookeeper={plan.zookeeper} masters={masters} http={http}"
+    return f"{line} grpc={grpc}" if grpc else line
 
 
 class Page:
@@ -84,6 +90,8 @@ def announcement(cluster: Cluster, *, coloured: bool) -> str:
     page.row("cluster id", f"{cluster.cluster_id} ({age})")
     if cluster.pages:
         page.row("pages", *(f"http://{address}/" for address in cluster.pages))
+    if cluster.grpc:
+        page.row("gRPC", *map(str, cluster.grpc))
     page.row("processes", ", ".join(f"{name} {pid}" for name, pid in cluster.pids.items()))
     if cluster.temporary:
         page.row("state", f"in {cluster.data_dir}: all of it is gone at Ctrl-C (--data-dir DIR keeps it)")

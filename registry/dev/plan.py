@@ -18,7 +18,7 @@ PORT_STEP = 100
 MASTERS_MAX = 16
 """Each is a process of some tens of MiB; more would only show that a laptop is busy."""
 
-ZOOKEEPER_FLAG, RPC_FLAG, HTTP_FLAG = "--zookeeper-listen", "--rpc", "--http"
+ZOOKEEPER_FLAG, RPC_FLAG, HTTP_FLAG, GRPC_FLAG = "--zookeeper-listen", "--rpc", "--http", "--grpc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +28,8 @@ class MasterDoors:
     rpc: Address
     http: Address | None
     """None: no pages."""
+    grpc: Address | None = None
+    """None: no gRPC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +41,31 @@ class Plan:
 
 
 def plan_of(
-    zookeeper: Address, rpc: Address, http: Address | None, masters_count: int, *, free_ports: bool = False
+    zookeeper: Address,
+    rpc: Address,
+    http: Address | None,
+    masters_count: int,
+    *,
+    grpc: Address | None = None,
+    free_ports: bool = False,
 ) -> Plan:
     """Addresses from those of master 0. `free_ports`: any free ones, whatever ports the addresses name.
 
     Raises BadSetting where the ports of the last master would not be ports.
     """
     if free_ports:
-        return Plan(_on(zookeeper, 0), tuple(MasterDoors(_on(rpc, 0), _http(http, 0)) for _ in range(masters_count)))
+        master = MasterDoors(_on(rpc, 0), _where(http, 0), _where(grpc, 0))
+        return Plan(_on(zookeeper, 0), (master,) * masters_count)
     doors: list[MasterDoors] = []
     for number in range(masters_count):
         more = PORT_STEP * number
-        for flag, base in ((RPC_FLAG, rpc), (HTTP_FLAG, http)):
+        for flag, base in ((RPC_FLAG, rpc), (HTTP_FLAG, http), (GRPC_FLAG, grpc)):
             if base is not None and base.port and base.port + more > PORT_MAX:
                 cure = f"master {number} would listen on port {base.port + more}: choose a lower port for master 0"
                 raise BadSetting(flag, str(base), "command line", cure)
-        doors.append(MasterDoors(_moved(rpc, more), _moved(http, more) if http else None))
+        doors.append(
+            MasterDoors(_moved(rpc, more), _moved(http, more) if http else None, _moved(grpc, more) if grpc else None)
+        )
     return Plan(zookeeper, tuple(doors))
 
 
@@ -73,10 +84,12 @@ class Doors:
                 if master.http is not None:
                     opened[HTTP_FLAG] = self._open(master.http, HTTP_FLAG, f"the pages of master {number}")
                 self.masters.append(opened)
+                grpc = self._reserve(master.grpc, f"gRPC of master {number}") if master.grpc is not None else None
                 doors.append(
                     MasterDoors(
                         _on(master.rpc, address_of(opened[RPC_FLAG]).port),
                         _on(master.http, address_of(opened[HTTP_FLAG]).port) if master.http else None,
+                        grpc,
                     )
                 )
         except CannotListen:
@@ -89,16 +102,22 @@ class Doors:
         for opened in self._sockets:
             opened.close()
 
+    def _reserve(self, address: Address, whose: str) -> Address:
+        """The port of gRPC, kept by a socket that does not listen: its library opens those that do."""
+        opened = open_door(address, GRPC_FLAG, whose, reserve_only=True)
+        self._sockets.append(opened)
+        return _on(address, address_of(opened).port)
+
     def _open(self, address: Address, flag: str, whose: str) -> socket.socket:
         opened = open_door(address, flag, whose)
         self._sockets.append(opened)
         return opened
 
 
-def open_door(address: Address, flag: str, whose: str) -> socket.socket:
+def open_door(address: Address, flag: str, whose: str, *, reserve_only: bool = False) -> socket.socket:
     """One listening socket. Raises CannotListen with a sentence for people who run `hbeacon dev`."""
     try:
-        return listen(address, flag)
+        return listen(address, flag, reserve_only=reserve_only)
     except CannotListen as error:
         more = "" if address.port == 0 else "; --ports free takes free ones for all"
         raise CannotListen(f"{whose}: {error}{more}") from None
@@ -142,7 +161,7 @@ def _on(address: Address, port: int) -> Address:
     return Address(address.host, port)
 
 
-def _http(address: Address | None, port: int) -> Address | None:
+def _where(address: Address | None, port: int) -> Address | None:
     return None if address is None else _on(address, port)
 
 

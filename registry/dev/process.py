@@ -150,6 +150,7 @@ class Dev:
             plan=plan,
             zookeeper=zookeeper,
             masters=tuple(self._servers),
+            grpc=tuple(told(master.grpc, self._advertised_host) for master in plan.masters if master.grpc),
             pages=tuple(told(master.http, self._advertised_host) for master in plan.masters if master.http),
             cluster_id=self._data.cluster_id(),
             founded_before=self._data.founded_before,
@@ -211,7 +212,8 @@ def _plan(settings: Settings, options: DevOptions) -> Plan:
     assert rpc is not None, "the kind of the key has no off"
     assert zookeeper is not None, "the kind of the key has no off"
     http = settings.address("hbeacon.http.address")
-    return plan_of(zookeeper, rpc, http, options.masters_count, free_ports=options.free_ports)
+    grpc = settings.address("hbeacon.grpc.address")
+    return plan_of(zookeeper, rpc, http, options.masters_count, grpc=grpc, free_ports=options.free_ports)
 
 
 def _check(settings: Settings) -> None:

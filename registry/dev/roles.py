@@ -51,7 +51,7 @@ def master_values(
         "hbase.client.zookeeper.quorum": "",
         "hbeacon.rpc.address": str(doors.rpc),
         "hbeacon.http.address": str(doors.http or "off"),
-        "hbeacon.grpc.address": "off",  # masters that share one setting would share the port too
+        "hbeacon.grpc.address": str(doors.grpc or "off"),
         "hbeacon.facade.address": "off",  # the coordinator is there for clients that know no registry
         "hbeacon.data.dir": str(data_dir),
         "hbeacon.guard": "on",  # the parent holds the guard's end of the link

@@ -10,7 +10,7 @@ import pytest
 from registry.config.settings import BadSetting
 from registry.dev.plan import Doors, MasterDoors, is_local_only, open_doors, plan_of, reached_at, told
 from registry.names import Address
-from registry.role.listening import CannotListen
+from registry.role.listening import CannotListen, listen
 
 HOST = "127.0.0.1"
 ZOOKEEPER, RPC, HTTP = Address(HOST, 2181), Address(HOST, 16000), Address(HOST, 16010)
@@ -39,6 +39,26 @@ def test_master_0_has_hbases_ports_and_number_i_takes_100_i_more() -> None:
 
 def test_pages_may_be_off() -> None:
     assert plan_of(ZOOKEEPER, RPC, None, 2).masters[1] == MasterDoors(Address(HOST, 16100), None)
+
+
+def test_grpc_is_there_where_it_is_asked_for() -> None:
+    plan = plan_of(ZOOKEEPER, RPC, HTTP, 2, grpc=Address(HOST, 16005))
+    assert [master.grpc for master in plan.masters] == [Address(HOST, 16005), Address(HOST, 16105)]
+    assert plan_of(ZOOKEEPER, RPC, HTTP, 1, grpc=Address(HOST, 9), free_ports=True).masters[0].grpc == Address(HOST, 0)
+    with pytest.raises(BadSetting, match=r"--grpc.*master 1 would listen on port 65600"):
+        plan_of(ZOOKEEPER, RPC, HTTP, 2, grpc=Address(HOST, 65500))
+    doors = Doors(plan_of(ZOOKEEPER, RPC, None, 2, grpc=Address(HOST, 16005), free_ports=True))
+    try:
+        first, second = (master.grpc for master in doors.plan.masters)
+        assert first is not None
+        assert second is not None
+        assert first.port != second.port
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection((HOST, first.port), timeout=5)
+        again = listen(first, "--grpc", reserve_only=True)  # as the master does when it is started
+        again.close()
+    finally:
+        doors.close()
 
 
 def test_port_0_stays_0_for_every_master() -> None:

@@ -41,6 +41,8 @@ def test_one_line_for_programs() -> None:
         "hbeacon dev ready zookeeper=127.0.0.1:2181 masters=127.0.0.1:16000,127.0.0.1:16100"
         " http=127.0.0.1:16010,127.0.0.1:16110"
     )
+    grpc = plan_of(Address("::1", 2181), Address("::1", 16000), None, 1, grpc=Address("::1", 16005))
+    assert ready_line(grpc).endswith("masters=[::1]:16000 http=off grpc=[::1]:16005")
     without = plan_of(Address("::1", 2181), Address("::1", 16000), None, 1)
     assert ready_line(without) == "hbeacon dev ready zookeeper=[::1]:2181 masters=[::1]:16000 http=off"
 
@@ -55,6 +57,9 @@ def test_everything_a_client_needs_is_there() -> None:
     assert "coordinator 10, master0 11, master1 12" in text
     assert "all of it is gone at Ctrl-C (--data-dir DIR keeps it)" in text
     assert max(map(len, text.splitlines())) <= 140
+    assert "gRPC" not in text
+    grpc = replace(CLUSTER, grpc=(Address("127.0.0.1", 16005),))
+    assert re.search(r"gRPC\s+127\.0\.0\.1:16005\n", announcement(grpc, coloured=False))
     for properties in (by_registry(MASTERS), by_zookeeper(PLAN.zookeeper, "/hbase")):
         assert "\n".join(f"  {line}" for line in xml_lines(properties)) in text
 
