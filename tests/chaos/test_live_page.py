@@ -15,6 +15,7 @@ from tests.support.adapters import AdapterProcess
 from tests.support.browser import Browser
 from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.hbase_tree import HBaseTreeWriter
+from tests.support.processes import free_ports
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
@@ -40,13 +41,14 @@ def tree(coordinator: CoordinatorProcess) -> Generator[HBaseTreeWriter]:
 @pytest.fixture
 def adapter(tmp_path: Path, coordinator: CoordinatorProcess, tree: HBaseTreeWriter) -> Generator[AdapterProcess]:
     del tree  # it has to be there first
+    rpc_port, http_port = free_ports("127.0.0.1", 2)  # of no client: one test starts it again at the same
     process = AdapterProcess(
         "live",
         tmp_path / "adapter.log",
         zookeeper=coordinator.address,
-        rpc="127.0.0.1:0",
+        rpc=f"127.0.0.1:{rpc_port}",
+        http=f"127.0.0.1:{http_port}",
         guard=False,
-        settings={"hbeacon.faults.enabled": "true"},
     )
     try:
         yield process.wait_ready()
