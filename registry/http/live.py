@@ -35,6 +35,8 @@ LOOK_S = 0.25
 """How often what tells no change of its own is looked at, while anybody follows."""
 CHANGE_INTERVAL_S = 0.05
 """Changes that follow one another faster are told together."""
+VERSION_INTERVAL_S = 1.0
+"""The same where nothing but the version moves on: each look-up that wants a fresh answer may move it."""
 HEARTBEAT_S = 5.0
 """As streams of gRPC have it; proxies cut what is silent for some 30 s."""
 
@@ -93,9 +95,14 @@ class Live:
 
     def changed(self) -> None:
         """The snapshot, or what is handed out, is another one now."""
-        if self._loop is not None and len(self.hub) and self._change is None:
-            wait_s = max(0.0, self._changed_s + CHANGE_INTERVAL_S - self._loop.time())
-            self._change = self._loop.call_later(wait_s, self._tell_change)
+        if self._loop is None or not len(self.hub):
+            return
+        due_s = self._changed_s + (VERSION_INTERVAL_S if self._is_version_alone() else CHANGE_INTERVAL_S)
+        if self._change is not None:
+            if self._change.when() <= due_s:
+                return
+            self._change.cancel()
+        self._change = self._loop.call_at(max(due_s, self._loop.time()), self._tell_change)
 
     def refusal(self, peer_host: str) -> str:
         """Why one more follower from this peer is not taken, counted; empty where it is."""
@@ -183,6 +190,14 @@ class Live:
     def _tell(self, stream: Stream) -> None:
         if stream.subscribers and self.refresh(stream):
             self.hub.tell(stream)
+
+    def _is_version_alone(self) -> bool:
+        """Whether all that differs from what was told last is how new it is."""
+        if self._facts_of is None:
+            return False
+        (told, hand_out), snapshot = self._facts_of, self._source.snapshot
+        same = told.facts() == snapshot.facts() and told.complete == snapshot.complete
+        return same and told.version.generation == snapshot.version.generation and hand_out == self._source.hand_out()
 
     # --- sections ------------------------------------------------------------------------------------------------
 

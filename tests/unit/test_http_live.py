@@ -179,6 +179,22 @@ async def test_changes_that_follow_fast_are_told_together(face: Face) -> None:
     assert told < 5
 
 
+async def test_a_version_that_moves_alone_is_told_now_and_then(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for fresh answers all the time does not have thousands of followers told each of them."""
+    monkeypatch.setattr(live, "VERSION_INTERVAL_S", 3600.0)
+    follower = await face.follow()
+    await follower.event("snapshot")
+    face.publish(**cluster_id("first"))
+    assert (await follower.event("change")).data["cluster_id"]["value"] == "first"
+    for _ in range(50):
+        face.publish()
+        await asyncio.sleep(0.002)
+    face.publish(**cluster_id("second"))
+    change = await follower.event("change")
+    assert change.data["cluster_id"]["value"] == "second", "what has changed waits for nothing"
+    assert change.data["snapshot"]["zxid"] == face.source.snapshot.version.zxid
+
+
 async def test_the_page_comes_in_parts_that_are_those_of_the_page(face: Face) -> None:
     follower = await face.follow("?as=page")
     first = (await follower.event("snapshot")).data
