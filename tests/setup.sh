@@ -9,7 +9,7 @@ packages=(zookeeper iproute2 nftables util-linux procps chromium prometheus)
 command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
 command -v mvn >/dev/null || packages+=(maven)
 command -v npm >/dev/null || packages+=(nodejs npm) # one of the old clients
-command -v go >/dev/null || packages+=(golang-go) # the benchmarks' load generator
+command -v go >/dev/null || packages+=(golang-go) # the benchmarks' load generator, and porcupine
 command -v python3 >/dev/null || packages+=(python3)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 missing=()
@@ -30,3 +30,4 @@ fi
 "$VENV/bin/python" -m tests.support.old_clients
 "$VENV/bin/python" -m tests.support.recipes
 "$VENV/bin/python" -m tests.support.zookeeper
+"$VENV/bin/python" -m tests.support.porcupine

@@ -1,8 +1,8 @@
 """Fresh look-ups at two adapters, over RPC, gRPC and HTTP, while ZooKeeper's servers die, stand still and are cut off.
 
 One writer moves hbase:meta as fast as it can; readers ask `fresh` and `min_zxid` all the time. Each answer has to
-reflect every write that was acknowledged before its question, whatever happens; refusals are allowed. The checker is
-tests.support.fresh_histories; that it finds a server that lies is shown with one.
+reflect every write that was acknowledged before its question, whatever happens; refusals are allowed. Two checkers look
+at the history, tests.support.fresh_histories and porcupine; that they find a server that lies is shown with one.
 
 The seed is printed. HBEACON_SEED=17 runs that one, HBEACON_HISTORY_S=300 lasts so long.
 """
@@ -31,6 +31,7 @@ import hbeacon
 from protos.hbeacon import RegistryV1_pb2 as pb
 from protos.hbeacon.RegistryV1_pb2_grpc import RegistryStub
 from registry.names import ServerName
+from tests.support import porcupine
 from tests.support.adapters import AdapterProcess, addresses
 from tests.support.faultproxy import TcpFaultProxy
 from tests.support.fresh_histories import History, Look, Write, problems
@@ -289,6 +290,7 @@ async def test_a_server_that_lies_is_found(
         await asyncio.to_thread(tree.close)
     found = problems(history)
     assert any("was acknowledged" in problem for problem in found), f"{len(history.looks)} look-ups"
+    assert porcupine.verdict(history) == "illegal"
 
 
 async def test_every_fresh_answer_reflects_what_was_acknowledged(
@@ -318,5 +320,6 @@ async def test_every_fresh_answer_reflects_what_was_acknowledged(
     print(", ".join(said))
     found = problems(history)
     assert not found, found[:10]
+    assert porcupine.verdict(history) == "ok"
     assert min(counts[protocol] for protocol in ("rpc", "grpc", "http")) >= EACH_AT_LEAST
     assert acked >= EACH_AT_LEAST
