@@ -153,7 +153,7 @@ class _Face:
         self._pages = pages
         self._live = live
         self._options = options
-        self._exposition = Exposition(StatusCollector(source, lag, live.hub))
+        self._exposition = Exposition(StatusCollector(source, lag, live.hub, options.reader))
 
     async def page(self, refresh: str = "on") -> HTMLResponse:
         return HTMLResponse(self._pages.status(self._source, self._lag, self._live.activity, refresh=refresh != "off"))

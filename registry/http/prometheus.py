@@ -25,6 +25,8 @@ from registry.http.health import CONNECTED, DISCONNECTED, SUSPENDED, HealthState
 from registry.http.process import LoopLag, process_figures
 from registry.http.status import StatusSource
 from registry.lookup.firewall import FirewallVerdict
+from registry.lookup.fresh_reader import FreshReader, FreshStats
+from registry.lookup.freshness import Unmet
 from registry.lookup.snapshot import FactState
 from registry.lookup.visitors import VisitPath
 
@@ -44,10 +46,13 @@ _Rows = Iterable[tuple[Sequence[str], float]]
 class StatusCollector(Collector):
     """All families of one server, read from its StatusSource at each scrape."""
 
-    def __init__(self, source: StatusSource, lag: LoopLag, followers: Hub | None = None) -> None:
+    def __init__(
+        self, source: StatusSource, lag: LoopLag, followers: Hub | None = None, reader: FreshReader | None = None
+    ) -> None:
         self._source = source
         self._lag = lag
         self._followers = followers if followers is not None else Hub(SubscriberLimits())
+        self._reader = reader
 
     def collect(self) -> Iterator[Metric]:
         """The families, in the order of docs/metrics.md."""
@@ -63,6 +68,7 @@ class StatusCollector(Collector):
         yield from _election(source)
         yield from _rpc(source)
         yield from _faults(source)
+        yield from _fresh(self._reader.stats if self._reader is not None else FreshStats())
         yield from _followers(self._followers)
         yield from _process(source, self._lag)
 
@@ -380,6 +386,20 @@ def _faults(source: StatusSource) -> Iterator[Metric]:
         "Connections and calls that met a fault, by kind.",
         ("kind",),
         [((kind.value,), control.applied.get(kind, 0)) for kind in FaultKind],
+    )
+
+
+def _fresh(stats: FreshStats) -> Iterator[Metric]:
+    yield _gauge("hbeacon_fresh_waiting", "Questions that wait for a newer answer now.", stats.waiting)
+    yield _counter("hbeacon_fresh_waited", "Questions that what was known did not meet.", stats.waited)
+    yield _counters(
+        "hbeacon_fresh_refused",
+        "Questions refused because what they wanted was not met, by reason.",
+        ("reason",),
+        [((unmet.value,), stats.refused.get(unmet, 0)) for unmet in Unmet],
+    )
+    yield _counter(
+        "hbeacon_fresh_leader_asked", "Questions to ZooKeeper's leader; one serves all who wait.", stats.leader_asked
     )
 
 

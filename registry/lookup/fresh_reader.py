@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from registry.clock import Clock
@@ -15,12 +17,31 @@ ANSWER_MARGIN_MS = 20.0
 """A client whose deadline comes before ours is told so this long before it, else it would never read why."""
 
 
+@dataclass(frozen=True, slots=True)
+class FreshStats:
+    """What questions with wants have cost so far."""
+
+    waiting: int = 0
+    """Questions that wait now."""
+    waited: int = 0
+    """Questions that the snapshot did not meet."""
+    leader_asked: int = 0
+    """Questions to ZooKeeper's leader for all of them."""
+    refused: Mapping[Unmet, int] = field(default_factory=dict[Unmet, int])
+    """Questions that were refused, by reason."""
+
+
 class FreshSource(Protocol):
     """Where snapshots come from: registry.lookup.feed.RegistryFeed."""
 
     @property
     def snapshot(self) -> Snapshot:
         """The newest one."""
+        ...
+
+    @property
+    def leader_asked(self) -> int:
+        """Questions to the leader for those who waited, so far."""
         ...
 
     def age_ms(self) -> float:
@@ -51,6 +72,13 @@ class FreshReader:
         """Questions that wait now."""
         self.reads_waited = 0
         """Questions that the snapshot did not meet, so far."""
+        self.refused: Counter[Unmet] = Counter()
+        """Questions that were refused, so far."""
+
+    @property
+    def stats(self) -> FreshStats:
+        """As of now."""
+        return FreshStats(self.waiting_count, self.reads_waited, self._source.leader_asked, self.refused)
 
     def met_now(self, wants: Wants) -> bool:
         """Whether the snapshot meets them as it is."""
@@ -63,6 +91,13 @@ class FreshReader:
 
         left_ms: how long the client still waits.
         """
+        try:
+            await self._meet(wants, left_ms)
+        except Refusal as refusal:
+            self.refused[refusal.unmet] += 1
+            raise
+
+    async def _meet(self, wants: Wants, left_ms: float) -> None:
         if self._refusing():
             raise Refusal(
                 Unmet.STALE,

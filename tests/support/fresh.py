@@ -22,6 +22,7 @@ class ScriptedSource:
         self.asked: list[float] = []
         """Time-out of each call of `fresh`."""
         self.answers_at_once = False
+        self.leader_asked = 0
 
     def age_ms(self) -> float:
         return self.clock.monotonic_ms() - self.confirmed_at_ms if self.snapshot.complete else float("inf")
@@ -53,6 +54,7 @@ class ScriptedSource:
 
     def read(self) -> None:
         """ZooKeeper's leader was asked now, and has answered."""
+        self.leader_asked += 1
         self.confirmed_at_ms = self.synced_at_ms = self.clock.monotonic_ms()
         for done in tuple(self.waiting):
             if not done.done():

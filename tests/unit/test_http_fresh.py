@@ -89,6 +89,12 @@ async def test_refusals() -> None:
     face.refusing = True
     assert "hbeacon.registry.stale" in (await face.get("max_staleness_ms=1")).json()["error"]
     assert set(STATUS) == set(Unmet)
+    async with asking(face.app) as client:
+        metrics = (await client.get("/metrics")).text
+    assert 'hbeacon_fresh_refused_total{reason="not reached"} 1.0' in metrics
+    assert 'hbeacon_fresh_refused_total{reason="stale"} 1.0' in metrics
+    assert "hbeacon_fresh_waited_total 2.0" in metrics
+    assert "hbeacon_fresh_leader_asked_total 1.0" in metrics
 
 
 async def test_a_face_that_cannot_tell_says_so() -> None:
