@@ -10,7 +10,8 @@ it has been read again; a dirty slot always has a read under way while a connect
 
 So a deletion raises the version too: it shows in the pzxid of the parent, or in the next heartbeat.
 
-The snapshot is published as soon as a value changes: it may hold more than its version says, never less.
+The snapshot is published as soon as a value changes: it may hold more than its version says, never less. It is settled
+when it holds no more either: of what is not there only a later answer tells, for absence has no Stat.
 """
 
 from __future__ import annotations
@@ -107,11 +108,11 @@ class RegistryCache:
         """Monotonic moment at which the snapshot was last known to be all there is; None before it was complete."""
         self.synced_at_ms: float | None = None
         """Monotonic moment of the youngest question to the leader whose answer the slots hold whole; None before."""
-        self._epoch = 0
-        self._tickets = 0
-        self._dirty_count = 0
+        self._epoch = self._tickets = self._dirty_count = 0
         self._seen_zxid = 0
         """What the server of this connection has provably reached."""
+        self._absent_zxid = 0
+        """What it may have reached when it said last that something is not there, or may not be read."""
         self._seen_at_ms = 0.0
         """When the youngest answered request of this connection was sent."""
         self._leader_asked_at_ms: float | None = None
@@ -167,6 +168,11 @@ class RegistryCache:
         return self.connected and not self._dirty_count
 
     @property
+    def is_settled(self) -> bool:
+        """All was so at the zxid that is seen."""
+        return self.is_clean and self._seen_zxid >= self._absent_zxid
+
+    @property
     def lost_history(self) -> str:
         """Why the generation is about to rise, empty when it is not."""
         return self._lost_history
@@ -213,7 +219,7 @@ class RegistryCache:
         self._suspend()
         self._epoch = event.epoch
         self.connected = True
-        self._seen_zxid = event.zxid
+        self._seen_zxid, self._absent_zxid = event.zxid, 0
         self._seen_at_ms = self._leader_asked_at_ms = event.sent_at_ms
         if event.zxid < self._version.zxid:
             self._lost_history = f"zxid 0x{event.zxid:x} after 0x{self._version.zxid:x}"
@@ -260,6 +266,8 @@ class RegistryCache:
             slot.denied = event.outcome is FactState.FORBIDDEN
             self._ask(slot, What.EXISTS, effects)
             return
+        if znode.state is not FactState.KNOWN:
+            self._absent_zxid = max(self._absent_zxid, event.zxid_after)
         if slot.again:
             slot.again = False
             self._ask(slot, slot.what, effects)
@@ -361,6 +369,8 @@ class RegistryCache:
             self._version = replace(self._version, zxid=self._seen_zxid)
         elif not self._vanished and self._snapshot.settled:
             return
+        if not self.is_settled and (root := self._root).znode.state is FactState.KNOWN and not root.ticket:
+            self._ask(root, root.what, effects)  # sooner than the next heartbeat
         effects.append(PUBLISH)
 
     # --- the snapshot -------------------------------------------------------------------------------------------
@@ -374,7 +384,7 @@ class RegistryCache:
         return self._assemble(znodes, complete=False)
 
     def _build(self) -> None:
-        settles = self.is_clean and not self._snapshot.settled
+        settles = self.is_settled and not self._snapshot.settled
         if self._snapshot.version == self._version and not self._stale_facts and not settles:
             return
         new_history = self._snapshot.version.generation != self._version.generation
@@ -404,7 +414,7 @@ class RegistryCache:
             region_servers=facts[REGION_SERVERS],
             table_states=facts[TABLE_STATES],
             znodes=znodes,
-            settled=self.is_clean,
+            settled=self.is_settled,
         )
 
     def _fact(self, name: str, before: Fact[Any], *, new_history: bool) -> Fact[Any]:

@@ -65,6 +65,9 @@ class ZnodeRead:
     data: bytes = b""
     stat: ZnodeStat | None = None
     children: tuple[str, ...] | None = None
+    zxid_after: int = 0
+    """Highest zxid that the connection had seen when the answer was taken. No Stat tells when something went away: it
+    may be as late as that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -315,6 +315,7 @@ class ZooKeeperWatcher:
         if not self._answered(epoch, sent_at_ms, answer):
             return
         self._reads_under_way -= 1
+        assert self._client is not None
         self._tell(
             ZnodeRead(
                 epoch,
@@ -327,6 +328,7 @@ class ZooKeeperWatcher:
                 answer.data,
                 answer.stat,
                 answer.children,
+                self._client.last_zxid,
             )
         )
 

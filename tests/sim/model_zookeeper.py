@@ -220,7 +220,8 @@ class ModelZooKeeper:
             watch = (read.path, "children" if read.what is What.CHILDREN else "data")
             self.server_watches.add(watch)
         event = ZnodeRead(
-            self.epoch, read.ticket, read.path, read.what, outcome, zxid_before, sent_at_ms, data, stat, children
+            *(self.epoch, read.ticket, read.path, read.what, outcome, zxid_before, sent_at_ms, data, stat, children),
+            zxid_after=self.life.zxid,
         )
         self.wire.append((self.life.zxid, event, watch, ""))
 

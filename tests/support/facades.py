@@ -142,7 +142,8 @@ class CacheDriver:
             data = (reply.data or b"") if read.what is What.DATA else b""
             children = tuple(sorted(reply.children)) if read.what is What.CHILDREN else None
         return ZnodeReadEvent(
-            self.epoch, read.ticket, read.path, read.what, outcome, zxid_before, sent_at_ms, data, stat, children
+            *(self.epoch, read.ticket, read.path, read.what, outcome, zxid_before, sent_at_ms, data, stat, children),
+            zxid_after=reply.zxid,
         )
 
 

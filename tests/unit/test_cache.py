@@ -411,3 +411,29 @@ def test_a_restarted_server_answers_from_no_older_version() -> None:
     wiped.connect()
     assert wiped.cache.snapshot.version == Version(4, 100)
     assert wiped.cache.snapshot.complete
+
+
+def test_what_is_not_there_may_have_gone_later_than_all_that_is_seen() -> None:
+    """No Stat tells when: the snapshot is of one moment only when a later question has been answered."""
+    driver = running_cluster()
+    driver.connect()
+    assert driver.cache.snapshot.settled
+    del driver.tree[PATHS.master]
+    driver.fire(PATHS.master)
+    for what in (What.DATA, What.EXISTS):
+        (read,) = driver.asked
+        driver.asked.clear()
+        assert (read.path, read.what) == (PATHS.master, what)
+        gone = ZnodeRead(
+            *(driver.epoch, read.ticket, read.path, what, FactState.ABSENT, driver.zxid + 1, driver.now_ms),
+            zxid_after=driver.zxid + 7,
+        )
+        driver.apply(gone)
+    snapshot = driver.cache.snapshot
+    assert (snapshot.active_master.state, snapshot.version.zxid) == (FactState.ABSENT, driver.zxid + 1)
+    assert not snapshot.settled
+    assert [read.path for read in driver.asked] == [PATHS.root], "no heartbeat is waited for"
+    driver.zxid += 7
+    driver.answer()
+    assert driver.cache.snapshot.settled
+    assert driver.cache.snapshot.version.zxid == driver.zxid
