@@ -11,6 +11,7 @@ from blockbuster import blockbuster_ctx
 
 import hbeacon
 from registry.cli import lookup
+from registry.names import ServerName
 from tests.support.adapters import AdapterProcess
 from tests.support.hbase_tree import CLUSTER_ID, MASTER, STANDBY, WORKER, HBaseTreeWriter
 from tests.support.zookeeper import ZooKeeperServer, debian
@@ -57,6 +58,23 @@ async def test_zookeeper_uri(zookeeper: ZooKeeperServer, tree: HBaseTreeWriter) 
         }
     ) as cluster:
         assert (await cluster.active_master(timeout_ms=10_000)).value == STANDBY
+
+
+async def test_how_new_it_has_to_be(zookeeper: ZooKeeperServer, tree: HBaseTreeWriter) -> None:
+    settings = {"hbase.client.retries.number": "0"}
+    async with hbeacon.connect(f"hbase+zk://{zookeeper.address}/hbase", settings=settings) as cluster:
+        first = await cluster.meta_locations(timeout_ms=10_000)
+        zxid = tree.move_meta(ServerName("moved", 16020, 5))
+        assert (await cluster.meta_locations()).value == first.value, "kept, and nobody wants more"
+        moved = await cluster.meta_locations(min_zxid=zxid, timeout_ms=10_000)
+        assert moved.value[0].server_name == ServerName("moved", 16020, 5)
+        assert moved.version is not None
+        assert moved.version.zxid >= zxid
+        again = tree.move_meta(ServerName("again", 16020, 5))
+        fresh = await cluster.meta_locations(fresh=True, timeout_ms=10_000)
+        assert fresh.value[0].server_name == ServerName("again", 16020, 5)
+        with pytest.raises(hbeacon.RegistryLookupError, match="not as far as is asked for"):
+            await cluster.meta_locations(min_zxid=again + 1000, timeout_ms=10_000)
 
 
 async def test_no_cluster_there(zookeeper: ZooKeeperServer) -> None:

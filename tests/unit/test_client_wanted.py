@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import hbeacon
 from registry.client.answers import Answer, What
 from registry.client.attempts import RegistryLookupError
 from registry.client.probing import Policy
@@ -22,6 +23,7 @@ from registry.wire.errors import PleaseHoldException
 from registry.wire.stamp import Stamp, encode_stamp
 from tests.support.registry import CLUSTER_ID, bodies, connection_to
 from tests.support.scripted import Peer, Script, answering, hanging, scripted_server
+from tests.unit.test_client_blocking import server_thread
 
 MET = Stamp(3, 99, 12.0, 90, wants_met=True)
 
@@ -165,6 +167,16 @@ async def test_those_who_ask_together_share() -> None:
         answers = await asyncio.gather(*(cluster.cluster_id(fresh=True) for _ in range(50)))
         assert {answer.value for answer in answers} == {CLUSTER_ID}
         assert len(seen) <= 2, "one had begun when the others asked"
+
+
+def test_without_a_loop_it_is_the_same() -> None:
+    seen: list[dict[str, bytes]] = []
+    with server_thread(noting(seen)) as address, hbeacon.connect_blocking(str(address)) as cluster:
+        assert cluster.cluster_id(fresh=True, timeout_ms=10_000).value == CLUSTER_ID
+        assert cluster.active_master(min_zxid=9, max_staleness_ms=5.0).version == Version(3, 99)
+        with pytest.raises(ValueError, match="min_zxid"):
+            cluster.masters(min_zxid=-1)
+    assert ["hbeacon.fresh" in attributes for attributes in seen] == [True, False]
 
 
 def test_an_answer_is_as_old_as_it_can_be() -> None:
