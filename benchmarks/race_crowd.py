@@ -29,6 +29,7 @@ PROCESSES = 2
 SPREAD_MS = 1000
 REFRESH_MS = 20_000
 """Clients renew their list of servers at a moment of their own within this time; by default it is five minutes."""
+USUAL_REFRESH_MS = 300_000
 SAMPLE_S = 0.1
 LINE_BYTES_MAX = 1 << 26
 LISTEN_STATE = "0A"
@@ -48,6 +49,8 @@ class Crowd:
     sent: int = 0
     accepted: int = 0
     refused: int = 0
+    clients_cpu_s: float = 0.0
+    servers_cpu_s: float = 0.0
     began_late_ms: float = 0.0
     accept_queue_max: int = 0
     call_queue_max: int = 0
@@ -76,6 +79,7 @@ class Crowd:
             "clients": self.clients, "last_ms": took_ms[-1], "p50_ms": took_ms[len(took_ms) // 2],
             "failed": self.failed, "extra_calls": self.sent - self.asked, "accepted": self.accepted,
             "connections_per_client": self.accepted / self.clients, "refused": self.refused,
+            "clients_cpu_s": self.clients_cpu_s, "servers_cpu_s": self.servers_cpu_s,
             "began_late_ms": self.began_late_ms, "accept_queue_max": self.accept_queue_max,
             "call_queue_max": self.call_queue_max, "busiest_refresh_ratio": self.busiest_refresh_ratio,
         }  # fmt: skip
@@ -92,6 +96,7 @@ async def crowd(clients: int, seed: int, refresh_ms: float, *, until_refreshed: 
             for process in processes:
                 assert await _line(process) == "ready"
             watch = asyncio.create_task(_watch_queues(servers, found))
+            await _sum(servers, found)
             for process in processes:
                 assert process.stdin is not None
                 process.stdin.write(b"start\n")
@@ -102,6 +107,7 @@ async def crowd(clients: int, seed: int, refresh_ms: float, *, until_refreshed: 
                 found.failed += told["failed"]
                 found.asked += told["asked"]
                 found.sent += told["sent"]
+                found.clients_cpu_s += told["cpu_s"]
                 found.began_late_ms = max(found.began_late_ms, told["began_late_ms"])
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
@@ -132,6 +138,7 @@ async def _line(process: Process) -> str:
 
 async def _sum(servers: RaceServers, found: Crowd) -> None:
     counts = [await server.counts() for server in servers.each]
+    found.servers_cpu_s = sum(count["cpu_s"] for count in counts) - found.servers_cpu_s
     found.accepted = sum(count["accepted"] for count in counts)
     found.refused = sum(count["refused"] for count in counts)
 

@@ -47,10 +47,12 @@ class Resolver:
         """A list that holds addresses alone."""
         self._under_way: dict[str, asyncio.Task[None]] = {}
 
+    def knows(self, servers: tuple[Address, ...]) -> bool:
+        """Whether `expand` would give this very list again, as it does for one without names."""
+        return servers is self._literal
+
     async def expand(self, servers: Iterable[Address]) -> tuple[Address, ...]:
         """The servers with names of several addresses replaced by those. Waits for names seen for the first time."""
-        if servers is self._literal:  # asked for the same list again and again
-            return self._literal
         servers = tuple(servers)
         if all(_is_literal(server.host) for server in servers):
             self._literal = servers

@@ -175,7 +175,9 @@ class RpcSource:
         wants: Wants,
     ) -> list[tuple[What, Found]]:
         """Ask one, and others as the policy says; the first valid answer wins, the other calls are cancelled."""
-        current = await self._resolver.expand(self.servers.current)
+        current = self.servers.current
+        if not self._resolver.knows(current):
+            current = await self._resolver.expand(current)
         is_own = self.servers.configured is self.servers.current
         rest = current if is_own else await self._resolver.expand(self.servers.configured)
         servers = current if is_own else (*current, *(server for server in rest if server not in current))
@@ -291,12 +293,12 @@ class RpcSource:
     async def _channel(self, server: Address, limit_ms: float) -> RpcChannel:
         """The connection to a server, made where there is none; callers that come meanwhile wait for the same."""
         channel = self._channels.get(server)
-        if channel is not None and channel.is_open and channel.silent_ms < self._silent_ms_max:
+        if channel is not None and channel.is_open and not self._is_silent(channel):
             return channel
         async with self._connecting.setdefault(server, asyncio.Lock()):
             channel = self._channels.get(server)
             if channel is not None and channel.is_open:
-                if channel.silent_ms < self._silent_ms_max:
+                if not self._is_silent(channel):
                     return channel
                 if channel.calls_outstanding:
                     self._silent.add(channel)
@@ -316,10 +318,10 @@ class RpcSource:
             self._channels[server] = channel
             return channel
 
-    @property
-    def _silent_ms_max(self) -> float:
+    def _is_silent(self, channel: RpcChannel) -> bool:
         """Where answers take seconds, a second of silence says nothing: new connections would make it worse."""
-        return max(SILENT_MS_MAX, self._policy.patience_ms(float("inf")))
+        silent_ms = channel.silent_ms
+        return silent_ms >= SILENT_MS_MAX and silent_ms >= self._policy.patience_ms(float("inf"))
 
     def _drop(self, server: Address, channel: RpcChannel) -> None:
         if self._channels.get(server) is channel:

@@ -90,6 +90,7 @@ class Commands:
             "queued": stats.queue_depth,
             "calls": {method: count for (_, method), count in stats.calls.items()},
             "preambles": stats.preambles.total(),
+            "cpu_s": sum(os.times()[:2]),
         }
 
     def _read(self) -> None:

@@ -27,8 +27,8 @@ IMPATIENT_MAX = 64
 well, each gets its answer at once and makes room; where everything is slow, or this process itself, more of them would
 only add to it."""
 
-SAMPLE_MS = 1.0
-"""A thousand samples a second tell a median as well as all answers do."""
+SAMPLE_MS = 5.0
+"""Two hundred samples a second tell a median as well as all answers do."""
 
 
 class HedgeBudget:
@@ -85,10 +85,10 @@ class HedgePool:
         return True
 
     def answered(self, elapsed_ms: float, now_ms: float) -> None:
-        """Some server has answered some client; where there are more, one in a millisecond is enough."""
+        """Some server has answered some client; once enough is known, one of those that come together is a sample."""
         if self._answers is None:
             self._answers = Recent(now_ms)
-        elif 0 <= now_ms - self._sampled_ms < SAMPLE_MS:
+        elif 0 <= now_ms - self._sampled_ms < SAMPLE_MS and self._answers.is_known:
             return
         self._sampled_ms = now_ms
         self._answers.add(max(elapsed_ms, 0.0), now_ms)

@@ -41,6 +41,11 @@ class Recent:
         self._stale_in = 0
         """Samples until what is cached is read anew."""
 
+    @property
+    def is_known(self) -> bool:
+        """Whether there have been samples enough to begin with."""
+        return self._old is not None
+
     def add(self, elapsed_ms: float, now_ms: float) -> None:
         """One sample."""
         if self._old is None or self._new is None:

@@ -33,7 +33,7 @@ OWN_DELAY_MS_MAX = 2000.0
 much of a silence is its own, up to a bound, and is not held against the server."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Asked:
     """One call of the look-up."""
 
@@ -46,8 +46,8 @@ class HedgedLookup(Generic[S]):
     """Of one question. Knows no sockets and no clock: time is passed in."""
 
     __slots__ = (
-        "_delay_ms", "_has_failed", "_is_given_up", "_is_impatient", "_late", "_left", "_method", "_near",
-        "_own_delay_ms", "_patience_ms", "_patient_until_ms", "_policy", "asked", "cancelled", "hedge_won", "hedges",
+        "_delay_ms", "_has_failed", "_is_given_up", "_is_impatient", "_late", "_left", "_limit_ms", "_method", "_near",
+        "_own_delay_ms", "_patient_until_ms", "_policy", "asked", "cancelled", "hedge_won", "hedges",
         "wake_ms", "winner",
     )  # fmt: skip
 
@@ -70,7 +70,7 @@ class HedgedLookup(Generic[S]):
         self._method = method
         self._late = late
         self._near = near
-        self._patience_ms = policy.patience_ms(limit_ms)
+        self._limit_ms = limit_ms
         self._delay_ms = 0.0
         self._has_failed = False
         """Somebody has."""
@@ -117,7 +117,7 @@ class HedgedLookup(Generic[S]):
             if self._is_impatient or self._policy.pool.may_lose_patience():
                 self._is_impatient = True
                 return self._ask(now_ms, is_hedge=False)
-            self._patient_until_ms = now_ms + self._patience_ms
+            self._patient_until_ms = now_ms + self._policy.patience_ms(self._limit_ms)
         if self._policy.budget.take():
             return self._ask(now_ms, is_hedge=True)
         self.wake_ms = self._patient_until_ms
@@ -193,8 +193,9 @@ class HedgedLookup(Generic[S]):
         self._policy.standing.asked(server, now_ms)
         self.asked[server] = Asked(now_ms, is_hedge)
         self.hedges += is_hedge
-        self._patient_until_ms = now_ms + self._patience_ms
-        self._delay_ms = min(self._policy.delay_ms(server, self._method), self._patience_ms)
+        patience_ms = self._policy.patience_ms(self._limit_ms)
+        self._patient_until_ms = now_ms + patience_ms
+        self._delay_ms = min(self._policy.delay_ms(server, self._method), patience_ms)
         if self._left:
             self.wake_ms = now_ms + self._delay_ms
         else:
