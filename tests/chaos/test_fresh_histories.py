@@ -36,7 +36,8 @@ from tests.support.adapters import AdapterProcess, addresses
 from tests.support.faultproxy import TcpFaultProxy
 from tests.support.fresh_histories import History, Look, Write, problems
 from tests.support.hbase_tree import HBaseTree, HBaseTreeWriter
-from tests.support.zookeeper import RELEASES, ZooKeeperEnsemble
+from tests.support.processes import wait_for
+from tests.support.zookeeper import RELEASES, ZooKeeperEnsemble, ZooKeeperServer, mode
 
 pytestmark = [pytest.mark.zookeeper, pytest.mark.chaos]
 
@@ -227,11 +228,20 @@ async def reading(adapters: list[AdapterProcess], hosts: str) -> AsyncGenerator[
         await asyncio.to_thread(writer.stop)
 
 
+def _leader(ensemble: ZooKeeperEnsemble) -> ZooKeeperServer:
+    """Waited for: an election may be under way."""
+
+    def leads() -> ZooKeeperServer | None:
+        return next((server for server in ensemble.servers if mode(server.port) == "leader"), None)
+
+    return wait_for("a leader of ZooKeeper", leads, 30)
+
+
 async def disturb(ensemble: ZooKeeperEnsemble, proxies: list[TcpFaultProxy], chance: random.Random) -> list[str]:
     """One thing after the other goes wrong and is mended, for as long as a history lasts. Says what it did."""
     said: list[str] = []
     until_s = time.monotonic() + HISTORY_S
-    leader = await asyncio.to_thread(ensemble.leader)
+    leader = await asyncio.to_thread(_leader, ensemble)
     kinds = ["kill a follower", "cut", "drop", "stand still", "cut", "kill the leader", "drop", "cut", "stand still"]
     while time.monotonic() < until_s:
         kind = kinds[len(said) % len(kinds)]
@@ -256,7 +266,7 @@ async def disturb(ensemble: ZooKeeperEnsemble, proxies: list[TcpFaultProxy], cha
             await asyncio.to_thread(server.kill)
             await asyncio.sleep(0.3)
             await asyncio.to_thread(server.start)
-            leader = await asyncio.to_thread(ensemble.leader)
+            leader = await asyncio.to_thread(_leader, ensemble)
         await asyncio.sleep(chance.uniform(0.1, 0.6))
     return said
 
