@@ -193,9 +193,10 @@ class RpcSource:
             method += FRESHLY
         lookup = HedgedLookup(self._policy, servers, method, begun_ms, share, late, near)
         found = await hedge(lookup, lambda server: self._try(server, what, limit_ms, log, wants), self._clock)
-        self.stats.hedges += lookup.hedges
-        self.stats.hedges_won += lookup.hedge_won
-        self.stats.cancelled += len(lookup.cancelled)
+        if len(lookup.asked) or lookup.hedges:  # others than the first were asked
+            self.stats.hedges += lookup.hedges
+            self.stats.hedges_won += lookup.hedge_won
+            self.stats.cancelled += len(lookup.cancelled)
         return [] if found is None else self._found(what, found)
 
     def _found(self, what: What, found: Found) -> list[tuple[What, Found]]:

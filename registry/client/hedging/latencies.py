@@ -82,23 +82,28 @@ class Recent:
 class Latencies:
     """Of all servers and methods that one client asks."""
 
-    __slots__ = ("_methods", "_recent")
+    __slots__ = ("_first", "_methods", "_recent")
 
     def __init__(self) -> None:
+        self._first: list[tuple[Hashable, str, float, float]] | None = []
+        """The first samples of all: too few to say anything of anybody, and most clients have no more."""
         self._recent: dict[tuple[Hashable, str], Recent] = {}
         self._methods: set[str] = set()
-        """Of which anything is known."""
+        """Of which anything may be known."""
 
     def add(self, server: Hashable, method: str, elapsed_ms: float, now_ms: float) -> None:
         """An answer took so long; or, of one that nobody waited for any more, at least so long."""
-        recent = self._recent.get((server, method))
-        if recent is None:
-            recent = self._recent[server, method] = Recent(now_ms)
-            self._methods.add(method)
-        recent.add(max(elapsed_ms, 0.0), now_ms)
+        if self._first is None:
+            self._sort_in(server, method, elapsed_ms, now_ms)
+            return
+        self._first.append((server, method, elapsed_ms, now_ms))
+        if len(self._first) >= SAMPLES_MIN:
+            first, self._first = self._first, None
+            for sample in first:
+                self._sort_in(*sample)
 
     def knows(self, method: str) -> bool:
-        """Whether any server has answered it; False spares most clients the rest."""
+        """Whether anything may be known of it; False spares most clients the rest."""
         return method in self._methods
 
     def quantile_ms(self, server: Hashable, method: str, quantile: float) -> float | None:
@@ -110,6 +115,15 @@ class Latencies:
         """Servers that are gone leave nothing behind."""
         for key in [key for key in self._recent if key[0] not in servers]:
             del self._recent[key]
+        if self._first is not None:
+            self._first = [sample for sample in self._first if sample[0] in servers]
+
+    def _sort_in(self, server: Hashable, method: str, elapsed_ms: float, now_ms: float) -> None:
+        recent = self._recent.get((server, method))
+        if recent is None:
+            recent = self._recent[server, method] = Recent(now_ms)
+            self._methods.add(method)
+        recent.add(max(elapsed_ms, 0.0), now_ms)
 
 
 def _sketch() -> LogCollapsingLowestDenseDDSketch:

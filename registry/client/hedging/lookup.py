@@ -193,9 +193,8 @@ class HedgedLookup(Generic[S]):
         self._policy.standing.asked(server, now_ms)
         self.asked[server] = Asked(now_ms, is_hedge)
         self.hedges += is_hedge
-        patience_ms = self._policy.patience_ms(self._limit_ms)
+        self._delay_ms, patience_ms = self._policy.waits_ms(server, self._method, self._limit_ms)
         self._patient_until_ms = now_ms + patience_ms
-        self._delay_ms = min(self._policy.delay_ms(server, self._method), patience_ms)
         if self._left:
             self.wake_ms = now_ms + self._delay_ms
         else:

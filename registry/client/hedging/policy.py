@@ -100,13 +100,20 @@ class HedgePolicy(Generic[S]):
 
     def delay_ms(self, server: S, method: str) -> float:
         """How long to wait for this server before the next is asked too."""
-        settings = self.settings
+        return self.waits_ms(server, method, float("inf"))[0]
+
+    def waits_ms(self, server: S, method: str, limit_ms: float) -> tuple[float, float]:
+        """How long to wait for this server before another is asked for a token, and before one is asked without."""
+        settings, usual_ms = self.settings, self.pool.usual_ms
         learnt_ms = None
         if self.latencies.knows(method):
             learnt_ms = self.latencies.quantile_ms(server, method, settings.delay_quantile)
         if learnt_ms is None:
-            return max(settings.delay_unknown_ms, self.pool.usual_ms)
-        return min(max(learnt_ms, settings.delay_ms_min), settings.delay_ms_max)
+            delay_ms = max(settings.delay_unknown_ms, usual_ms)
+        else:
+            delay_ms = min(max(learnt_ms, settings.delay_ms_min), settings.delay_ms_max)
+        patience_ms = min(limit_ms, max(PATIENCE_MS_MIN, PATIENCE_USUALS * usual_ms))
+        return min(delay_ms, patience_ms), patience_ms
 
     def answered(self, server: S, method: str, elapsed_ms: float, now_ms: float) -> None:
         """An answer came."""
