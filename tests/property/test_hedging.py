@@ -296,6 +296,20 @@ def test_when_nobody_answers_at_all_a_crowd_does_not_ask_everybody() -> None:
     assert pool.impatient == 0
 
 
+def test_a_caller_that_leaves_early_holds_nothing_against_servers_that_had_no_time() -> None:
+    """A program that cancels its look-ups after a millisecond would put all servers out, one after the other."""
+    policy = policy_of(1)
+    for number in range(20):
+        lookup = HedgedLookup(policy, ["a", "b", "c"], METHOD, float(number), PATIENCE_MS)
+        lookup.first(float(number))
+        lookup.given_up(number + 1.0)
+    assert policy.standing.all_good
+    lookup = HedgedLookup(policy, ["a"], METHOD, 100.0, PATIENCE_MS)
+    lookup.first(100.0)
+    lookup.given_up(2_000.0)
+    assert not policy.standing.is_good("a")
+
+
 def test_without_a_budget_a_hung_server_costs_a_quarter_of_a_second_not_a_deadline() -> None:
     pool = HedgePool(0.0, 0.0)
     for seed in range(50):

@@ -167,13 +167,19 @@ class HedgedLookup(Generic[S]):
         self.cancelled = tuple(self.asked)
 
     def given_up(self, now_ms: float) -> None:
-        """The caller's time is over, or all have failed: who was asked and said nothing has failed too."""
+        """The caller's time is over, or all have failed: who was asked and was silent for too long has failed too.
+
+        A caller that leaves early holds nothing against servers that had no time to answer.
+        """
         if not self._is_given_up:
             self._is_given_up = True
             self._policy.fruitless += 1
             self._settle()
-        for server in self.asked:
-            self._policy.failed(server, now_ms)
+        for server, call in self.asked.items():
+            if self._policy.is_silent(now_ms - call.at_ms):
+                self._policy.failed(server, now_ms)
+            else:
+                self._policy.standing.released(server)
         self.asked.clear()
         self._left.clear()
         self.wake_ms = None

@@ -131,6 +131,10 @@ class HedgePolicy(Generic[S]):
         usual_ms = self.pool.usual_ms
         return silent_ms > usual_ms if usual_ms else own_ms <= DECISIVE_RATIO * silent_ms
 
+    def is_silent(self, silent_ms: float) -> bool:
+        """Whether a server that nobody was asked to compare with was silent for too long."""
+        return silent_ms >= (self.pool.usual_ms or PATIENCE_MS_MIN)
+
     def failed(self, server: S, now_ms: float) -> None:
         """It could not be asked, or went away, or said nonsense."""
         self.standing.struck(server, now_ms)
