@@ -35,57 +35,26 @@ from registry.lookup.events import (
     What,
     ZnodeRead,
 )
+from registry.lookup.slots import (
+    ACTIVE_MASTER,
+    BACKUP_MASTERS,
+    CLUSTER_ID,
+    FACTS,
+    MEMBERS,
+    META_LOCATIONS,
+    OTHERS,
+    REGION_SERVERS,
+    TABLE_STATES,
+    Slot,
+)
 from registry.lookup.snapshot import Fact, FactState, Snapshot, Version, Znode, ZnodeStat
 from registry.zk import trackers
 from registry.zk.paths import Followed, ZNodePaths
-from registry.zk.trackers import UNREAD, Decoded, Decoder
+from registry.zk.trackers import Decoded
 
 VERSION_NONE = Version(0, 0)
 HISTORY_EVENTS_MAX = 512
 """Events that `story` can tell of."""
-
-CLUSTER_ID = "cluster_id"
-ACTIVE_MASTER = "active_master"
-BACKUP_MASTERS = "backup_masters"
-META_LOCATIONS = "meta_locations"
-REGION_SERVERS = "region_servers"
-TABLE_STATES = "table_states"
-FACTS = (CLUSTER_ID, ACTIVE_MASTER, BACKUP_MASTERS, META_LOCATIONS, REGION_SERVERS, TABLE_STATES)
-OTHERS = "others"
-"""Of the znodes that no fact rests on; they are followed for the façade, and only where there is one."""
-
-MEMBERS: dict[str, tuple[str, Decoder]] = {
-    REGION_SERVERS: (REGION_SERVERS, trackers.region_server),
-    TABLE_STATES: (TABLE_STATES, trackers.table_state),
-}
-"""Fact and meaning of the children of a directory, by the directory's fact; other children are of no fact."""
-
-
-class Slot:
-    """One znode of interest."""
-
-    __slots__ = ("again", "decode", "decoded", "denied", "dirty", "fact", "member", "ticket", "what", "znode")
-
-    def __init__(self, path: str, what: What, fact: str, decode: Decoder, *, member: bool = False) -> None:
-        self.what = what
-        """DATA or CHILDREN: what is read of it."""
-        self.fact = fact
-        """The fact that changes with it."""
-        self.decode = decode
-        self.member = member
-        """A child of rs or table: its parent tells of its creation, so its absence needs no watch."""
-        self.znode = Znode(path, FactState.UNREAD)
-        """As last read; keeps its old value while dirty."""
-        self.decoded: Decoded[Any] = UNREAD
-        """The meaning of `znode`."""
-        self.dirty = True
-        """Not known to be unchanged since it was read."""
-        self.ticket = 0
-        """Of the read under way, 0 without one. At most one is."""
-        self.again = False
-        """The watch fired while a read was under way: read once more."""
-        self.denied = False
-        """What is wanted may not be read; an `exists` is under way to have a watch at all."""
 
 
 class RegistryCache:
