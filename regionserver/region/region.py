@@ -26,6 +26,7 @@ from registry.wire.errors import (
     NoSuchColumnFamilyException,
     WrongRegionException,
 )
+from registry.wire.preamble import string_binary
 
 CELL_BYTES_MAX = 10 * 1024 * 1024
 """hbase.server.keyvalue.maxsize."""
@@ -220,14 +221,15 @@ class Region:
         if not self.where.holds(row, self._order):
             raise (error or WrongRegionException)(
                 f"Requested row out of range for {operation} on HRegion {self.where.name}, startKey="
-                f"{self.where.start_key!r}, getEndKey()={self.where.end_key!r}, row={row[:256]!r}"
+                f"'{string_binary(self.where.start_key)}', getEndKey()='{string_binary(self.where.end_key)}',"
+                f" row='{string_binary(row)}'"
             )
 
     def _check_family(self, family: bytes) -> None:
         if family not in self.families:
             raise NoSuchColumnFamilyException(
                 f"Column family {family.decode('utf-8', 'replace')} does not exist in region {self.where.name}"
-                f" in table {self.where.table}"
+                f" in table '{self.where.table}'"
             )
 
 

@@ -184,10 +184,12 @@ class RegionScan:
         self._rows = self._down(*keys) if reverse else self._up(*keys)
         self._row: RowCells | None = None
         """A row of which cells are left."""
+        self._ahead: tuple[bytes, Pieces] | None = None
+        """The row behind the last page, so that the client hears at once where there is none."""
 
     def close(self) -> None:
         """Let go of the moment."""
-        self._row = None
+        self._row = self._ahead = None
         self._rows = iter(())
         self._snapshot.close()
 
@@ -196,10 +198,11 @@ class RegionScan:
         page = Page()
         while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
             if self._row is None:
-                found = next(self._rows, None)
+                found = self._ahead or next(self._rows, None)
                 if found is None:
                     page.more_in_region = False
                     break
+                self._ahead = None
                 row_key, pieces = found
                 page.rows_read += 1
                 row = RowCells(pieces)
@@ -213,6 +216,9 @@ class RegionScan:
             if limits.is_late is not None and (self._row is None or limits.partial) and limits.is_late():
                 page.stopped_late = True
                 break
+        if page.more_in_region and self._row is None and self._ahead is None:
+            self._ahead = next(self._rows, None)
+            page.more_in_region = self._ahead is not None
         return page
 
     def _take(self, row: RowCells, limits: PageLimits, page: Page) -> None:

@@ -187,8 +187,12 @@ def test_rows_of_others():
             where.get(row, {}, 100)
             where.put(mutation, Batch(), 100)
             continue
-        with pytest.raises(WrongRegionException, match="Requested row out of range for Get"):
+        with pytest.raises(WrongRegionException) as raised:
             where.get(row, {}, 100)
+        ends = "startKey='b', getEndKey()='d'"
+        assert raised.value.message.startswith(
+            f"Requested row out of range for Get on HRegion t,b,1.aa., {ends}, row='"
+        )
         with pytest.raises(WrongRegionException):
             where.mutate([mutation], Durability.PROCESS, ended, 100)
         with pytest.raises(FailedSanityCheckException):

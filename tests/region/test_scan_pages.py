@@ -89,13 +89,12 @@ class Filled:
 
 
 def _within(row: bytes, rows: ScanRange, order: RowOrder) -> bool:
-    first, last = (rows.stop_row, rows.start_row) if rows.reverse else (rows.start_row, rows.stop_row)
-    if row and row == rows.start_row:
-        return rows.include_start and (row != rows.stop_row or rows.include_stop)
-    if row and row == rows.stop_row:
-        beyond = order(row) > order(rows.start_row) if rows.reverse else order(row) < order(rows.start_row)
-        return rows.include_stop and not (rows.start_row and beyond)
-    return (not first or order(row) > order(first)) and (not last or order(row) < order(last))
+    ends = [(rows.start_row, rows.include_start), (rows.stop_row, rows.include_stop)]
+    (low, with_low), (high, with_high) = ends[::-1] if rows.reverse else ends
+    place = order(row)
+    behind = not low or place > order(low) or (row == low and with_low)
+    before = not high or place < order(high) or (row == high and with_high)
+    return behind and before
 
 
 def every(**others: int) -> ScanShape:
@@ -171,6 +170,15 @@ def test_results_and_rows_are_counted():
     assert (page.counts, page.partial, page.more_in_region) == ([2], [True], True)
     page = batches.page(PageLimits())
     assert (page.counts, page.partial, page.more_in_region) == ([1], [False], False)
+
+
+def test_the_end_is_known_with_the_last_row():
+    """A real server looks ahead: two rows asked for, two rows there, and the client need not ask again."""
+    assert not abc().scan(ScanRange(b"", b"c")).page(PageLimits(results_max=2)).more_in_region
+    scan = abc().scan()
+    assert scan.page(PageLimits(rows_max=4)).more_in_region
+    last = scan.page(PageLimits(rows_max=1))
+    assert (page_rows(last), last.more_in_region, last.rows_read) == (["e"], False, 1)
 
 
 def test_a_row_that_ends_with_its_batch_is_whole():
