@@ -1,0 +1,135 @@
+"""What a Get or Scan message asks of a region.
+
+Source: ProtobufUtil#toGet, #toScan; HBase's Scan#isGetScan for a start row that is the stop row too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.region.scan import NO_LIMIT, ScanRange, ScanShape
+from regionserver.region.visible import FOR_EVER_MS, VERSIONS_ALL, Wanted
+from registry.wire.cellblock import ROW_BYTES_MAX
+from registry.wire.errors import DoNotRetryIOException, UnknownProtocolException
+
+RAW = "_raw_"
+FALSE = b"\0"
+FILTERS_PACKAGE = "org.apache.hadoop.hbase.filter."
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Columns, versions and times, as a Get and a Scan have them alike."""
+
+    columns: Mapping[bytes, tuple[bytes, ...] | None]
+    """Qualifiers by family, sorted, None for all of it; empty: all families."""
+    every: Wanted
+    """Of families without a time range of their own; its columns are not looked at."""
+    ranges: Mapping[bytes, tuple[int, int]]
+    """Time ranges of single families."""
+
+    def wanted(self, families: Iterable[bytes]) -> dict[bytes, Wanted]:
+        """By family, of a region with these. A family that it has not is for the region to refuse."""
+        columns = self.columns or dict.fromkeys(families)
+        found: dict[bytes, Wanted] = {}
+        for family, qualifiers in columns.items():
+            from_ms, to_ms = self.ranges.get(family, (self.every.from_ms, self.every.to_ms))
+            found[family] = replace(self.every, columns=qualifiers, from_ms=from_ms, to_ms=to_ms)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class GetAsked:
+    """A Get."""
+
+    row: bytes
+    asked: Asked
+    existence_only: bool
+    cells_of_family_max: int
+    cells_of_family_skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScanAsked:
+    """A Scan."""
+
+    rows: ScanRange
+    asked: Asked
+    shape: ScanShape
+    """Without what is wanted of each family: that needs the region's."""
+    bytes_max: int
+    """Of one answer, as the client limits it."""
+    needs_cursor: bool
+
+
+def read_get(message: Client_pb2.Get) -> GetAsked:
+    """Raises DoNotRetryIOException, UnknownProtocolException."""
+    if message.closest_row_before:
+        raise UnknownProtocolException(
+            "Is this a pre-hbase-1.0.0 or asynchbase client? Client is invoking getClosestRowBefore removed in"
+            " hbase-2.0.0 replaced by reverse Scan."
+        )
+    _refuse_filter(message)
+    limit, offset = _of_family(message)
+    return GetAsked(message.row, _asked(message, raw=False), message.existence_only, limit, offset)
+
+
+def read_scan(message: Client_pb2.Scan) -> ScanAsked:
+    """Raises DoNotRetryIOException."""
+    _refuse_filter(message)
+    raw = any(each.name == RAW and each.value not in (b"", FALSE) for each in message.attribute)
+    asked = _asked(message, raw=raw)
+    if raw and any(columns is not None for columns in asked.columns.values()):
+        raise DoNotRetryIOException("Cannot specify any column for a raw scan")
+    if len(message.start_row) > ROW_BYTES_MAX or len(message.stop_row) > ROW_BYTES_MAX:
+        raise DoNotRetryIOException(f"a row has at most {ROW_BYTES_MAX} bytes")
+    is_get = message.start_row == message.stop_row and bool(message.start_row)
+    include_stop = message.include_stop_row if message.HasField("include_stop_row") else is_get
+    rows = ScanRange(message.start_row, message.stop_row, message.include_start_row, include_stop, message.reversed)
+    limit, offset = _of_family(message)
+    return ScanAsked(
+        rows,
+        asked,
+        ScanShape({}, limit, offset, message.batch_size),
+        message.max_result_size if message.max_result_size and message.max_result_size < NO_LIMIT else NO_LIMIT,
+        message.need_cursor_result,
+    )
+
+
+def _of_family(message: Client_pb2.Get | Client_pb2.Scan) -> tuple[int, int]:
+    limit = message.store_limit if message.HasField("store_limit") else NO_LIMIT
+    return limit, message.store_offset
+
+
+def _asked(message: Client_pb2.Get | Client_pb2.Scan, *, raw: bool) -> Asked:
+    from_ms, to_ms = read_range(message.time_range)
+    columns: dict[bytes, tuple[bytes, ...] | None] = {}
+    for column in message.column:
+        columns[column.family] = tuple(sorted(set(column.qualifier))) or None
+    return Asked(
+        columns,
+        Wanted(None, min(max(message.max_versions, 1), VERSIONS_ALL), from_ms, to_ms, raw),
+        {each.column_family: read_range(each.time_range) for each in message.cf_time_range},
+    )
+
+
+def read_range(message: HBase_pb2.TimeRange) -> tuple[int, int]:
+    """[from, to) in ms; what is left out is without end. Raises DoNotRetryIOException."""
+    from_ms = int(getattr(message, "from"))  # a word of Python
+    to_ms = message.to if message.HasField("to") else FOR_EVER_MS
+    if from_ms > FOR_EVER_MS or to_ms > FOR_EVER_MS:
+        raise DoNotRetryIOException(f"Timestamp cannot be negative. minStamp:{from_ms}, maxStamp:{to_ms}")
+    if to_ms < from_ms:
+        raise DoNotRetryIOException(f"maxStamp is smaller than minStamp: minStamp:{from_ms}, maxStamp:{to_ms}")
+    return from_ms, to_ms
+
+
+def _refuse_filter(message: Client_pb2.Get | Client_pb2.Scan) -> None:
+    if not message.HasField("filter"):
+        return
+    name = message.filter.name
+    if not name.startswith(FILTERS_PACKAGE):
+        raise DoNotRetryIOException(f"java.lang.ClassNotFoundException: {name}")
+    raise DoNotRetryIOException(f"this server does not evaluate filters: {name}")
