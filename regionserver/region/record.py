@@ -111,6 +111,18 @@ def has_tags(cell: bytes) -> bool:
     return cell_bytes != 8 + key_bytes + value_bytes
 
 
+def without_tags(block: bytes) -> bytes:
+    """A cell block as KeyValueCodec writes it, for clients that know no tags."""
+    pieces: list[bytes] = []
+    at, stop = 0, len(block)
+    while at < stop:
+        cell_bytes, key_bytes, value_bytes, _ = _LENGTHS.unpack_from(block, at)
+        end = at + 12 + key_bytes + value_bytes
+        pieces += ((8 + key_bytes + value_bytes).to_bytes(4, "big"), block[at + 4 : end])
+        at += 4 + cell_bytes
+    return b"".join(pieces)
+
+
 def encode_record(entries: Sequence[Entry], *, more: bool = False) -> bytes:
     """A record of sorted entries, of which there is at least one."""
     marks = Mark.MORE if more else 0

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from regionserver.engine.store import Batch, Committed, Durability, Store, View
 from regionserver.region.conditions import Checked, Condition, check
@@ -50,6 +51,16 @@ class RegionRange:
         )
 
 
+class Found(NamedTuple):
+    """What is seen of a row."""
+
+    block: bytes
+    """Its cells, with tags."""
+    cells_count: int
+    tagged: bool
+    """There may be tags among them."""
+
+
 class Region:
     """An open region. Belongs to the loop of its store."""
 
@@ -70,20 +81,22 @@ class Region:
 
     # --- reading --------------------------------------------------------------------------------------------------
 
-    def get(self, row: bytes, wanted: Mapping[bytes, Wanted], now_ms: int) -> tuple[bytes, int]:
-        """What is seen of a row: cells as a cell block with tags, and how many they are.
+    def get(self, row: bytes, wanted: Mapping[bytes, Wanted], now_ms: int) -> Found:
+        """What is seen of a row.
 
         `wanted` by family; empty: the newest of all. Raises WrongRegionException, NoSuchColumnFamilyException.
         """
         self.check_row("Get", row)
         pieces: list[bytes] = []
         count = 0
+        tagged = False
         row_key = self.row_key(row)
         for family, of_family in self._families_of(wanted):
-            for cells, cells_count in self._seen(self.store, row_key, family, of_family, now_ms):
+            for cells, cells_count, with_tags in self._seen(self.store, row_key, family, of_family, now_ms):
                 pieces.append(cells)
                 count += cells_count
-        return b"".join(pieces), count
+                tagged |= with_tags
+        return Found(b"".join(pieces), count, tagged)
 
     def row_key(self, row: bytes) -> bytes:
         """The beginning of all keys of a row."""
@@ -98,10 +111,8 @@ class Region:
             self._check_family(family)
             yield family, wanted[family]
 
-    def _seen(
-        self, view: View, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int
-    ) -> Iterator[tuple[bytes, int]]:
-        """Pieces of cell blocks with their counts; a record that is seen whole is not looked into."""
+    def _seen(self, view: View, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> Iterator[Found]:
+        """Pieces of what is seen; a record that is seen whole is not looked into."""
         rules, key = self.families[family], family_key(row_key, family)
         records = read_family(view, key)
         first = next(records, None)
@@ -109,7 +120,7 @@ class Region:
             return
         head = head_of(first)
         if all_are_visible(head, rules, wanted, now_ms):
-            yield first[HEAD_BYTES:], head.cells_count
+            yield Found(first[HEAD_BYTES:], head.cells_count, tagged=False)
             return
         if wanted.columns is not None and head.marks & Mark.MORE:
             entries = _of_columns(view, key, wanted.columns)
@@ -117,7 +128,8 @@ class Region:
             entries = _chained(first, records)
         cells = [entry[3] for entry in visible(entries, rules, wanted, now_ms)]
         if cells:
-            yield b"".join(cells), len(cells)
+            tagged = bool(head.marks & (Mark.TAGS | Mark.MORE))  # what further chunks have is not looked for
+            yield Found(b"".join(cells), len(cells), tagged)
 
     def _column(self, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> list[Entry]:
         """The visible cells of named columns."""

@@ -15,7 +15,7 @@ from itertools import islice
 
 from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, RowOrder, after_row
-from regionserver.region.record import HEAD_BYTES, Entry, head_of, read_entries
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
 from regionserver.region.region import RegionRange
 from regionserver.region.visible import FamilyRules, Wanted, all_are_visible, visible
 
@@ -84,6 +84,8 @@ class Page:
     rows_read: int = 0
     """Those without a visible cell too."""
     size_bytes: int = 0
+    tagged: bool = False
+    """There may be tags among the cells."""
     stopped_late: bool = False
     """Time was over; without results it is a heartbeat."""
     last_row: bytes | None = None
@@ -184,6 +186,8 @@ class RegionScan:
         self._rows = self._down(*keys) if reverse else self._up(*keys)
         self._row: RowCells | None = None
         """A row of which cells are left."""
+        self._tagged = False
+        """A record with tags was read, in whichever page."""
         self._ahead: tuple[bytes, Pieces] | None = None
         """The row behind the last page, so that the client hears at once where there is none."""
 
@@ -219,6 +223,7 @@ class RegionScan:
         if page.more_in_region and self._row is None and self._ahead is None:
             self._ahead = next(self._rows, None)
             page.more_in_region = self._ahead is not None
+        page.tagged = self._tagged
         return page
 
     def _take(self, row: RowCells, limits: PageLimits, page: Page) -> None:
@@ -278,7 +283,7 @@ class RegionScan:
     def _looked_into(self, records: Iterator[tuple[bytes, bytes]], rules: FamilyRules, wanted: Wanted) -> Pieces:
         """Cell by cell, told in pieces of one chunk's cells or so."""
         shape = self._shape
-        entries = (entry for _, value in records for entry in read_entries(value, HEAD_BYTES))
+        entries = (entry for _, value in records for entry in self._entries(value))
         seen = visible(entries, rules, wanted, self._now_ms)
         skipped = shape.cells_of_family_skipped
         stop = None if shape.cells_of_family_max == NO_LIMIT else skipped + shape.cells_of_family_max
@@ -286,6 +291,10 @@ class RegionScan:
             seen = islice(seen, skipped, stop)
         while cells := [entry[3] for entry in islice(seen, PIECE_CELLS)]:
             yield b"".join(cells), len(cells)
+
+    def _entries(self, record: bytes) -> list[Entry]:
+        self._tagged = self._tagged or bool(head_of(record).marks & Mark.TAGS)
+        return read_entries(record, HEAD_BYTES)
 
 
 def _family_of(key: bytes, row_key_bytes: int) -> bytes:

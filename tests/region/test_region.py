@@ -13,6 +13,7 @@ from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import Batch, Durability, StoreError
 from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
+from regionserver.region.record import without_tags
 from regionserver.region.region import CELL_BYTES_MAX, Region, RegionRange
 from regionserver.region.visible import FamilyRules, Wanted
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, Tag, TagType, decode_cells, encode_tags
@@ -48,9 +49,10 @@ def change(where: Region, kind: MutationKind, changes: Sequence[Change], now_ms:
 
 
 def got(where: Region, wanted: dict[bytes, Wanted] | None = None, now_ms: int = 100) -> list[Cell]:
-    block, count = where.get(b"row", wanted or {}, now_ms)
+    block, count, tagged = where.get(b"row", wanted or {}, now_ms)
     found = list(decode_cells(block, with_tags=True))
     assert len(found) == count
+    assert tagged or not any(each.tags for each in found)
     return found
 
 
@@ -119,6 +121,9 @@ def test_what_is_added_keeps_the_tags():
     change(where, PUT, [put(b"a", b"s", b"x")._replace(tags=tags)])
     change(where, APPEND, [Change(b"a", b"s", LATEST_TIMESTAMP, KeyType.PUT, b"y")])
     assert [(each.value, each.tags) for each in got(where)] == [(b"xy", tags)]
+    found = where.get(b"row", {}, 100)
+    assert found.tagged
+    assert list(decode_cells(without_tags(found.block))) == [each._replace(tags=b"") for each in got(where)]
 
 
 def test_families_come_in_their_order_however_they_were_asked_for():

@@ -27,7 +27,7 @@ from regionserver.region.scan import (
     key_range,
 )
 from regionserver.region.visible import FamilyRules, Wanted
-from registry.wire.cellblock import Cell, KeyType, decode_cells, encode_cell
+from registry.wire.cellblock import Cell, KeyType, Tag, TagType, decode_cells, encode_cell, encode_tags
 from tests.region.test_visible import NOW_MS, defined
 
 PREFIX = b"prefix00"
@@ -56,7 +56,9 @@ class Filled:
 
     def _write(self, prefix: bytes, cells: Sequence[Cell]) -> None:
         for row, family in {(each.row, each.family) for each in cells}:
-            own = b"".join(encode_cell(each) for each in cells if (each.row, each.family) == (row, family))
+            own = b"".join(
+                encode_cell(each, with_tags=True) for each in cells if (each.row, each.family) == (row, family)
+            )
             batch = Batch()
             write_cells(self.store, batch, family_key(prefix + self.order(row), family), read_entries(own))
             self.store.commit(batch, Durability.PROCESS, lambda error: None)
@@ -251,6 +253,15 @@ def test_what_is_limited_within_a_family():
     shape = every(cells_of_family_skipped=1, cells_of_family_max=2)
     [result] = results(filled.scan(shape=shape).page(PageLimits()))
     assert [each.family + each.qualifier for each in result] == [b"aq", b"ar", b"bq", b"br"]
+
+
+def test_tags_are_told():
+    """For clients that know none they have to be cut off; nobody looks for them where there are none."""
+    tags = encode_tags([Tag(TagType.VISIBILITY, b"v")])
+    assert not abc().scan().page(PageLimits()).tagged
+    page = abc().put([cell("d")._replace(tags=tags)]).scan().page(PageLimits())
+    assert page.tagged
+    assert [each.tags for result in results(page) for each in result] == [b"", b"", b"", tags, b""]
 
 
 def test_closed_in_the_middle():

@@ -1,0 +1,74 @@
+"""Cells as clients take them: counted in a cell block, with tags or without, or each as a message.
+
+Source: ProtobufUtil#toResult, #toResultNoData; RSRpcServices#get, #mutate. The bytes are those of a real 2.6.4.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+from protos.hbase import Cell_pb2, Client_pb2
+from regionserver.region.record import without_tags
+from regionserver.region.region import Found
+from registry.wire.cellblock import decode_cells
+
+
+class CellForm(enum.Enum):
+    """How a connection, or its client's version, takes cells."""
+
+    INLINE = "inline"
+    """In the message: no codec was announced, or the client is older than 1.3 and asks for one row."""
+    BLOCK = "block"
+    """KeyValueCodec."""
+    BLOCK_WITH_TAGS = "block with tags"
+    """KeyValueCodecWithTags."""
+
+
+class Answer(NamedTuple):
+    """A message and the cell block behind it."""
+
+    message: bytes
+    cells: bytes = b""
+
+
+PROCESSED = Answer(Client_pb2.MutateResponse(processed=True).SerializeToString())
+NOT_PROCESSED = Answer(Client_pb2.MutateResponse(processed=False).SerializeToString())
+
+
+def result_of(found: Found, form: CellForm) -> tuple[Client_pb2.Result, bytes]:
+    """A Result and its cells in the block."""
+    block, count, tagged = found
+    if form is CellForm.INLINE and count:
+        return Client_pb2.Result(cell=inline_cells(block), stale=False, partial=False), b""
+    if tagged and form is CellForm.BLOCK:
+        block = without_tags(block)
+    return Client_pb2.Result(associated_cell_count=count, stale=False), block
+
+
+def get_answer(found: Found, form: CellForm, *, existence_only: bool) -> Answer:
+    """Of a Get. An answer to whether there is such a row has no cells: clients refuse both together."""
+    if existence_only:
+        result = Client_pb2.Result(associated_cell_count=0, exists=found.cells_count > 0)
+        return Answer(Client_pb2.GetResponse(result=result).SerializeToString())
+    if not found.cells_count:
+        result = Client_pb2.Result(associated_cell_count=0)
+        return Answer(Client_pb2.GetResponse(result=result).SerializeToString())
+    result, cells = result_of(found, form)
+    return Answer(Client_pb2.GetResponse(result=result).SerializeToString(), cells)
+
+
+def inline_cells(block: bytes) -> list[Cell_pb2.Cell]:
+    """Each cell as a message."""
+    return [
+        Cell_pb2.Cell(
+            row=cell.row,
+            family=cell.family,
+            qualifier=cell.qualifier,
+            timestamp=cell.timestamp_ms % (1 << 64),
+            cell_type=Cell_pb2.CellType.Name(cell.key_type),
+            value=cell.value,
+            tags=cell.tags or None,
+        )
+        for cell in decode_cells(block, with_tags=True)
+    ]
