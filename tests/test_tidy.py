@@ -43,6 +43,7 @@ PLAIN_NUMBERS = {
     "backlog",
     "err",
     "xid",
+    "call_seq",
     "kind",
     "kinds",
     "mode",

@@ -1,0 +1,154 @@
+"""Open scanners: their ids, leases and call numbers; pure, time is a parameter.
+
+A client that knows call numbers counts its calls for a scanner from 0, so that an answer that got lost is never taken
+for the next one: a call with another number than the expected is refused, and the scanner stays. A scanner lives as
+long as its lease, which each call renews. One that the server has closed itself, because nothing was left, is
+remembered for a while: its client may still close it, or ask once more, and gets an empty answer instead of an error.
+
+Source: RSRpcServices#scan, #checkScanNextCallSeq, #closeScanner; ScannerIdGenerator.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from itertools import count
+
+from regionserver.region.scan import RegionScan
+from registry.wire.errors import (
+    NotServingRegionException,
+    OutOfOrderScannerNextException,
+    RegionTooBusyException,
+    UnknownScannerException,
+)
+
+LEASE_MS = 60_000.0
+"""hbase.client.scanner.timeout.period."""
+SCANNERS_MAX = 10_000
+"""Open at once: each keeps a moment of its store, which cannot forget what has changed since."""
+CLOSED_MAX = 10_000
+"""Closed by the server and remembered."""
+
+
+@dataclass(slots=True, eq=False)
+class Scanner:
+    """One that is open."""
+
+    scanner_id: int
+    region: str
+    """Its name."""
+    scan: RegionScan
+    expires_ms: float
+    next_call_seq: int = 0
+    """The number of the call that comes next."""
+    busy: bool = False
+    """A call is under way; its lease does not run."""
+
+
+class Scanners:
+    """Those of one server. Belongs to its loop."""
+
+    def __init__(self, generation: int, *, lease_ms: float = LEASE_MS, scanners_max: int = SCANNERS_MAX) -> None:
+        """`generation`: 32 bits that another life of this server does not have, so that no id comes twice."""
+        self._first_id = (generation & 0x7FFF_FFFF) << 32
+        self._numbers = count(1)
+        self.lease_ms = lease_ms
+        self._scanners_max = scanners_max
+        self._open: OrderedDict[int, Scanner] = OrderedDict()
+        """In the order in which their leases end, but for those that are busy."""
+        self._closed: OrderedDict[int, tuple[int | str, float]] = OrderedDict()
+        """Call number that came next, or the region that took it along; and until when it is remembered."""
+        self.expired_count = 0
+        """Scanners whose clients came too late, or never."""
+
+    def __len__(self) -> int:
+        """Open ones."""
+        return len(self._open)
+
+    def check_room(self) -> None:
+        """Raise RegionTooBusyException where no more may be opened."""
+        if len(self._open) >= self._scanners_max:
+            raise RegionTooBusyException(f"{self._scanners_max} scanners are open on this server already")
+
+    def open(self, region: str, scan: RegionScan, now_ms: float) -> Scanner:
+        """Keep a scan for its client's next call."""
+        scanner_id = self._first_id | next(self._numbers)
+        scanner = Scanner(scanner_id, region, scan, now_ms + self.lease_ms)
+        self._open[scanner_id] = scanner
+        return scanner
+
+    def begin(self, scanner_id: int, call_seq: int | None, now_ms: float) -> Scanner | None:
+        """A call for a scanner, which ends with `end`; None for one that the server has closed itself.
+
+        Raises UnknownScannerException, OutOfOrderScannerNextException; the scanner stays as it was then.
+        """
+        self.expire(now_ms)
+        scanner = self._open.get(scanner_id)
+        if scanner is None:
+            self._check_closed(scanner_id, call_seq)
+            return None
+        if call_seq is not None:
+            if call_seq != scanner.next_call_seq:
+                raise OutOfOrderScannerNextException(
+                    f"Expected nextCallSeq: {scanner.next_call_seq} But the nextCallSeq got from client: {call_seq}"
+                )
+            scanner.next_call_seq += 1
+        scanner.busy = True
+        return scanner
+
+    def end(self, scanner: Scanner, now_ms: float) -> None:
+        """The call is answered: the lease begins anew."""
+        scanner.busy = False
+        scanner.expires_ms = now_ms + self.lease_ms
+        if scanner.scanner_id in self._open:
+            self._open.move_to_end(scanner.scanner_id)
+
+    def close(self, scanner: Scanner, now_ms: float, *, by_client: bool) -> None:
+        """Close one; where the client did not ask for it, it is remembered."""
+        if self._open.pop(scanner.scanner_id, None) is None:
+            return
+        scanner.scan.close()
+        if not by_client:
+            self._remember(scanner, scanner.next_call_seq, now_ms)
+
+    def close_region(self, region: str, now_ms: float) -> int:
+        """A region goes away, and its scanners with it; how many there were. Their clients hear where to look."""
+        mine = [scanner for scanner in self._open.values() if scanner.region == region]
+        for scanner in mine:
+            del self._open[scanner.scanner_id]
+            scanner.scan.close()
+            self._remember(scanner, region, now_ms)
+        return len(mine)
+
+    def expire(self, now_ms: float) -> None:
+        """Close those whose clients have not come back."""
+        late: list[Scanner] = []
+        for scanner in self._open.values():
+            if scanner.expires_ms > now_ms and not scanner.busy:
+                break
+            if not scanner.busy:
+                late.append(scanner)
+        for scanner in late:
+            self.expired_count += 1
+            del self._open[scanner.scanner_id]
+            scanner.scan.close()
+        while self._closed and next(iter(self._closed.values()))[1] <= now_ms:
+            self._closed.popitem(last=False)
+
+    def _remember(self, scanner: Scanner, what: int | str, now_ms: float) -> None:
+        self._closed[scanner.scanner_id] = (what, now_ms + self.lease_ms)
+        if len(self._closed) > CLOSED_MAX:
+            self._closed.popitem(last=False)
+
+    def _check_closed(self, scanner_id: int, call_seq: int | None) -> None:
+        known = self._closed.get(scanner_id)
+        if known is None:
+            raise UnknownScannerException(
+                f"Unknown scanner '{scanner_id}': it was never opened here, its client was away for longer than"
+                f" {self.lease_ms:.0f} ms (hbase.client.scanner.timeout.period), or its region was closed"
+            )
+        if isinstance(known[0], str):
+            raise NotServingRegionException(f"{known[0]} is not online")
+        # A real server wants one more than the number that it expected; clients that are done send none.
+        if call_seq is not None and call_seq != known[0] + 1:
+            raise OutOfOrderScannerNextException(f"Expected nextCallSeq for closed request: {known[0] + 1}")
