@@ -2,7 +2,7 @@
 
 A client that knows call numbers counts its calls for a scanner from 0, so that an answer that got lost is never taken
 for the next one: a call with another number than the expected is refused, and the scanner stays. A scanner lives as
-long as its lease, which each call renews. One that the server has closed itself, because nothing was left, is
+long as its lease, which each call renews. One that was closed, because nothing was left or its client was done, is
 remembered for a while: its client may still close it, or ask once more, and gets an empty answer instead of an error.
 
 Source: RSRpcServices#scan, #checkScanNextCallSeq, #closeScanner; ScannerIdGenerator.
@@ -14,7 +14,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import count
 
-from regionserver.region.scan import RegionScan
+from regionserver.region.scan import NO_LIMIT, RegionScan
 from registry.wire.errors import (
     NotServingRegionException,
     OutOfOrderScannerNextException,
@@ -27,7 +27,7 @@ LEASE_MS = 60_000.0
 SCANNERS_MAX = 10_000
 """Open at once: each keeps a moment of its store, which cannot forget what has changed since."""
 CLOSED_MAX = 10_000
-"""Closed by the server and remembered."""
+"""Closed ones that are remembered."""
 
 
 @dataclass(slots=True, eq=False)
@@ -43,6 +43,10 @@ class Scanner:
     """The number of the call that comes next."""
     busy: bool = False
     """A call is under way; its lease does not run."""
+    bytes_max: int = NO_LIMIT
+    """Of one answer."""
+    needs_cursor: bool = False
+    """Its client wants to hear how far it has come."""
 
 
 class Scanners:
@@ -78,7 +82,7 @@ class Scanners:
         return scanner
 
     def begin(self, scanner_id: int, call_seq: int | None, now_ms: float) -> Scanner | None:
-        """A call for a scanner, which ends with `end`; None for one that the server has closed itself.
+        """A call for a scanner, which ends with `end`; None for one that is closed.
 
         Raises UnknownScannerException, OutOfOrderScannerNextException; the scanner stays as it was then.
         """
@@ -103,12 +107,12 @@ class Scanners:
         if scanner.scanner_id in self._open:
             self._open.move_to_end(scanner.scanner_id)
 
-    def close(self, scanner: Scanner, now_ms: float, *, by_client: bool) -> None:
-        """Close one; where the client did not ask for it, it is remembered."""
+    def close(self, scanner: Scanner, now_ms: float, *, by_error: bool = False) -> None:
+        """Close one; it is remembered, unless it ended by an error that its client was told of."""
         if self._open.pop(scanner.scanner_id, None) is None:
             return
         scanner.scan.close()
-        if not by_client:
+        if not by_error:
             self._remember(scanner, scanner.next_call_seq, now_ms)
 
     def close_region(self, region: str, now_ms: float) -> int:

@@ -45,6 +45,12 @@ def meta_order(row: bytes) -> bytes:
     return _escaped(table) + _PART_END + _escaped(start) + _PART_END + plain_order(identity)
 
 
+def row_of(place: bytes) -> bytes:
+    """The row of which an order made this, its end included; of either order."""
+    parts = place[: -len(ROW_END)].split(_PART_END)
+    return b",".join([part.replace(_ESCAPED_ZERO, _ZERO) for part in parts])
+
+
 def after_row(row_key: bytes) -> bytes:
     """The least key behind all those of a row; `row_key` is prefix and row with its end."""
     return row_key[: -len(ROW_END)] + _AFTER_ROW

@@ -76,8 +76,8 @@ class Region:
         self.where = where
         self.families = dict(sorted(families.items()))
         self.store = store
-        self._prefix = prefix
-        self._order = order
+        self.prefix = prefix
+        self.order = order
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -100,7 +100,7 @@ class Region:
 
     def row_key(self, row: bytes) -> bytes:
         """The beginning of all keys of a row."""
-        return self._prefix + self._order(row)
+        return self.prefix + self.order(row)
 
     def _families_of(self, wanted: Mapping[bytes, Wanted]) -> Iterator[tuple[bytes, Wanted]]:
         if not wanted:
@@ -108,7 +108,7 @@ class Region:
             for family in self.families:
                 yield family, newest
         for family in sorted(wanted):
-            self._check_family(family)
+            self.check_family(family)
             yield family, wanted[family]
 
     def _seen(self, view: View, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> Iterator[Found]:
@@ -133,7 +133,7 @@ class Region:
 
     def _column(self, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> list[Entry]:
         """The visible cells of named columns."""
-        self._check_family(family)
+        self.check_family(family)
         key = family_key(row_key, family)
         first = self.store.get(key)
         if first is None:
@@ -196,7 +196,7 @@ class Region:
             mutation = self._of_whole_row(asked) if not asked.changes else asked
             left: list[bytes] = []
             for change in mutation.changes:
-                self._check_family(change.family)
+                self.check_family(change.family)
             match mutation.kind:
                 case MutationKind.PUT:
                     written = put_entries(mutation, now_ms)
@@ -230,14 +230,15 @@ class Region:
         self, operation: str, row: bytes, error: type[DoNotRetryIOException | WrongRegionException] | None = None
     ) -> None:
         """Raise where a row does not lie here; `error` instead of WrongRegionException."""
-        if not self.where.holds(row, self._order):
+        if not self.where.holds(row, self.order):
             raise (error or WrongRegionException)(
                 f"Requested row out of range for {operation} on HRegion {self.where.name}, startKey="
                 f"'{string_binary(self.where.start_key)}', getEndKey()='{string_binary(self.where.end_key)}',"
                 f" row='{string_binary(row)}'"
             )
 
-    def _check_family(self, family: bytes) -> None:
+    def check_family(self, family: bytes) -> None:
+        """Raise where there is no such family."""
         if family not in self.families:
             raise NoSuchColumnFamilyException(
                 f"Column family {family.decode('utf-8', 'replace')} does not exist in region {self.where.name}"

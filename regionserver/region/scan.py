@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from regionserver.engine.store import Snapshot
-from regionserver.region.keys import ROW_END, RowOrder, after_row
+from regionserver.region.keys import ROW_END, RowOrder, after_row, row_of
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
-from regionserver.region.region import RegionRange
+from regionserver.region.region import Region, RegionRange
 from regionserver.region.visible import FamilyRules, Wanted, all_are_visible, visible
 
 Pieces = Iterator[tuple[bytes, int]]
@@ -107,6 +107,16 @@ def key_range(scan: ScanRange, where: RegionRange, prefix: bytes, order: RowOrde
         key = prefix + order(high)
         upper = min(upper, after_row(key) if high_inside else key)
     return lower, upper
+
+
+def open_scan(region: Region, rows: ScanRange, shape: ScanShape, now_ms: int) -> RegionScan:
+    """Begin a scan of a region at this moment. Raises NoSuchColumnFamilyException."""
+    for family in shape.wanted:
+        region.check_family(family)
+    keys = key_range(rows, region.where, region.prefix, region.order)
+    return RegionScan(
+        region.store.snapshot(), keys, len(region.prefix), region.families, shape, now_ms, reverse=rows.reverse
+    )
 
 
 def _behind(prefix: bytes) -> bytes:
@@ -210,7 +220,7 @@ class RegionScan:
                 row_key, pieces = found
                 page.rows_read += 1
                 row = RowCells(pieces)
-                page.last_row = row_key
+                page.last_row = row_of(row_key[self._prefix_bytes :])
                 if row.has_more:
                     self._row = row
             if self._row is not None:

@@ -58,7 +58,7 @@ def test_after_the_end():
     scanner = opened(where)
     for seq in range(4):
         call(where, scanner, seq)
-    where.close(scanner, 0.0, by_client=False)
+    where.close(scanner, 0.0)
     assert where.begin(scanner.scanner_id, None, 0.0) is None
     with pytest.raises(OutOfOrderScannerNextException, match="Expected nextCallSeq for closed request: 5"):
         where.begin(scanner.scanner_id, 4, 0.0)
@@ -67,11 +67,11 @@ def test_after_the_end():
         where.begin(scanner.scanner_id, None, LEASE_MS)
 
 
-def test_closed_by_its_client_it_is_gone():
+def test_one_that_ended_by_an_error_is_gone():
     where = scanners()
     scanner = opened(where)
-    where.close(scanner, 0.0, by_client=True)
-    where.close(scanner, 0.0, by_client=True)
+    where.close(scanner, 0.0, by_error=True)
+    where.close(scanner, 0.0)
     with pytest.raises(UnknownScannerException, match=f"Unknown scanner '{scanner.scanner_id}'"):
         where.begin(scanner.scanner_id, 0, 0.0)
     assert len(where) == 0
@@ -114,7 +114,7 @@ def test_there_is_a_limit():
     kept = [opened(where), opened(where)]
     with pytest.raises(RegionTooBusyException, match="2 scanners are open"):
         where.check_room()
-    where.close(kept[0], 0.0, by_client=True)
+    where.close(kept[0], 0.0)
     where.check_room()
 
 
@@ -125,7 +125,7 @@ def test_what_is_remembered_is_bounded():
     for _ in range(CLOSED_MAX + 10):
         scanner = where.open("r", scan, 0.0)
         ids.append(scanner.scanner_id)
-        where.close(scanner, 0.0, by_client=False)
+        where.close(scanner, 0.0)
     with pytest.raises(UnknownScannerException):
         where.begin(ids[0], None, 0.0)
     assert where.begin(ids[-1], None, 0.0) is None

@@ -7,7 +7,7 @@ import functools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from regionserver.region.keys import after_family, after_row, chunk_key, family_key, meta_order, plain_order
+from regionserver.region.keys import after_family, after_row, chunk_key, family_key, meta_order, plain_order, row_of
 
 few_bytes = st.binary(max_size=5).map(lambda data: bytes(byte % 4 if byte > 8 else byte for byte in data)) | st.binary(
     max_size=5
@@ -85,6 +85,13 @@ meta_rows: st.SearchStrategy[bytes] = st.sampled_from([b"t", b"t1", b"t1 ", b"t2
 def test_meta_by_parts(rows: list[bytes]):
     assert sorted(rows, key=meta_order) == sorted(rows, key=functools.cmp_to_key(compare_meta))
     assert len({meta_order(row) for row in rows}) == len(rows)
+
+
+@given(few_bytes, meta_rows)
+def test_rows_are_read_from_keys(row: bytes, of_meta: bytes):
+    assert row_of(plain_order(row)) == row
+    assert row_of(meta_order(row)) == row
+    assert row_of(meta_order(of_meta)) == of_meta
 
 
 def test_meta_where_bytes_alone_are_wrong():
