@@ -168,7 +168,7 @@ class Region:
         for mutation in mutations:
             if mutation.row != row:
                 raise DoNotRetryIOException("Action's getRow must match")
-        self.check_row("checkAndMutate" if condition is not None else "mutateRow", row)
+        self._check_row_of(mutations, condition is not None, row)
         if condition is not None:
             checked = self.check(condition, now_ms)
             if not checked.matches:
@@ -236,6 +236,18 @@ class Region:
                 f"'{string_binary(self.where.start_key)}', getEndKey()='{string_binary(self.where.end_key)}',"
                 f" row='{string_binary(row)}'"
             )
+
+    def _check_row_of(self, mutations: Sequence[Mutation], is_conditional: bool, row: bytes) -> None:
+        """A real server refuses a put by another class than what reads first."""
+        kind = mutations[0].kind
+        if is_conditional:
+            self.check_row("checkAndMutate", row)
+        elif len(mutations) > 1:
+            self.check_row("mutateRow", row)
+        elif kind in (MutationKind.PUT, MutationKind.DELETE):
+            self.check_row("batchMutate", row, FailedSanityCheckException)
+        else:
+            self.check_row(kind.name.lower(), row)
 
     def check_family(self, family: bytes) -> None:
         """Raise where there is no such family."""

@@ -199,6 +199,10 @@ def test_rows_of_others():
             f"Requested row out of range for Get on HRegion t,b,1.aa., {ends}, row='"
         )
         with pytest.raises(WrongRegionException):
+            where.mutate([mutation, mutation], Durability.PROCESS, ended, 100)
+        with pytest.raises(WrongRegionException):
+            where.mutate([Mutation(INCREMENT, row, [])], Durability.PROCESS, ended, 100)
+        with pytest.raises(FailedSanityCheckException):
             where.mutate([mutation], Durability.PROCESS, ended, 100)
         with pytest.raises(FailedSanityCheckException):
             where.put(mutation, Batch(), 100)

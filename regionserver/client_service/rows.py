@@ -1,0 +1,157 @@
+"""ClientService.Get and Mutate: one row, one answer.
+
+An answer to a change leaves when the change is as durable as it was asked to be; the store says when that is.
+
+Source: RSRpcServices#get, #mutate, #increment, #append.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.client_service.nonces import Nonce, Nonces, Seen
+from regionserver.client_service.reads import read_get
+from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
+from regionserver.client_service.writes import MutationAsked, read_condition, read_mutation
+from regionserver.engine.store import Durability, StoreBusy, StoreError
+from regionserver.region.conditions import Condition
+from regionserver.region.mutations import Mutation, MutationKind
+from regionserver.region.record import has_tags
+from regionserver.region.region import Found, Region
+from regionserver.region.visible import Wanted
+from registry.wire.cellblock import Cell
+from registry.wire.errors import HBaseError, IOException, RegionTooBusyException
+
+Reply = Callable[[Answer | HBaseError], None]
+"""Called once for each call, before or after it has returned."""
+RegionOf = Callable[[HBase_pb2.RegionSpecifier], Region]
+DELTAS = (MutationKind.INCREMENT, MutationKind.APPEND)
+
+
+class RowCalls:
+    """Answers them for one server. Belongs to its loop; time is told by the caller."""
+
+    def __init__(self, region_of: RegionOf, nonces: Nonces, default: Durability = Durability.PROCESS) -> None:
+        """`region_of` raises NotServingRegionException and its kind; `default`: what tables mean by USE_DEFAULT."""
+        self._region_of = region_of
+        self._nonces = nonces
+        self._default = default
+
+    def get(self, request: Client_pb2.GetRequest, form: CellForm, now_ms: int) -> Answer:
+        """Raises HBase's exceptions."""
+        region = self._region_of(request.region)
+        asked = read_get(request.get)
+        found = region.get(asked.row, asked.asked.wanted(region.families), now_ms)
+        return get_answer(found, form, existence_only=asked.existence_only)
+
+    def mutate(
+        self, request: Client_pb2.MutateRequest, cells: Iterator[Cell], form: CellForm, now_ms: int, reply: Reply
+    ) -> None:
+        """`reply` gets the answer or the error. Raises nothing of HBase's, nor of the store's."""
+        try:
+            region = self._region_of(request.region)
+            asked = read_mutation(request.mutation, cells)
+            condition = read_condition(request.condition) if request.HasField("condition") else None
+            nonce = (request.nonce_group, asked.nonce)
+            if asked.nonce and asked.mutation.kind in DELTAS and condition is None:
+                self._once(nonce, region, asked, form, now_ms, reply)
+            else:
+                self._apply(region, asked, condition, form, now_ms, reply)
+        except HBaseError as error:
+            reply(error)
+        except StoreBusy as error:
+            reply(RegionTooBusyException(str(error)))
+        except StoreError as error:
+            reply(IOException(str(error)))
+
+    def _once(
+        self, nonce: Nonce, region: Region, asked: MutationAsked, form: CellForm, now_ms: int, reply: Reply
+    ) -> None:
+        """The first of its nonce is applied; what comes again is told what is there now, as a real server does."""
+
+        def ended(outcome: Answer | HBaseError) -> None:
+            self._nonces.end(nonce, now_ms, succeeded=isinstance(outcome, Answer))
+            reply(outcome)
+
+        def again(succeeded: bool) -> None:
+            if succeeded:
+                self._tell(region, asked, form, now_ms, reply)
+            else:
+                self._once(nonce, region, asked, form, now_ms, reply)
+
+        match self._nonces.begin(nonce, now_ms):
+            case Seen.NEW:
+                try:
+                    self._apply(region, asked, None, form, now_ms, ended)
+                except (HBaseError, StoreError):
+                    self._nonces.end(nonce, now_ms, succeeded=False)
+                    raise
+            case Seen.RUNNING:
+                self._nonces.wait(nonce, again)
+            case Seen.DONE:
+                self._tell(region, asked, form, now_ms, reply)
+
+    def _apply(
+        self,
+        region: Region,
+        asked: MutationAsked,
+        condition: Condition | None,
+        form: CellForm,
+        now_ms: int,
+        reply: Reply,
+    ) -> None:
+        made: list[list[bytes]] = []
+        errors: list[StoreError | None] = []
+
+        def tell() -> None:
+            error = errors[0]
+            if error is not None:
+                reply(IOException(str(error)))
+            else:
+                reply(_changed(asked, made[0] if made else [], form, conditional=condition is not None))
+
+        is_back = False
+
+        def committed(error: StoreError | None) -> None:
+            errors.append(error)
+            if is_back:
+                tell()
+
+        durability = asked.durability if asked.durability is not None else self._default
+        held, made = region.mutate([asked.mutation], durability, committed, now_ms, condition)
+        is_back = True
+        if not held:
+            reply(NOT_PROCESSED)
+        elif errors:
+            tell()
+
+    def _tell(self, region: Region, asked: MutationAsked, form: CellForm, now_ms: int, reply: Reply) -> None:
+        """The columns of an increment or append that was applied before."""
+        try:
+            found = region.get(asked.mutation.row, _columns(asked.mutation), now_ms)
+        except (HBaseError, StoreError) as error:
+            reply(error if isinstance(error, HBaseError) else IOException(str(error)))
+            return
+        if not asked.returns_results:
+            found = Found(b"", 0, tagged=False)
+        result, cells = result_of(found, form)
+        reply(Answer(Client_pb2.MutateResponse(result=result).SerializeToString(), cells))
+
+
+def _columns(mutation: Mutation) -> dict[bytes, Wanted]:
+    by_family: dict[bytes, set[bytes]] = {}
+    for change in mutation.changes:
+        by_family.setdefault(change.family, set()).add(change.qualifier)
+    return {family: Wanted(tuple(sorted(qualifiers))) for family, qualifiers in by_family.items()}
+
+
+def _changed(asked: MutationAsked, made: list[bytes], form: CellForm, *, conditional: bool) -> Answer:
+    """What a client hears of a change: a put that it was processed, an increment what it left."""
+    if asked.mutation.kind not in DELTAS:
+        return PROCESSED
+    cells = made if asked.returns_results else []
+    found = Found(b"".join(cells), len(cells), tagged=any(map(has_tags, cells)))
+    result, block = result_of(found, form)
+    response = Client_pb2.MutateResponse(result=result, processed=True if conditional else None)
+    return Answer(response.SerializeToString(), block)
