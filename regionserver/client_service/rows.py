@@ -21,7 +21,7 @@ from regionserver.region.record import has_tags
 from regionserver.region.region import Found, Region
 from regionserver.region.visible import Wanted
 from registry.wire.cellblock import Cell
-from registry.wire.errors import HBaseError, IOException, RegionTooBusyException
+from registry.wire.errors import DoNotRetryIOException, HBaseError, IOException, ProtocolError, RegionTooBusyException
 
 Reply = Callable[[Answer | HBaseError], None]
 """Called once for each call, before or after it has returned."""
@@ -53,17 +53,25 @@ class RowCalls:
             region = self._region_of(request.region)
             asked = read_mutation(request.mutation, cells)
             condition = read_condition(request.condition) if request.HasField("condition") else None
-            nonce = (request.nonce_group, asked.nonce)
-            if asked.nonce and asked.mutation.kind in DELTAS and condition is None:
-                self._once(nonce, region, asked, form, now_ms, reply)
-            else:
-                self._apply(region, asked, condition, form, now_ms, reply)
-        except HBaseError as error:
-            reply(error)
-        except StoreBusy as error:
-            reply(RegionTooBusyException(str(error)))
-        except StoreError as error:
-            reply(IOException(str(error)))
+            self.apply(region, asked, request.nonce_group, condition, form, now_ms, reply)
+        except (HBaseError, StoreError, ProtocolError) as error:
+            reply(as_hbase(error))
+
+    def apply(
+        self,
+        region: Region,
+        asked: MutationAsked,
+        nonce_group: int,
+        condition: Condition | None,
+        form: CellForm,
+        now_ms: int,
+        reply: Reply,
+    ) -> None:
+        """Do one mutation. Raises HBase's exceptions and StoreError, and then `reply` is not called."""
+        if asked.nonce and asked.mutation.kind in DELTAS and condition is None:
+            self._once((nonce_group, asked.nonce), region, asked, form, now_ms, reply)
+        else:
+            self._apply(region, asked, condition, form, now_ms, reply)
 
     def _once(
         self, nonce: Nonce, region: Region, asked: MutationAsked, form: CellForm, now_ms: int, reply: Reply
@@ -78,7 +86,10 @@ class RowCalls:
             if succeeded:
                 self._tell(region, asked, form, now_ms, reply)
             else:
-                self._once(nonce, region, asked, form, now_ms, reply)
+                try:
+                    self._once(nonce, region, asked, form, now_ms, reply)
+                except (HBaseError, StoreError) as error:
+                    reply(as_hbase(error))
 
         match self._nonces.begin(nonce, now_ms):
             case Seen.NEW:
@@ -131,12 +142,25 @@ class RowCalls:
         try:
             found = region.get(asked.mutation.row, _columns(asked.mutation), now_ms)
         except (HBaseError, StoreError) as error:
-            reply(error if isinstance(error, HBaseError) else IOException(str(error)))
+            reply(as_hbase(error))
             return
         if not asked.returns_results:
             found = Found(b"", 0, tagged=False)
         result, cells = result_of(found, form)
         reply(Answer(Client_pb2.MutateResponse(result=result).SerializeToString(), cells))
+
+
+def as_hbase(error: HBaseError | StoreError | ProtocolError) -> HBaseError:
+    """What a client is told."""
+    match error:
+        case HBaseError():
+            return error
+        case ProtocolError():
+            return DoNotRetryIOException(str(error))
+        case StoreBusy():
+            return RegionTooBusyException(str(error))
+        case _:
+            return IOException(str(error))
 
 
 def _columns(mutation: Mutation) -> dict[bytes, Wanted]:

@@ -162,7 +162,7 @@ class Region:
         """Change one row by all of these or none, where the condition holds.
 
         Gives whether it held, and for each increment or append the cells that it left (for others an empty list).
-        `committed` is called where something is written. Raises HBase's exceptions, and StoreBusy; then nothing is.
+        `committed` is called where it held. Raises HBase's exceptions, and StoreBusy; then nothing is.
         """
         row = condition.row if condition is not None else mutations[0].row
         for mutation in mutations:
@@ -178,6 +178,8 @@ class Region:
         made = self._write(mutations, batch, now_ms)
         if batch:
             self.store.commit(batch, durability, committed)
+        else:
+            committed(None)
         return True, made
 
     def check(self, condition: Condition, now_ms: int) -> Checked:

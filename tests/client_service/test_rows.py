@@ -210,6 +210,18 @@ def test_conditions():
     assert (message.processed, cell.value) == (True, b"23")
 
 
+def test_a_mutation_without_cells_is_answered():
+    """No client of HBase sends one; whoever does must not wait for ever."""
+    server = Server()
+    request = Client_pb2.MutateRequest()
+    request.region.type, request.region.value = HBase_pb2.RegionSpecifier.REGION_NAME, b"t1"
+    replies: list[Answer | HBaseError] = []
+    for kind in (PUT, INCREMENT, APPEND):
+        request.mutation.CopyFrom(Client_pb2.MutationProto(row=b"r", mutate_type=kind, nonce=1))
+        server.calls.mutate(request, iter(()), CellForm.BLOCK, 100, replies.append)
+    assert [type(reply) for reply in replies] == [Answer] * 3
+
+
 def test_errors_are_answers():
     server = Server()
     assert isinstance(error(server.mutate(PUT, region=b"other")), NotServingRegionException)

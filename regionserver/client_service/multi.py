@@ -1,0 +1,296 @@
+"""ClientService.Multi: many actions on many regions, each with its own result or error.
+
+Actions of a region are answered in the order in which they came, with the indexes that they came with: every client
+can read that, and some can read nothing else. A region that fails as a whole has one exception and no results, and its
+cells in the block are passed over. What is atomic, or stands under a condition, is one change of one row.
+
+Source: RSRpcServices#multi, #doNonAtomicRegionMutation, #doAtomicBatchOp, #checkAndMutate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+
+from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.client_service.reads import read_get
+from regionserver.client_service.results import Answer, CellForm, inline_cells, result_of
+from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase
+from regionserver.client_service.writes import MutationAsked, read_condition, read_mutation
+from regionserver.engine.store import Batch, Durability, StoreError
+from regionserver.region.region import Region
+from registry.wire.cellblock import Cell
+from registry.wire.errors import DoNotRetryIOException, HBaseError, MultiActionResultTooLarge, ProtocolError
+
+RESULT_BYTES_MAX = 100 * 1024 * 1024
+"""Cells of one answer; what is left is to be asked for again."""
+
+Outcome = tuple[Client_pb2.Result, bytes] | HBaseError
+"""Of one action: a result with its cells in the block, or why there is none."""
+
+
+class MultiCalls:
+    """Answers Multi for one server. Belongs to its loop; time is told by the caller."""
+
+    def __init__(self, rows: RowCalls, region_of: RegionOf, default: Durability = Durability.PROCESS) -> None:
+        """`rows` does the increments, so that nonces are the same everywhere."""
+        self._rows = rows
+        self._region_of = region_of
+        self._default = default
+
+    def multi(
+        self, request: Client_pb2.MultiRequest, cells: Iterator[Cell], form: CellForm, now_ms: int, reply: Reply
+    ) -> None:
+        """`reply` gets the answer once every change is as durable as it was asked to be."""
+        whole = _Whole(reply)
+        try:
+            for number, action in enumerate(request.regionAction):
+                old_condition = request.HasField("condition") and number == 0
+                condition = request.condition if old_condition else action.condition
+                part = _Part(whole, action, is_conditional=old_condition or action.HasField("condition"))
+                if part.is_conditional or action.atomic:
+                    self._atomic(part, condition if part.is_conditional else None, cells, now_ms)
+                else:
+                    self._each(part, cells, request.nonceGroup, form, now_ms)
+            whole.all_begun()
+        except ProtocolError as error:  # nobody knows whose cells these are
+            whole.fail(as_hbase(error))
+
+    # --- action by action ---------------------------------------------------------------------------------------
+
+    def _each(self, part: _Part, cells: Iterator[Cell], nonce_group: int, form: CellForm, now_ms: int) -> None:
+        try:
+            region = self._region_of(part.action.region)
+        except HBaseError as error:
+            part.fail(error)
+            _pass_over(part.action, cells)
+            return
+        puts = _Puts(region, part, self._default)
+        for index, action in enumerate(part.action.action):
+            own = list(_own_cells(action, cells))
+            try:
+                if action.HasField("get"):
+                    puts.write()
+                    part.set(index, _got(region, action.get, form, now_ms, part.whole))
+                elif not action.HasField("mutation"):
+                    raise DoNotRetryIOException("an action that is neither Get nor mutation")
+                else:
+                    asked = read_mutation(action.mutation, iter(own))
+                    if asked.mutation.kind in DELTAS:
+                        puts.write()
+                        told = part.expect(index)
+                        try:
+                            self._rows.apply(region, asked, nonce_group, None, form, now_ms, told)
+                        except (HBaseError, StoreError) as error:
+                            told(as_hbase(error))
+                    else:
+                        puts.add(index, asked, now_ms)
+            except (HBaseError, StoreError, ProtocolError) as error:
+                part.set(index, as_hbase(error))
+        puts.write()
+
+    # --- one row ------------------------------------------------------------------------------------------------
+
+    def _atomic(self, part: _Part, condition: Client_pb2.Condition | None, cells: Iterator[Cell], now_ms: int) -> None:
+        own = [list(_own_cells(action, cells)) for action in part.action.action]
+        try:
+            region = self._region_of(part.action.region)
+            if any(action.HasField("get") for action in part.action.action):
+                raise DoNotRetryIOException("Atomic put and/or delete only, not a Get")
+            asked = [
+                read_mutation(action.mutation, iter(taken))
+                for action, taken in zip(part.action.action, own, strict=True)
+            ]
+            if not asked:
+                raise DoNotRetryIOException("an atomic change without a mutation")
+            durability = max((self._default if each.durability is None else each.durability) for each in asked)
+            ended = part.expect_commit()
+            try:
+                held, made = region.mutate(
+                    [each.mutation for each in asked],
+                    durability,
+                    ended,
+                    now_ms,
+                    read_condition(condition) if condition is not None else None,
+                )
+            except (HBaseError, StoreError):
+                part.whole.drop_one()
+                raise
+            part.row_changed(held, [cell for each, left in zip(asked, made, strict=False) for cell in left
+                                    if each.returns_results])  # fmt: skip
+            if not held:
+                part.whole.drop_one()
+        except (HBaseError, StoreError, ProtocolError) as error:
+            part.fail(as_hbase(error))
+
+
+class _Whole:
+    """The answer while it is made: told when nothing of it is awaited any more."""
+
+    def __init__(self, reply: Reply) -> None:
+        self._reply = reply
+        self._awaited = 1
+        """Commits under way, and the reading of the request."""
+        self.parts: list[_Part] = []
+        self.size_bytes = 0
+
+    def expect_one(self) -> None:
+        self._awaited += 1
+
+    def drop_one(self) -> None:
+        self._awaited -= 1
+        if not self._awaited:
+            response = Client_pb2.MultiResponse()
+            blocks = [block for part in self.parts for block in part.write(response.regionActionResult.add())]
+            processed = [part.processed for part in self.parts if part.processed is not None]
+            if processed:
+                response.processed = processed[0]
+            response.regionStatistics.SetInParent()
+            self._reply(Answer(response.SerializeToString(), b"".join(blocks)))
+
+    def all_begun(self) -> None:
+        self.drop_one()
+
+    def fail(self, error: HBaseError) -> None:
+        self._awaited = -1  # what still ends is not told
+        self._reply(error)
+
+
+class _Part:
+    """The results of one region's actions."""
+
+    def __init__(self, whole: _Whole, action: Client_pb2.RegionAction, *, is_conditional: bool) -> None:
+        self.whole = whole
+        self.action = action
+        self.is_conditional = is_conditional
+        self.processed: bool | None = None
+        self._error: HBaseError | None = None
+        self._outcomes: list[Outcome] = [(Client_pb2.Result(), b"")] * len(action.action)
+        whole.parts.append(self)
+
+    def set(self, index: int, outcome: Outcome) -> None:
+        self._outcomes[index] = outcome
+
+    def fail(self, error: HBaseError) -> None:
+        self._error = error
+
+    def expect(self, index: int) -> Reply:
+        """A change that tells later what it left."""
+
+        def told(outcome: Answer | HBaseError) -> None:
+            if isinstance(outcome, HBaseError):
+                self.set(index, outcome)
+            else:
+                self.set(index, (Client_pb2.MutateResponse.FromString(outcome.message).result, outcome.cells))
+            self.whole.drop_one()
+
+        self.whole.expect_one()
+        return told
+
+    def expect_commit(self) -> Callable[[StoreError | None], None]:
+        def ended(error: StoreError | None) -> None:
+            if error is not None:
+                self.fail(as_hbase(error))
+            self.whole.drop_one()
+
+        self.whole.expect_one()
+        return ended
+
+    def row_changed(self, held: bool, left: Sequence[bytes]) -> None:
+        """An atomic change: what increments have left is told with the first action, in the message."""
+        self.processed = held
+        if left:
+            cells = inline_cells(b"".join(left))
+            self._outcomes[0] = (Client_pb2.Result(cell=cells, stale=False, partial=False), b"")
+
+    def write(self, result: Client_pb2.RegionActionResult) -> list[bytes]:
+        """Fill the message; the cells of its results."""
+        if self._error is not None:
+            _fill(result.exception, self._error)
+            return []
+        if self.processed is not None:
+            result.processed = self.processed
+        blocks: list[bytes] = []
+        for number, (action, outcome) in enumerate(zip(self.action.action, self._outcomes, strict=True)):
+            entry = result.resultOrException.add(index=action.index if action.HasField("index") else number)
+            if isinstance(outcome, HBaseError):
+                _fill(entry.exception, outcome)
+            else:
+                entry.result.CopyFrom(outcome[0])
+                blocks.append(outcome[1])
+        return blocks
+
+
+class _Puts:
+    """Puts and deletes of one region that are written together."""
+
+    def __init__(self, region: Region, part: _Part, default: Durability) -> None:
+        self._region = region
+        self._part = part
+        self._default = default
+        self._batch = Batch()
+        self._durability = Durability.MEMORY
+        self._rows: set[bytes] = set()
+        self._indexes: list[int] = []
+
+    def add(self, index: int, asked: MutationAsked, now_ms: int) -> None:
+        """Raises HBase's exceptions; then nothing of it is written."""
+        row = asked.mutation.row
+        if row in self._rows:
+            self.write()  # the batch reads the store, and has to see what it changes itself
+        self._region.put(asked.mutation, self._batch, now_ms)
+        self._durability = max(self._durability, self._default if asked.durability is None else asked.durability)
+        self._rows.add(row)
+        self._indexes.append(index)
+
+    def write(self) -> None:
+        """Commit what there is."""
+        if not self._batch:
+            return
+        batch, indexes, durability = self._batch, self._indexes, self._durability
+        self._batch, self._indexes, self._rows, self._durability = Batch(), [], set(), Durability.MEMORY
+        part = self._part
+
+        def ended(error: StoreError | None) -> None:
+            if error is not None:
+                for index in indexes:
+                    part.set(index, as_hbase(error))
+            part.whole.drop_one()
+
+        part.whole.expect_one()
+        try:
+            self._region.store.commit(batch, durability, ended)
+        except StoreError as error:
+            ended(error)
+
+
+def _got(
+    region: Region, get: Client_pb2.Get, form: CellForm, now_ms: int, whole: _Whole
+) -> tuple[Client_pb2.Result, bytes]:
+    if whole.size_bytes > RESULT_BYTES_MAX:
+        raise MultiActionResultTooLarge(f"Max size exceeded: CellSize {whole.size_bytes} of {RESULT_BYTES_MAX} bytes")
+    asked = read_get(get)
+    found = region.get(asked.row, asked.asked.wanted(region.families), now_ms)
+    if asked.existence_only:
+        return Client_pb2.Result(associated_cell_count=0, exists=found.cells_count > 0), b""
+    whole.size_bytes += len(found.block)
+    return result_of(found, form)
+
+
+def _own_cells(action: Client_pb2.Action, cells: Iterator[Cell]) -> Iterator[Cell]:
+    """As many as it counts; taken before anything of it can fail, so that those of the next stay its own."""
+    count = action.mutation.associated_cell_count
+    taken = list(islice(cells, count)) if count > 0 else []
+    if len(taken) < count:
+        raise ProtocolError(f"{count} cells are counted, {len(taken)} are there", kind="cell")
+    return iter(taken)
+
+
+def _pass_over(region_action: Client_pb2.RegionAction, cells: Iterator[Cell]) -> None:
+    for action in region_action.action:
+        _own_cells(action, cells)
+
+
+def _fill(message: HBase_pb2.NameBytesPair, error: HBaseError) -> None:
+    message.name = error.java_class
+    message.value = (error.stack_trace or f"{error.java_class}: {error.message}").encode()
