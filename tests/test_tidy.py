@@ -44,6 +44,7 @@ PLAIN_NUMBERS = {
     "err",
     "xid",
     "call_seq",
+    "nonce_group",
     "kind",
     "kinds",
     "mode",
