@@ -99,13 +99,16 @@ class TcpFaultProxy:
         """End the proxy and its thread."""
 
         def end() -> None:
-            self.recordings = [bytes(link.sent) for link in self._links]
-            self._reset_all()
             if self._server is not None:
                 self._server.close()
+            self.recordings = [bytes(link.sent) for link in self._links]
+            self._set_refuse(True)  # for those too that were accepted, or connect to the target, at this moment
 
         self._call(end)
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), self._loop).result(5)
+        for _ in range(2):
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), self._loop).result(5)
+            self._call(self._reset_all)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self._loop).result(5)  # the last transports close in it
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
@@ -139,6 +142,9 @@ class TcpFaultProxy:
         try:
             back, link.server = await asyncio.open_connection(*self.target)
         except OSError:
+            link.reset()
+            return
+        if self._refuse:
             link.reset()
             return
         pumps = (self._pump(reader, link.server, link, True), self._pump(back, writer, link, False))
