@@ -13,11 +13,8 @@ Source: flock(2), proc(5); HBase keeps hbase.id and hbase.version in its root di
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import json
 import os
-import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,16 +22,15 @@ from pathlib import Path
 from typing import cast
 
 from regionserver.engine.store import StoreNotUsable
+from registry.durable import read_line, write_line
+from registry.locked import Held, take_lock, write_locked
 from registry.version import VERSION
 
 NAME = "hbeacon region store"
 FORMAT = 1
 FORMAT_FILE, OWNER_FILE, DATABASE = "format", "owner", "db"
-LINE_BYTES_MAX = 4096
-"""Ours hold one short line; what is longer is somebody else's."""
 LOCK_WAIT_S = 2.0
 """A process that was killed holds its lock until the kernel is done with its last write."""
-LOCK_PAUSE_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +62,20 @@ class StorePlace:
         self.database = directory / DATABASE
         self._lock = -1
         try:
-            known = _read(directory / FORMAT_FILE)
+            known = read_line(directory / FORMAT_FILE)
             if known is None:
                 _check_empty(directory)
             else:
                 _checked(directory, known, engine)
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = _take(directory / OWNER_FILE, wait_s)
+            self._lock = take_lock(directory / OWNER_FILE, wait_s)
             self.store_id = self._identity(engine)
             self.database.mkdir(mode=0o700, exist_ok=True)
             self.set_server(server)
+        except Held as held:
+            owner = _owner(held.line)
+            named = f"process {owner.pid} {owner.server}".rstrip() if owner is not None else "another process"
+            raise StoreNotUsable(f"{directory} is in use by {named}") from None
         except OSError as error:
             self.close()
             raise StoreNotUsable(f"{directory} cannot be used: {error.strerror or error}") from None
@@ -86,9 +86,7 @@ class StorePlace:
     def set_server(self, server: str) -> None:
         """Say under which name this process serves."""
         pid = os.getpid()
-        line = Owner(pid, process_started(pid) or 0, server).as_line().encode()
-        os.pwrite(self._lock, line + b"\n", 0)
-        os.ftruncate(self._lock, len(line) + 1)
+        write_locked(self._lock, Owner(pid, process_started(pid) or 0, server).as_line())
 
     def close(self) -> None:
         """Let go of it."""
@@ -97,21 +95,27 @@ class StorePlace:
             self._lock = -1
 
     def _identity(self, engine: str) -> str:
-        known = _read(self.directory / FORMAT_FILE)  # under the lock: another may have made it meanwhile
+        known = read_line(self.directory / FORMAT_FILE)  # under the lock: another may have made it meanwhile
         if known is not None:
             return _checked(self.directory, known, engine)
         store_id = str(uuid.uuid4())
         line = {"name": NAME, "format": FORMAT, "engine": engine, "store_id": store_id, "written_by": VERSION}
-        _write(self.directory / FORMAT_FILE, json.dumps(line))
+        write_line(self.directory / FORMAT_FILE, json.dumps(line))
         return store_id
 
 
 def owner_of(directory: Path) -> Owner | None:
     """Who wrote itself into a store last; None where nobody has, or it cannot be read."""
+    with contextlib.suppress(OSError):
+        return _owner(read_line(directory / OWNER_FILE) or "")
+    return None
+
+
+def _owner(line: str) -> Owner | None:
     try:
-        line = json.loads(_read(directory / OWNER_FILE) or "")
-        return Owner(int(line["pid"]), int(line["started"]), str(line["server"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        known = json.loads(line)
+        return Owner(int(known["pid"]), int(known["started"]), str(known["server"]))
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -151,47 +155,3 @@ def _checked(directory: Path, line: str, engine: str) -> str:
     if known.get("engine") != engine:
         raise StoreNotUsable(f"{directory} was made by the engine {known.get('engine')}, and {engine} is asked for")
     return str(store_id)
-
-
-def _take(path: Path, wait_s: float) -> int:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    deadline_s = time.monotonic() + wait_s
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return lock
-        except OSError as error:
-            if error.errno != errno.EWOULDBLOCK:
-                os.close(lock)
-                raise
-            if time.monotonic() >= deadline_s:
-                os.close(lock)
-                owner = owner_of(path.parent)
-                named = f"process {owner.pid} {owner.server}".rstrip() if owner is not None else "another process"
-                raise StoreNotUsable(f"{path.parent} is in use by {named}") from None
-        time.sleep(LOCK_PAUSE_S)
-
-
-def _read(path: Path) -> str | None:
-    """The line in the file; None where there is none."""
-    try:
-        with path.open("rb") as file:
-            return file.read(LINE_BYTES_MAX).decode("utf-8", "replace").strip()
-    except FileNotFoundError:
-        return None
-
-
-def _write(path: Path, line: str) -> None:
-    """Put the line there whole and for good, or not at all."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(f"{line}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    with contextlib.suppress(OSError):  # some file systems know no fsync of directories
-        directory = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)

@@ -11,7 +11,6 @@ Source: flock(2); HBase keeps hbase.id and hbase.version in its root directory f
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import json
 import os
@@ -19,8 +18,10 @@ import re
 import shutil
 import stat
 import tempfile
-import time
 from pathlib import Path
+
+from registry.durable import read_line, write_line
+from registry.locked import Held, take_lock, write_locked
 
 CLUSTER_ID_FILE = "cluster-id"
 """Written by registry.master.identity."""
@@ -31,8 +32,6 @@ UNFINISHED = frozenset({LOCK, f"{FORMAT_FILE}.new"})
 """What lies there when the very first start was cut off."""
 LOCK_WAIT_S = 1.0
 """Children of a dev that was killed end within milliseconds, and hold its lock until then."""
-FILE_BYTES_MAX = 1000
-"""Ours hold one short line; what is longer is somebody else's."""
 TEMPORARY_PREFIX = "hbeacon-dev-"
 
 
@@ -89,14 +88,14 @@ class DataDir:
 
         What is damaged there, the masters say it.
         """
-        text = _read(self.path / CLUSTER_ID_FILE)
+        text = read_line(self.path / CLUSTER_ID_FILE)
         try:
             return str(json.loads(text)["cluster_id"]) if text else ""
         except (ValueError, KeyError, TypeError):
             return ""
 
     def _check_format(self) -> None:
-        text = _read(self.path / FORMAT_FILE)
+        text = read_line(self.path / FORMAT_FILE)
         if text is None:
             others = sorted(entry.name for entry in self.path.iterdir() if entry.name not in UNFINISHED)
             if others:
@@ -104,7 +103,7 @@ class DataDir:
                 raise DataDirError(
                     f"{self.path} was not made by `hbeacon dev` and holds {shown}: name an empty directory, or none yet"
                 )
-            _write(self.path / FORMAT_FILE, f"{FORMAT_NAME} {FORMAT}")
+            write_line(self.path / FORMAT_FILE, f"{FORMAT_NAME} {FORMAT}")
             return
         match = re.fullmatch(rf"{FORMAT_NAME} (\d+)", text)
         if match is None:
@@ -136,48 +135,11 @@ def remove_abandoned(parent: Path) -> None:
 def _locked(path: Path) -> int:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fd = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        lock = take_lock(path / LOCK, LOCK_WAIT_S)
+    except Held as held:
+        who = f"hbeacon dev (pid {held.line})" if held.line.isdigit() else "another hbeacon dev"
+        raise DataDirError(f"{path} is in use by {who}: stop that, or name another directory") from None
     except OSError as error:
         raise DataDirError(f"{path} cannot be used: {error.strerror or error}") from None
-    deadline_s = time.monotonic() + LOCK_WAIT_S
-    while True:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            break
-        except OSError as error:
-            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES) or time.monotonic() > deadline_s:
-                holder = os.pread(fd, 20, 0).decode("ascii", "replace").strip()
-                os.close(fd)
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise DataDirError(f"{path} cannot be locked: {error.strerror or error}") from None
-                who = f"hbeacon dev (pid {holder})" if holder.isdigit() else "another hbeacon dev"
-                raise DataDirError(f"{path} is in use by {who}: stop that, or name another directory") from None
-        time.sleep(0.01)
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
-
-
-def _read(path: Path) -> str | None:
-    """The line in the file; None where there is none."""
-    try:
-        with path.open("rb") as file:
-            return file.read(FILE_BYTES_MAX).decode("utf-8", "replace").strip()
-    except FileNotFoundError:
-        return None
-
-
-def _write(path: Path, line: str) -> None:
-    """Put the line there whole and for good, or not at all: power may fail at any moment."""
-    fresh = path.with_name(path.name + ".new")
-    with fresh.open("wb") as file:
-        file.write(f"{line}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    with contextlib.suppress(OSError):  # some file systems know no fsync of directories
-        fd = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+    write_locked(lock, str(os.getpid()))
+    return lock

@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from registry.durable import sync_directory
 from registry.master.mark import Refusal
 
 FILE = "cluster-id"
@@ -122,10 +123,6 @@ class DataDirectory:
                 with contextlib.suppress(FileExistsError):
                     os.link(partial, self._path)
                 partial.unlink()
-            directory = os.open(self._directory, os.O_RDONLY)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(self._directory)
         except OSError as error:
             raise Refusal(f"{self._path} cannot be written: {error}") from None

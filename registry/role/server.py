@@ -27,7 +27,7 @@ from registry.logs import parse_levels, set_levels
 from registry.lookup.feed import RegistryFeed
 from registry.lookup.fresh_call import FreshCalls
 from registry.lookup.fresh_reader import FreshReader
-from registry.lookup.readiness import readiness
+from registry.lookup.readiness import Readiness, readiness
 from registry.lookup.snapshot import FactState, Snapshot
 from registry.lookup.visitors import Visitors
 from registry.names import Address, ServerName
@@ -100,7 +100,7 @@ class RoleServer:
         )
         self.rpc.set_meet(FreshCalls(self.reader))
         self.http = HttpDoor(self.reader)
-        self.grpc = GrpcDoor(self.feed, self.publisher, self.reader, self.is_ready)
+        self.grpc = GrpcDoor(self.feed, self.publisher, self.reader, lambda: self.readiness().ready)
         self.facade: FacadeDoor | None = None
         self.tables: TableStatesPart | None = None
         """Reads states of tables from hbase:meta for the façade, where there is one."""
@@ -164,7 +164,7 @@ class RoleServer:
             hand_out=lambda: self.publisher.hand_out,
             disagreements=lambda: self._selfcheck.disagreements() if self._selfcheck else (),
             refusing=lambda: self.publisher.refusing,
-            draining=lambda: self._draining,
+            readiness=self.readiness,
             election=self.election,
             election_lines=self.election_lines,
             firewall=self.firewall.answer,
@@ -187,8 +187,8 @@ class RoleServer:
         """`own_names` gives others now."""
         self.publisher.set_speaking(self._speaking | self.own_names())
 
-    def is_ready(self) -> bool:
-        """Whether clients may be sent here now: what `/readyz` says."""
+    def readiness(self) -> Readiness:
+        """Whether clients may be sent here now, and why not."""
         return readiness(
             self.feed.snapshot,
             self.feed.age_ms(),
@@ -197,11 +197,8 @@ class RoleServer:
             float(self.settings.ms("hbeacon.registry.ready.max_age_ms")),
             refusing_stale=self.publisher.refusing,
             draining=self._draining,
-        ).ready
-
-    def look_again(self) -> None:
-        """Ask `answers` again: something besides the snapshot has changed."""
-        self._snapshot_seen(self.feed.snapshot)
+            faults=[str(row.rule) for row in self.faults.rows()] if self.faults is not None else (),
+        )
 
     async def run(self) -> None:
         """Serve until told to stop. Raises CannotListen, BadSetting or Refused."""

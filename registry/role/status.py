@@ -16,7 +16,7 @@ from registry.lookup.agreement import Disagreement
 from registry.lookup.feed import RegistryFeed, SessionStatus
 from registry.lookup.firewall import FirewallAnswer
 from registry.lookup.handout import HandOut
-from registry.lookup.readiness import Readiness, readiness
+from registry.lookup.readiness import Readiness
 from registry.lookup.snapshot import Snapshot
 from registry.lookup.visitors import Visitors
 from registry.rpc.stats import RpcStats
@@ -38,7 +38,7 @@ class RoleStatus:
         hand_out: Callable[[], HandOut],
         disagreements: Callable[[], Sequence[Disagreement]],
         refusing: Callable[[], bool],
-        draining: Callable[[], bool],
+        readiness: Callable[[], Readiness],
         election: Callable[[], ElectionStatus | None],
         election_lines: Callable[[], Sequence[str]],
         firewall: Callable[[], FirewallAnswer],
@@ -55,7 +55,7 @@ class RoleStatus:
         self._hand_out = hand_out
         self._disagreements = disagreements
         self._refusing = refusing
-        self._draining = draining
+        self._readiness = readiness
         self._election = election
         self._election_lines = election_lines
         self._firewall = firewall
@@ -100,16 +100,7 @@ class RoleStatus:
 
     def readiness(self) -> Readiness:
         """Whether clients may be sent here now."""
-        return readiness(
-            self.snapshot,
-            self.age_ms(),
-            self.session,
-            self._disagreements(),
-            self.max_age_ms,
-            refusing_stale=self._refusing(),
-            draining=self._draining(),
-            faults=[str(row.rule) for row in self._faults.rows()] if self._faults is not None else (),
-        )
+        return self._readiness()
 
     def disagreements(self) -> Sequence[Disagreement]:
         """Answers that differ from a peer's."""

@@ -7,18 +7,17 @@ All names are plain names in one directory. The protocol is so small that a mode
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 from pathlib import Path
 from typing import Protocol
 
 from registry.coordinator.journal.format import DataNotUsable
+from registry.durable import sync_directory
+from registry.locked import Held, take_lock, write_locked
 
 LOCK_NAME = "lock"
 LOCK_WAIT_S = 2.0
 """A process that was killed holds its lock until the kernel is done with its last write."""
-_LOCK_PAUSE_S = 0.02
 
 
 class WritableFile(Protocol):
@@ -89,31 +88,19 @@ class DirectoryFiles:
     def lock(self, wait_s: float = LOCK_WAIT_S) -> None:
         """Take the directory for this process, until `unlock` or its end. DataNotUsable when another one has it."""
         self._make()
-        lock = os.open(self._directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        deadline = time.monotonic() + wait_s
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= deadline:
-                    holder = os.read(lock, 32).decode("ascii", "replace").strip()
-                    os.close(lock)
-                    named = f" (process {holder})" if holder else ""
-                    raise DataNotUsable(f"{self.place} is in use by another coordinator{named}") from None
-                time.sleep(_LOCK_PAUSE_S)
-            except OSError:
-                os.close(lock)
-                raise
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+        try:
+            lock = take_lock(self._directory / LOCK_NAME, wait_s)
+        except Held as held:
+            named = f" (process {held.line})" if held.line else ""
+            raise DataNotUsable(f"{self.place} is in use by another coordinator{named}") from None
+        write_locked(lock, str(os.getpid()))
         self._lock = lock
 
     def _make(self) -> None:
         missing = [path for path in (self._directory, *self._directory.parents) if not path.exists()]
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in missing:
-            _sync_directory(path.parent)
+            sync_directory(path.parent)
 
     def unlock(self) -> None:
         """Give the directory back."""
@@ -157,7 +144,7 @@ class DirectoryFiles:
 
     def sync_names(self) -> None:
         """Creations, renamings and removals survive a loss of power."""
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
 
 
 class _DirectoryFile:
@@ -178,11 +165,3 @@ class _DirectoryFile:
 
     def close(self) -> None:
         os.close(self._descriptor)
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
