@@ -47,8 +47,8 @@ def take_lock(path: Path, wait_s: float) -> int:
             raise
 
 
-def write_locked(lock: int, line: str) -> None:
+def write_locked(lock_fd: int, line: str) -> None:
     """Say in a locked file who has it; for whoever is told Held, so it need not survive anything."""
     data = f"{line}\n".encode()
-    os.pwrite(lock, data, 0)
-    os.ftruncate(lock, len(data))
+    os.pwrite(lock_fd, data, 0)
+    os.ftruncate(lock_fd, len(data))

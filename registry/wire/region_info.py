@@ -93,7 +93,10 @@ class RegionInfo:
         try:
             if not value.startswith(MAGIC):
                 raise DecodeError("no PBUF before it")
-            return cls.from_message(HBase_pb2.RegionInfo.FromString(value[len(MAGIC) :]))
+            message = HBase_pb2.RegionInfo.FromString(value[len(MAGIC) :])
+            if not message.IsInitialized():
+                raise DecodeError("a required field is missing")
+            return cls.from_message(message)
         except DecodeError as error:
             raise ProtocolError(f"{value[:40]!r} is no RegionInfo: {error}", kind="region info") from None
 
