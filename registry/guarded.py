@@ -67,6 +67,10 @@ class Beats:
             raise ValueError(f"{len(text)} characters do not fit a line of the guard's")
         self._write(f"keep {text}\n")
 
+    def say(self, word: str) -> None:
+        """Tell a parent that waits for more than the ready line (`hbeacon dev`); the guard itself does not listen."""
+        self._write(f"say {word}\n")
+
     def stop(self) -> None:
         """No more beats: the process is about to end, and the guard gives it some seconds for that."""
         self._write("ending\n")

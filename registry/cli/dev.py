@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 EPILOG = """\
-A coordinator (ZooKeeper's protocol, one node), masters that elect one of them, and the registry that clients ask: all
-on this machine, in about a second. It prints one line when every part can answer, then what a client needs:
-  hbeacon dev ready zookeeper=HOST:PORT masters=HOST:PORT,... http=HOST:PORT,...
+A coordinator (ZooKeeper's protocol, one node), masters that elect one of them, region servers that hold tables, and the
+registry that clients ask: all on this machine, in about a second. It prints one line when tables can be created, then
+what a client needs:
+  hbeacon dev ready zookeeper=HOST:PORT masters=HOST:PORT,... http=HOST:PORT,... regionservers=HOST:PORT,...
 Logs go to standard error, warnings alone unless --log-level says otherwise.
 
 examples:
@@ -21,9 +22,11 @@ examples:
   hbeacon dev --rpc 0.0.0.0:16000 --http 0.0.0.0:16010 --zookeeper-listen 0.0.0.0:2181 --advertise dev1.example.org
 
 It has a coordinator of its own, whatever hbase.zookeeper.quorum says. For a cluster that exists: hbeacon adapter.
-ports: master 0 takes 16000 and 16010, number i takes 100 i more, and so with --grpc. What dies is started again; with
---guard on what stands still is killed after a second too (a debugger's breakpoint is standing still).
-signals: INT (Ctrl-C) and TERM stop masters, then the coordinator; a second one at once. HUP reads the files again.
+ports: master 0 takes 16000 and 16010, region server 0 takes 16020 and 16030, number i takes 100 i more, and so with
+--grpc; with other --rpc and --http a region server's are 20 above those of the master of its number. What dies is
+started again; with --guard on what stands still is killed after a second too (a breakpoint is standing still).
+signals: INT (Ctrl-C) and TERM stop masters, region servers, then the coordinator; a second one at once. HUP reads the
+  files again.
 exit codes: 0 stopped as asked, 2 bad setting or command line, 3 cannot listen, 4 the data directory cannot be used,
   1 anything else.
 """
@@ -37,26 +40,38 @@ def run(argv: Sequence[str]) -> int:
     clock = SystemClock()
     began_ms = clock.monotonic_ms()
     from registry.cli.flags import DEV_FLAGS, add_common_flags, flags_of, parser
-    from registry.dev.plan import MASTERS_MAX
+    from registry.dev.plan import MASTERS_MAX, REGION_SERVERS_MAX
     from registry.dev.process import DevOptions, run_dev
 
     made = parser("dev", "Run coordinator, masters and registry on this machine, without an installation.", EPILOG)
     add_common_flags(made, zookeeper=False)
     group = made.add_argument_group("this cluster")
-    group.add_argument("--masters", metavar="N", type=_count(MASTERS_MAX), default=2, help="how many masters (2)")
+    group.add_argument("--masters", metavar="N", type=_count(MASTERS_MAX, 1), default=2, help="how many masters (2)")
+    group.add_argument(
+        "--regionservers",
+        metavar="N",
+        type=_count(REGION_SERVERS_MAX, 0),
+        default=0,
+        help="how many region servers; 0: a cluster without tables (0)",
+    )
     group.add_argument("--ports", choices=("free",), help="take any free ports instead of HBase's own")
     group.add_argument("--write-conf", metavar="DIR", type=Path, help="write hbase-site.xml for Java clients there")
     for flag, (_, metavar, sentence) in DEV_FLAGS.items():
         group.add_argument(flag, metavar=metavar, help=sentence)
     arguments = made.parse_args(argv)
-    options = DevOptions(arguments.masters, free_ports=arguments.ports == "free", write_conf=arguments.write_conf)
+    options = DevOptions(
+        arguments.masters,
+        arguments.regionservers,
+        free_ports=arguments.ports == "free",
+        write_conf=arguments.write_conf,
+    )
     return run_dev(flags_of(arguments), options, clock, began_ms)
 
 
-def _count(most: int) -> Callable[[str], int]:
+def _count(most: int, least: int) -> Callable[[str], int]:
     def count(text: str) -> int:
-        if not text.isdigit() or not 1 <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"write a number from 1 to {most}")
+        if not text.isdigit() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"write a number from {least} to {most}")
         return int(text)
 
     return count

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,8 @@ class Cluster:
     took_ms: float
     local_only: bool
     grpc: tuple[Address, ...] = ()
+    region_servers: tuple[Address, ...] = ()
+    region_server_pages: tuple[Address, ...] = ()
     written: tuple[Path, ...] = ()
     """hbase-site.xml files."""
 
@@ -44,13 +46,23 @@ class Cluster:
 def ready_line(plan: Plan) -> str:
     """`hbeacon dev ready zookeeper=HOST:PORT masters=H:P,H:P http=H:P,H:P`, with the real ports.
 
-    Behind it `grpc=H:P,H:P` where gRPC is open.
+    Behind it `grpc=H:P,H:P` where gRPC is open, and where there are region servers `regionservers=H:P,H:P` and
+    `regionservers-http=H:P,H:P`.
     """
-    masters = ",".join(str(master.rpc) for master in plan.masters)
-    http = ",".join(str(master.http) for master in plan.masters if master.http is not None) or "off"
-    grpc = ",".join(str(master.grpc) for master in plan.masters if master.grpc is not None)
-    line = f"hbeacon dev ready zookeeper={plan.zookeeper} masters={masters} http={http}"
-    return f"{line} grpc={grpc}" if grpc else line
+    servers = plan.region_servers
+    words = {
+        "zookeeper": str(plan.zookeeper),
+        "masters": _listed(master.rpc for master in plan.masters),
+        "http": _listed(master.http for master in plan.masters) or "off",
+        "grpc": _listed(master.grpc for master in plan.masters),
+        "regionservers": _listed(server.rpc for server in servers),
+        "regionservers-http": _listed(server.http for server in servers),
+    }
+    return "hbeacon dev ready " + " ".join(f"{name}={value}" for name, value in words.items() if value)
+
+
+def _listed(addresses: Iterable[Address | None]) -> str:
+    return ",".join(str(address) for address in addresses if address is not None)
 
 
 class Page:
@@ -92,6 +104,9 @@ def announcement(cluster: Cluster, *, coloured: bool) -> str:
         page.row("pages", *(f"http://{address}/" for address in cluster.pages))
     if cluster.grpc:
         page.row("gRPC", *map(str, cluster.grpc))
+    if cluster.region_servers:
+        page.row("tables", f"on region servers {', '.join(map(str, cluster.region_servers))}")
+        page.row("", *(f"http://{address}/rs-status" for address in cluster.region_server_pages))
     page.row("processes", ", ".join(f"{name} {pid}" for name, pid in cluster.pids.items()))
     if cluster.temporary:
         page.row("state", f"in {cluster.data_dir}: all of it is gone at Ctrl-C (--data-dir DIR keeps it)")

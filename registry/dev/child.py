@@ -63,6 +63,8 @@ class Child:
     beats_fd: int = -1
     life_fd: int = -1
     is_ready: bool = False
+    said: set[str] = field(default_factory=set[str])
+    """Words of this life beyond its ready line, such as `initialized` of an active master."""
     starts: int = 0
     failed_starts: int = 0
     """In a row."""
@@ -105,6 +107,8 @@ class Child:
             word, _, rest = line.partition(b" ")
             if word == b"keep":
                 self.kept = rest[:LINE_BYTES_MAX].decode("ascii", "replace")
+            elif word == b"say":
+                self.said.add(rest.decode("ascii", "replace"))
             else:
                 beaten |= self.silence.take(line)
         if beaten:
@@ -155,6 +159,7 @@ def fork(
         os.setpgid(pid, pid)
     child.pid, child.out_fd, child.beats_fd, child.life_fd = pid, out_fd, beats_fd, life_fd
     child.is_ready = False
+    child.said.clear()
     child.silence, child.hung = Silence(pid, child.silence.timeout_ms), ""
     child.starts += 1
     child.started_ms = now_ms

@@ -4,6 +4,8 @@
     DIR/lock         flock(2) for as long as a process of this dev lives
     DIR/cluster-id   the id of the cluster, which its masters keep there so that it is never founded twice
     DIR/coordinator/ the coordinator's journal
+    DIR/stores/      rows of tables: a store for each region server (regionserver.engine.place)
+    DIR/hand-over/   regions on their way from one store to another
 
 Source: flock(2); HBase keeps hbase.id and hbase.version in its root directory for the same ends (FSUtils).
 """

@@ -1,6 +1,7 @@
 """Which addresses the roles of one `hbeacon dev` get, and their listening sockets.
 
-HBase's own ports for the first master, 100 more for each further one, so that what a person knows by heart is right.
+HBase's own ports for the first master, 100 more for each further one, and so for region servers, whose ports are 20
+above those of the master of the same number: what a person knows by heart is right.
 All sockets listen before anything is started: a taken port ends the start at once, and no role races for one.
 """
 
@@ -15,15 +16,17 @@ from registry.names import PORT_MAX, Address
 from registry.role.listening import CannotListen, address_of, is_loopback, is_wildcard, listen
 
 PORT_STEP = 100
-MASTERS_MAX = 16
+REGION_SERVER_STEP = 20
+"""From 16000 and 16010, HBase's ports of a master, to 16020 and 16030, those of a region server."""
+MASTERS_MAX = REGION_SERVERS_MAX = 16
 """Each is a process of some tens of MiB; more would only show that a laptop is busy."""
 
 ZOOKEEPER_FLAG, RPC_FLAG, HTTP_FLAG, GRPC_FLAG = "--zookeeper-listen", "--rpc", "--http", "--grpc"
 
 
 @dataclass(frozen=True, slots=True)
-class MasterDoors:
-    """Where one master listens; port 0 stands for any free one."""
+class ServerDoors:
+    """Where one master or region server listens; port 0 stands for any free one."""
 
     rpc: Address
     http: Address | None
@@ -34,10 +37,11 @@ class MasterDoors:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All addresses. `masters[i]` are those of master number i."""
+    """All addresses. `masters[i]` are those of master number i, `region_servers[i]` of region server number i."""
 
     zookeeper: Address
-    masters: tuple[MasterDoors, ...]
+    masters: tuple[ServerDoors, ...]
+    region_servers: tuple[ServerDoors, ...] = ()
 
 
 def plan_of(
@@ -46,27 +50,34 @@ def plan_of(
     http: Address | None,
     masters_count: int,
     *,
+    region_servers_count: int = 0,
     grpc: Address | None = None,
     free_ports: bool = False,
 ) -> Plan:
     """Addresses from those of master 0. `free_ports`: any free ones, whatever ports the addresses name.
 
-    Raises BadSetting where the ports of the last master would not be ports.
+    Raises BadSetting where the ports of the last server would not be ports.
     """
     if free_ports:
-        master = MasterDoors(_on(rpc, 0), _where(http, 0), _where(grpc, 0))
-        return Plan(_on(zookeeper, 0), (master,) * masters_count)
-    doors: list[MasterDoors] = []
-    for number in range(masters_count):
-        more = PORT_STEP * number
-        for flag, base in ((RPC_FLAG, rpc), (HTTP_FLAG, http), (GRPC_FLAG, grpc)):
-            if base is not None and base.port and base.port + more > PORT_MAX:
-                cure = f"master {number} would listen on port {base.port + more}: choose a lower port for master 0"
-                raise BadSetting(flag, str(base), "command line", cure)
-        doors.append(
-            MasterDoors(_moved(rpc, more), _moved(http, more) if http else None, _moved(grpc, more) if grpc else None)
-        )
-    return Plan(zookeeper, tuple(doors))
+        zookeeper, rpc, http, grpc = _on(zookeeper, 0), _on(rpc, 0), _where(http, 0), _where(grpc, 0)
+    return Plan(
+        zookeeper,
+        tuple(
+            _server_doors(rpc, http, grpc, PORT_STEP * number, f"master {number}") for number in range(masters_count)
+        ),
+        tuple(
+            _server_doors(rpc, http, None, PORT_STEP * number + REGION_SERVER_STEP, f"region server {number}")
+            for number in range(region_servers_count)
+        ),
+    )
+
+
+def _server_doors(rpc: Address, http: Address | None, grpc: Address | None, more: int, whose: str) -> ServerDoors:
+    for flag, base in ((RPC_FLAG, rpc), (HTTP_FLAG, http), (GRPC_FLAG, grpc)):
+        if base is not None and base.port and base.port + more > PORT_MAX:
+            cure = f"{whose} would listen on port {base.port + more}: choose a lower port for master 0"
+            raise BadSetting(flag, str(base), "command line", cure)
+    return ServerDoors(_moved(rpc, more), _moved(http, more) if http else None, _moved(grpc, more) if grpc else None)
 
 
 class Doors:
@@ -78,29 +89,33 @@ class Doors:
         try:
             self.zookeeper = self._open(wanted.zookeeper, ZOOKEEPER_FLAG, "the coordinator")
             self.masters: list[dict[str, socket.socket]] = []
-            doors: list[MasterDoors] = []
-            for number, master in enumerate(wanted.masters):
-                opened = {RPC_FLAG: self._open(master.rpc, RPC_FLAG, f"master {number}")}
-                if master.http is not None:
-                    opened[HTTP_FLAG] = self._open(master.http, HTTP_FLAG, f"the pages of master {number}")
-                self.masters.append(opened)
-                grpc = self._reserve(master.grpc, f"gRPC of master {number}") if master.grpc is not None else None
-                doors.append(
-                    MasterDoors(
-                        _on(master.rpc, address_of(opened[RPC_FLAG]).port),
-                        _on(master.http, address_of(opened[HTTP_FLAG]).port) if master.http else None,
-                        grpc,
-                    )
-                )
+            self.region_servers: list[dict[str, socket.socket]] = []
+            masters = [self._server(doors, f"master {n}", self.masters) for n, doors in enumerate(wanted.masters)]
+            servers = [
+                self._server(doors, f"region server {n}", self.region_servers)
+                for n, doors in enumerate(wanted.region_servers)
+            ]
         except CannotListen:
             self.close()
             raise
-        self.plan = Plan(_on(wanted.zookeeper, address_of(self.zookeeper).port), tuple(doors))
+        zookeeper = _on(wanted.zookeeper, address_of(self.zookeeper).port)
+        self.plan = Plan(zookeeper, tuple(masters), tuple(servers))
 
     def close(self) -> None:
         """Let go of every socket; processes that have inherited some keep theirs."""
         for opened in self._sockets:
             opened.close()
+
+    def _server(self, wanted: ServerDoors, whose: str, into: list[dict[str, socket.socket]]) -> ServerDoors:
+        """Open the doors of one server, put its sockets into the list, and give the real addresses."""
+        opened = {RPC_FLAG: self._open(wanted.rpc, RPC_FLAG, whose)}
+        into.append(opened)
+        http = None
+        if wanted.http is not None:
+            opened[HTTP_FLAG] = self._open(wanted.http, HTTP_FLAG, f"the pages of {whose}")
+            http = _on(wanted.http, address_of(opened[HTTP_FLAG]).port)
+        grpc = self._reserve(wanted.grpc, f"gRPC of {whose}") if wanted.grpc is not None else None
+        return ServerDoors(_on(wanted.rpc, address_of(opened[RPC_FLAG]).port), http, grpc)
 
     def _reserve(self, address: Address, whose: str) -> Address:
         """The port of gRPC, kept by a socket that does not listen: its library opens those that do."""
@@ -154,7 +169,8 @@ def told(address: Address, advertised_host: str) -> Address:
 
 def is_local_only(plan: Plan) -> bool:
     """Whether nobody on another machine can connect."""
-    return all(is_loopback(address.host) for address in (plan.zookeeper, *(master.rpc for master in plan.masters)))
+    servers = (*plan.masters, *plan.region_servers)
+    return all(is_loopback(address.host) for address in (plan.zookeeper, *(server.rpc for server in servers)))
 
 
 def _on(address: Address, port: int) -> Address:

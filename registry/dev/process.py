@@ -1,7 +1,11 @@
 """`hbeacon dev` from the command line to its end: state, doors, forks, announcement, and the way back.
 
 The order decides how fast it is. The coordinator is forked as soon as its own modules are there; while it reads its
-journal, the parent loads what masters need, pages included, and then forks them: they share all of that memory.
+journal, the parent loads what masters need, pages included, and then forks them: they share all of that memory. While
+they elect one of them it loads what region servers need beyond that, and forks those.
+
+At the end masters go first: what region servers close then is an end and not a failure, and stays where it is for the
+next start.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import os
 import socket
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -25,8 +29,15 @@ from registry.dev.announce import Cluster, announcement, ready_line
 from registry.dev.child import Role
 from registry.dev.data_dir import DataDir, DataDirError
 from registry.dev.hbase_site import NotOurFileError, by_registry, by_zookeeper, check_ours, write_files
-from registry.dev.plan import Doors, Plan, is_local_only, plan_of, told
-from registry.dev.roles import coordinator_values, master_values, quiet, servers_of, with_values
+from registry.dev.plan import Doors, Plan, ServerDoors, is_local_only, plan_of, told
+from registry.dev.roles import (
+    coordinator_values,
+    master_values,
+    quiet,
+    region_server_values,
+    servers_of,
+    with_values,
+)
 from registry.dev.supervisor import Supervisor
 from registry.logs import parse_levels, set_up_logs
 from registry.names import Address
@@ -51,6 +62,12 @@ OF_MASTERS = (
     "uvicorn.lifespan.off",
 )
 """What a master imports sooner or later: what is missing here is loaded by each of them on its own."""
+REGION_SERVER = "regionserver.process", "run_region_server"
+"""Module and function, by name: the registry knows nothing of those who stand on it."""
+OF_REGION_SERVERS = ("regionserver.process", "regionserver.server")
+"""What a region server imports beyond that."""
+INITIALIZED = "initialized"
+"""Said by an active master once hbase:meta is open and its work has begun: from then on tables can be created."""
 IF_THERE = ("uvloop", "ctypes", "pydantic.v1")
 """The same, where the platform has it."""
 
@@ -60,6 +77,7 @@ class DevOptions:
     """What the command line of `hbeacon dev` says beside settings."""
 
     masters_count: int
+    region_servers_count: int = 0
     free_ports: bool = False
     write_conf: Path | None = None
 
@@ -97,7 +115,8 @@ def run_dev(flags: Flags, options: DevOptions, clock: Clock, began_ms: float) ->
         )
         dev = Dev(flags, settings, options, doors, data, supervisor)
         dev.start()
-        code = supervisor.run(lambda: dev.announce(clock.monotonic_ms() - began_ms))
+        awaited = INITIALIZED if options.region_servers_count else ""
+        code = supervisor.run(lambda: dev.announce(clock.monotonic_ms() - began_ms), awaited)
         if data.temporary:
             logger.info("stopped; what it kept is gone")
         else:
@@ -127,11 +146,17 @@ class Dev:
         self._servers = servers_of(doors.plan.masters, self._advertised_host)
 
     def start(self) -> None:
-        """Fork the coordinator, load what masters need, fork the masters."""
-        of_masters = [opened.fileno() for master in self._doors.masters for opened in master.values()]
-        self._supervisor.start_stage([self._coordinator()], of_masters)
+        """Fork the coordinator, load what masters need, fork the masters; the same for region servers."""
+        doors = self._doors
+        of_masters = [opened.fileno() for master in doors.masters for opened in master.values()]
+        of_region_servers = [opened.fileno() for server in doors.region_servers for opened in server.values()]
+        self._supervisor.start_stage([self._coordinator()], [*of_masters, *of_region_servers])
         load_masters()
-        self._supervisor.start_stage([self._master(number) for number in range(len(self._doors.masters))])
+        self._supervisor.start_stage([self._master(number) for number in range(len(doors.masters))], of_region_servers)
+        if doors.region_servers:
+            load_modules(OF_REGION_SERVERS)
+            servers = [self._region_server(number) for number in range(len(doors.region_servers))]
+            self._supervisor.start_stage(servers, outlives_last=True)
 
     def announce(self, took_ms: float) -> None:
         """Print the ready line and what follows it; write the files that were asked for."""
@@ -152,12 +177,16 @@ class Dev:
             masters=tuple(self._servers),
             grpc=tuple(told(master.grpc, self._advertised_host) for master in plan.masters if master.grpc),
             pages=tuple(told(master.http, self._advertised_host) for master in plan.masters if master.http),
+            region_servers=tuple(servers_of(plan.region_servers, self._advertised_host)),
+            region_server_pages=tuple(
+                told(server.http, self._advertised_host) for server in plan.region_servers if server.http
+            ),
             cluster_id=self._data.cluster_id(),
             founded_before=self._data.founded_before,
             znode_parent=znode_parent,
             data_dir=self._data.path,
             temporary=self._data.temporary,
-            pids={child.role.name: child.pid for child in self._supervisor.children},
+            pids={child.role.name: child.pid for child in self._supervisor.children if child.pid},
             took_ms=took_ms,
             local_only=is_local_only(plan),
             written=tuple(written),
@@ -179,12 +208,20 @@ class Dev:
     def _master(self, number: int) -> tuple[Role, Mapping[str, socket.socket]]:
         from registry.master.process import run_master
 
-        plan = self._doors.plan
-        doors = plan.masters[number]
-        values = master_values(self._settings, doors, plan.zookeeper, self._servers, self._data.path)
+        doors = self._doors.plan.masters[number]
+        values = master_values(self._settings, doors, self._doors.plan.zookeeper, self._servers, self._data.path)
+        return self._role(f"master{number}", run_master, doors, values), self._doors.masters[number]
+
+    def _region_server(self, number: int) -> tuple[Role, Mapping[str, socket.socket]]:
+        module, name = REGION_SERVER
+        run: Run = getattr(import_module(module), name)
+        doors = self._doors.plan.region_servers[number]
+        values = region_server_values(self._settings, doors, self._doors.plan.zookeeper, self._servers, self._data.path)
+        return self._role(f"rs{number}", run, doors, values), self._doors.region_servers[number]
+
+    def _role(self, name: str, run: Run, doors: ServerDoors, values: Mapping[str, str]) -> Role:
         addresses = {"--rpc": doors.rpc, **({"--http": doors.http} if doors.http else {})}
-        role = Role(f"master{number}", _serving(run_master, with_values(self._flags, values)), addresses, ENDS_WITH)
-        return role, self._doors.masters[number]
+        return Role(name, _serving(run, with_values(self._flags, values)), addresses, ENDS_WITH)
 
 
 Run = Callable[[Callable[[], Settings], Mapping[str, socket.socket]], int]
@@ -193,13 +230,18 @@ Run = Callable[[Callable[[], Settings], Mapping[str, socket.socket]], int]
 
 def load_masters() -> None:
     """Import all that a master will use, pages included, so that every fork begins with it."""
-    for name in OF_MASTERS:
-        import_module(name)
+    load_modules(OF_MASTERS)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # newer Pythons warn of pydantic.v1, which FastAPI imports all the same
         for name in IF_THERE:
             with contextlib.suppress(ImportError, OSError, MemoryError):
                 import_module(name)
+
+
+def load_modules(names: Iterable[str]) -> None:
+    """Import them, which every process that is forked later begins with."""
+    for name in names:
+        import_module(name)
 
 
 def _serving(run: Run, flags: Flags) -> Callable[[Mapping[str, socket.socket]], int]:
@@ -213,7 +255,15 @@ def _plan(settings: Settings, options: DevOptions) -> Plan:
     assert zookeeper is not None, "the kind of the key has no off"
     http = settings.address("hbeacon.http.address")
     grpc = settings.address("hbeacon.grpc.address")
-    return plan_of(zookeeper, rpc, http, options.masters_count, grpc=grpc, free_ports=options.free_ports)
+    return plan_of(
+        zookeeper,
+        rpc,
+        http,
+        options.masters_count,
+        region_servers_count=options.region_servers_count,
+        grpc=grpc,
+        free_ports=options.free_ports,
+    )
 
 
 def _check(settings: Settings) -> None:
@@ -231,7 +281,7 @@ def _advertised_host(settings: Settings) -> str:
         return ""
     given = Address.parse(text, 0)
     if given.port:
-        raise settings.bad("hbeacon.advertise.address", "each master has a port of its own here: write the host alone")
+        raise settings.bad("hbeacon.advertise.address", "each server has a port of its own here: write the host alone")
     return given.host
 
 

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from registry.cli.flags import Flags
 from registry.config.settings import Settings
-from registry.dev.plan import MasterDoors, reached_at, told
+from registry.dev.plan import ServerDoors, reached_at, told
 from registry.names import Address
 
 SESSION_TIMEOUT_MS = 3000
 """HBase's 90 s are made for garbage collections of minutes; here a killed master should be missed while one watches."""
+REGION_SERVER_SESSION_TIMEOUT_MS = 10_000
+"""Longer: one that is killed is missed at once, when its next life registers, and one that only waits for a processor
+must not lose its regions."""
 QUIET = "warn,registry.dev=info"
 """The log level where nobody chose one: the screen belongs to what a client needs."""
 ORIGIN = "hbeacon dev"
@@ -43,9 +46,27 @@ def coordinator_values(settings: Settings, address: Address, journal: Path, *, t
 
 
 def master_values(
-    settings: Settings, doors: MasterDoors, zookeeper: Address, servers: Sequence[Address], data_dir: Path
+    settings: Settings, doors: ServerDoors, zookeeper: Address, servers: Sequence[Address], data_dir: Path
 ) -> dict[str, str]:
-    """Settings of one master. `servers` are all masters as clients reach them; they share `data_dir`."""
+    """Settings of one master. `servers` are all masters as clients reach them; all servers share `data_dir`."""
+    return _server_values(settings, doors, zookeeper, servers, data_dir, SESSION_TIMEOUT_MS)
+
+
+def region_server_values(
+    settings: Settings, doors: ServerDoors, zookeeper: Address, servers: Sequence[Address], data_dir: Path
+) -> dict[str, str]:
+    """Settings of one region server; the same as for a master."""
+    return _server_values(settings, doors, zookeeper, servers, data_dir, REGION_SERVER_SESSION_TIMEOUT_MS)
+
+
+def _server_values(
+    settings: Settings,
+    doors: ServerDoors,
+    zookeeper: Address,
+    servers: Sequence[Address],
+    data_dir: Path,
+    session_timeout_ms: int,
+) -> dict[str, str]:
     values = {
         "hbase.zookeeper.quorum": str(reached_at(zookeeper)),
         "hbase.client.zookeeper.quorum": "",
@@ -57,12 +78,12 @@ def master_values(
         "hbeacon.guard": "on",  # the parent holds the guard's end of the link
     }
     if not settings.is_set("zookeeper.session.timeout"):
-        values["zookeeper.session.timeout"] = str(SESSION_TIMEOUT_MS)
+        values["zookeeper.session.timeout"] = str(session_timeout_ms)
     if not settings.is_set("hbeacon.registry.servers"):
         values["hbeacon.registry.servers"] = ",".join(map(str, servers))
     return values
 
 
-def servers_of(masters: Sequence[MasterDoors], advertised_host: str) -> list[Address]:
-    """All masters as clients reach them."""
-    return [told(master.rpc, advertised_host) for master in masters]
+def servers_of(servers: Sequence[ServerDoors], advertised_host: str) -> list[Address]:
+    """All of them as clients reach them."""
+    return [told(server.rpc, advertised_host) for server in servers]

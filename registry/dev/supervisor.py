@@ -35,7 +35,7 @@ FOREVER_MS = 3_600_000.0
 
 
 class Supervisor:
-    """Children in the order of their start; they end the other way round, those of one `stage` together."""
+    """Children by stages, which end the other way round than they were started; those of one stage end together."""
 
     def __init__(
         self, clock: Clock, *, stop_timeout_ms: float, hangup_stops: bool = False, guards: bool = False
@@ -69,18 +69,23 @@ class Supervisor:
 
     @property
     def children(self) -> list[Child]:
-        """All of them, in the order of their start."""
+        """All of them, those that end last first."""
         return [child for stage in self._stages for child in stage]
 
     def start_stage(
-        self, roles: Sequence[tuple[Role, Mapping[str, socket.socket]]], foreign: Iterable[int] = ()
+        self,
+        roles: Sequence[tuple[Role, Mapping[str, socket.socket]]],
+        foreign: Iterable[int] = (),
+        *,
+        outlives_last: bool = False,
     ) -> None:
         """Fork the roles, each with its listening sockets, which are closed here then.
 
-        `foreign`: descriptors that are not theirs, such as sockets of later stages.
+        `foreign`: descriptors that are not theirs, such as sockets of later stages. `outlives_last`: it is told to end
+        after the stage that was started before it.
         """
         stage = [Child(role) for role, _ in roles]
-        self._stages.append(stage)
+        self._stages.insert(len(self._stages) - outlives_last, stage)
         sockets = [opened for _, listeners in roles for opened in listeners.values()]
         for child, (_, listeners) in zip(stage, roles, strict=True):
             mine = set(listeners.values())
@@ -89,10 +94,10 @@ class Supervisor:
             for opened in mine:
                 opened.close()
 
-    def run(self, on_ready: Callable[[], None]) -> int:
+    def run(self, on_ready: Callable[[], None], one_says: str = "") -> int:
         """Look after the children until told to stop, or until one ends for good; gives the exit code.
 
-        `on_ready` is called once, when every role can answer.
+        `on_ready` is called once, when every role can answer, and, where `one_says` is a word, one of them has said it.
         """
         slow_ms = self._clock.monotonic_ms() + SLOW_START_MS
         while not self._is_stopping and self._fatal is None:
@@ -100,18 +105,25 @@ class Supervisor:
             self._reap()
             if self._guards:
                 self._kill_hung()
-            if not self._was_ready and all(child.is_ready for child in self.children):
+            waited = "" if self._was_ready else self._waited_for(one_says)
+            if not self._was_ready and not waited:
                 self._was_ready = True
                 on_ready()
             elif not self._was_ready and self._clock.monotonic_ms() >= slow_ms:
                 slow_ms += SLOW_START_MS
-                waited = ", ".join(child.role.name for child in self.children if not child.is_ready)
                 logger.warning("still waiting for %s", waited)
             self._restart_due()
         self._end()
         return STOPPED if self._fatal is None else self._fatal
 
     # --- while it runs ------------------------------------------------------------------------------------------
+
+    def _waited_for(self, one_says: str) -> str:
+        """Who is not ready yet, for people; empty when all is."""
+        waited = [child.role.name for child in self.children if not child.is_ready]
+        if one_says and not any(one_says in child.said for child in self.children):
+            waited.append(f"one of them to be {one_says}")
+        return ", ".join(waited)
 
     def _pause_ms(self, pause_ms: float) -> float:
         due = [child.restart_ms for child in self.children if child.restart_ms is not None]

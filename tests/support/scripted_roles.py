@@ -2,8 +2,10 @@
 
 STAGES is JSON: a list of lists of [name, what it does]. What it does: `serve`, `deaf` (does not end at SIGTERM),
 `exit CODE`, `bad` (a setting), `raise`, `die N` (its first N lives end with SIGKILL before it is ready), `stall N`
-(they stop to beat when they are ready). Each life appends lines to EVENTS. A role listens on a free port, which stays
-its port. Words: `hangup` (SIGHUP is the end), `guards` (what stands still is killed).
+(they stop to beat when they are ready), `say MS` (serves, and so long after it is ready says `initialized`). Each life
+appends lines to EVENTS. A role listens on a free port, which stays its port. Words: `hangup` (SIGHUP is the end),
+`guards` (what stands still is killed), `awaits` (ready when one has said `initialized`), `outlives` (the last stage ends
+after the one before it).
 """
 
 from __future__ import annotations
@@ -73,12 +75,16 @@ class Scripted:
         signal.signal(signal.SIGHUP, lambda number, _: self.tell("HUP"))
         signal.signal(STACKS_SIGNAL, lambda number, _: self.tell("stacks"))
         os.write(1, f"hbeacon {self.name} ready rpc=here\n".encode())
-        beaten_s = 0.0
+        beaten_s, say_at_s = 0.0, time.monotonic() + int(self.number or 0) / 1000
         while not told or self.word == "deaf":
             time.sleep(0.01)
             if beat_fd >= 0 and time.monotonic() - beaten_s >= BEATS_APART_S:
                 beaten_s = time.monotonic()
                 os.write(beat_fd, b"beat\n")
+                if self.word == "say" and beaten_s >= say_at_s:
+                    self.tell("says")
+                    os.write(beat_fd, b"say initialized\n")
+                    say_at_s = beaten_s + 3600
         time.sleep(0.05)
         self.tell("end")
         return 0
@@ -106,8 +112,8 @@ def main(stages_text: str, events: str, *words: str) -> int:
         stages.append(roles)
     for index, roles in enumerate(stages):
         later = [each.fileno() for stage in stages[index + 1 :] for _, doors in stage for each in doors.values()]
-        supervisor.start_stage(roles, later)
-    return supervisor.run(lambda: print("all ready", flush=True))
+        supervisor.start_stage(roles, later, outlives_last="outlives" in words and index == len(stages) - 1)
+    return supervisor.run(lambda: print("all ready", flush=True), "initialized" if "awaits" in words else "")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from registry.config.settings import BadSetting
-from registry.dev.plan import Doors, MasterDoors, is_local_only, open_doors, plan_of, reached_at, told
+from registry.dev.plan import Doors, ServerDoors, is_local_only, open_doors, plan_of, reached_at, told
 from registry.names import Address
 from registry.role.listening import CannotListen, listen
 
@@ -38,7 +38,7 @@ def test_master_0_has_hbases_ports_and_number_i_takes_100_i_more() -> None:
 
 
 def test_pages_may_be_off() -> None:
-    assert plan_of(ZOOKEEPER, RPC, None, 2).masters[1] == MasterDoors(Address(HOST, 16100), None)
+    assert plan_of(ZOOKEEPER, RPC, None, 2).masters[1] == ServerDoors(Address(HOST, 16100), None)
 
 
 def test_grpc_is_there_where_it_is_asked_for() -> None:
@@ -61,6 +61,23 @@ def test_grpc_is_there_where_it_is_asked_for() -> None:
         doors.close()
 
 
+def test_region_servers_have_hbases_ports_20_above_the_masters() -> None:
+    plan = plan_of(ZOOKEEPER, RPC, HTTP, 1, region_servers_count=2, grpc=Address(HOST, 16005))
+    assert plan.region_servers == (
+        ServerDoors(Address(HOST, 16020), Address(HOST, 16030)),
+        ServerDoors(Address(HOST, 16120), Address(HOST, 16130)),
+    )
+    free = plan_of(ZOOKEEPER, RPC, None, 1, region_servers_count=1, free_ports=True)
+    assert free.region_servers == (ServerDoors(Address(HOST, 0), None),)
+    with pytest.raises(BadSetting, match=r"--rpc.*region server 2 would listen on port 65550"):
+        plan_of(ZOOKEEPER, Address(HOST, 65330), None, 2, region_servers_count=3)
+    with contextlib.closing(Doors(plan_of(ZOOKEEPER, RPC, HTTP, 1, region_servers_count=2, free_ports=True))) as doors:
+        assert [sorted(opened) for opened in doors.region_servers] == [["--http", "--rpc"]] * 2
+        ports = [port for each in doors.plan.region_servers for port in (each.rpc.port, each.http and each.http.port)]
+        assert len(set(ports)) == 4
+        assert all(port and taken(port) for port in ports)
+
+
 def test_port_0_stays_0_for_every_master() -> None:
     plan = plan_of(ZOOKEEPER, Address(HOST, 0), HTTP, 2)
     assert [master.rpc.port for master in plan.masters] == [0, 0]
@@ -70,7 +87,7 @@ def test_port_0_stays_0_for_every_master() -> None:
 def test_free_ports_are_all_free_ones_on_the_hosts_that_were_asked_for() -> None:
     plan = plan_of(ZOOKEEPER, Address("0.0.0.0", 16000), HTTP, 2, free_ports=True)
     assert plan.zookeeper == Address(HOST, 0)
-    assert plan.masters == (MasterDoors(Address("0.0.0.0", 0), Address(HOST, 0)),) * 2
+    assert plan.masters == (ServerDoors(Address("0.0.0.0", 0), Address(HOST, 0)),) * 2
 
 
 def test_ports_end_at_65535() -> None:

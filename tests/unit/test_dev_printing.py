@@ -43,6 +43,8 @@ def test_one_line_for_programs() -> None:
     )
     grpc = plan_of(Address("::1", 2181), Address("::1", 16000), None, 1, grpc=Address("::1", 16005))
     assert ready_line(grpc).endswith("masters=[::1]:16000 http=off grpc=[::1]:16005")
+    whole = plan_of(Address("h", 1), Address("h", 16000), Address("h", 16010), 1, region_servers_count=2)
+    assert ready_line(whole).endswith(" http=h:16010 regionservers=h:16020,h:16120 regionservers-http=h:16030,h:16130")
     without = plan_of(Address("::1", 2181), Address("::1", 16000), None, 1)
     assert ready_line(without) == "hbeacon dev ready zookeeper=[::1]:2181 masters=[::1]:16000 http=off"
 
@@ -60,6 +62,11 @@ def test_everything_a_client_needs_is_there() -> None:
     assert "gRPC" not in text
     grpc = replace(CLUSTER, grpc=(Address("127.0.0.1", 16005),))
     assert re.search(r"gRPC\s+127\.0\.0\.1:16005\n", announcement(grpc, coloured=False))
+    assert "region servers" not in text
+    serving = replace(CLUSTER, region_servers=(Address("h", 16020),), region_server_pages=(Address("h", 16030),))
+    shown = announcement(serving, coloured=False)
+    assert "on region servers h:16020\n" in shown
+    assert "http://h:16030/rs-status\n" in shown
     for properties in (by_registry(MASTERS), by_zookeeper(PLAN.zookeeper, "/hbase")):
         assert "\n".join(f"  {line}" for line in xml_lines(properties)) in text
 

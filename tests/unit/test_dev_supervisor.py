@@ -106,6 +106,26 @@ def test_term_ends_masters_before_the_coordinator(started: list[Scripted], tmp_p
     assert ends[2:] == ["coordinator"]
 
 
+def test_region_servers_end_after_the_masters_that_were_started_before_them(
+    started: list[Scripted], tmp_path: Path
+) -> None:
+    stages = [[["coordinator", "serve"]], [["master0", "serve"]], [["rs0", "serve"], ["rs1", "serve"]]]
+    dev = start(started, tmp_path, stages, "outlives").wait_ready()
+    dev.process.send_signal(signal.SIGTERM)
+    code, log = dev.end()
+    assert code == 0, log
+    ends = [match[1] for match in dev.events(r"(\w+) end")]
+    assert ends[0] == "master0"
+    assert sorted(ends[1:3]) == ["rs0", "rs1"]
+    assert ends[3:] == ["coordinator"]
+
+
+def test_ready_waits_for_the_word_of_one_of_them(started: list[Scripted], tmp_path: Path) -> None:
+    stages = [[["coordinator", "serve"]], [["master0", "serve"], ["master1", "say 300"]]]
+    dev = start(started, tmp_path, stages, "awaits").wait_ready()
+    assert dev.events("master1 says")
+
+
 def test_each_child_holds_its_own_socket_alone_and_the_parent_none(started: list[Scripted], tmp_path: Path) -> None:
     dev = start(started, tmp_path, SERVING).wait_ready()
     assert len(dev.events(r".* sockets=1")) == 3
