@@ -4,8 +4,8 @@ STAGES is JSON: a list of lists of [name, what it does]. What it does: `serve`, 
 `exit CODE`, `bad` (a setting), `raise`, `die N` (its first N lives end with SIGKILL before it is ready), `stall N`
 (they stop to beat when they are ready), `say MS` (serves, and so long after it is ready says `initialized`). Each life
 appends lines to EVENTS. A role listens on a free port, which stays its port. Words: `hangup` (SIGHUP is the end),
-`guards` (what stands still is killed), `awaits` (ready when one has said `initialized`), `outlives` (the last stage ends
-after the one before it).
+`guards` (what stands still is killed), `awaits` (ready when one has said `initialized`), `outlives` (the last stage
+ends after the one before it).
 """
 
 from __future__ import annotations
