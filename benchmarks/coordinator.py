@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -30,23 +29,21 @@ from benchmarks.coordinator_table import (
     HEADINGS,
     LOADS,
     MEMORY,
-    RECORD_BEGINS,
-    RECORD_ENDS,
     START,
     WATCHES,
     CoordinatorTable,
     Row,
     cells,
-    markdown,
 )
+from benchmarks.record import Record, markdown
 from benchmarks.report import Reporter
-from benchmarks.samples import RESULTS, ROOT, Samples, surroundings, write_json
+from benchmarks.samples import Samples
 from benchmarks.servers import usage
-from benchmarks.table import LOST, recorded
+from benchmarks.table import LOST
 from tests.support.processes import MissingToolError
 
 GROUPS = ("speed", "watches", "start", "disk")
-TRACK_RECORD = ROOT / "docs" / "track-record.md"
+RECORD = Record("coordinator")
 MIB = 1 << 20
 SETTLE_S = 1.0
 WATCH_S_MAX = 120.0
@@ -155,19 +152,6 @@ def _run(plan: Plan, groups: Sequence[str], program: Path, directory: Path, samp
             _starts(plan, directory, samples, tick)
 
 
-def _section(document: dict[str, Any], table: CoordinatorTable, path: Path) -> str:
-    """The table with what it needs to be believed: when, what, where, and the raw samples."""
-    machine, versions = document["machine"], document["versions"]
-    dirty = f", {document['changed_files']} files changed since" if document["changed_files"] else ""
-    return (
-        f"{str(document['at'])[:10]}, commit `{str(document['commit'])[:10]}`{dirty}; {machine['cpus']} processors "
-        f"({machine['cpu']}), Linux {machine['kernel']}; python {versions['python']}, uvloop {versions['uvloop']}; "
-        f"{versions['java']}; {versions['go']}. Load average {machine['load_before'][0]:.1f} before the start. "
-        f"{len(table.lost)} rows lost. Raw samples: "
-        f"[{path.name}](../{path.resolve().relative_to(ROOT)}).\n\n{markdown(table.rows)}"
-    )
-
-
 def _show(rows: Sequence[Row]) -> None:
     shown = RichTable(*HEADINGS)
     for row in rows:
@@ -181,11 +165,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few seconds for each group: shows that all of it runs")
     parser.add_argument("--only", default=",".join(GROUPS), help=f"groups, by comma: {', '.join(GROUPS)}")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a row is lost")
-    parser.add_argument("--record", action="store_true", help="put the table into docs/track-record.md too")
-    parser.add_argument("--out", type=Path, default=None, help="the result file (default: benchmarks/results)")
-    options = parser.parse_args()
-    if options.record and options.out:
-        parser.error("--record links the raw samples, so they must lie in benchmarks/results: leave --out away")
+    options = RECORD.parsed(parser)
     groups = options.only.split(",")
     if unknown := set(groups) - set(GROUPS):
         parser.error(f"there is no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
@@ -193,7 +173,7 @@ def main() -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     plan, samples, report = QUICK if options.quick else FULL, Samples(), Reporter()
-    document: dict[str, Any] = {"benchmark": "coordinator", "quick": options.quick, "groups": groups, **surroundings()}
+    document = RECORD.begun(quick=options.quick, groups=groups)
     began_s = time.perf_counter()
     try:
         program = load.build()
@@ -205,12 +185,13 @@ def main() -> int:
     table = CoordinatorTable(samples)
     document |= {"seconds": time.perf_counter() - began_s, "samples": samples.as_json()}
     document |= {"table": [asdict(row) for row in table.rows]}
-    stamp = str(document["at"])[:19].replace(":", "")
-    path = options.out or RESULTS / f"coordinator-{stamp}-{str(document['commit'])[:10]}.json"
-    write_json(path, document)
-    if options.record:
-        section = _section(document, table, path)
-        TRACK_RECORD.write_text(recorded(TRACK_RECORD.read_text(), section, RECORD_BEGINS, RECORD_ENDS))
+    path = RECORD.keep(
+        document,
+        options,
+        table=markdown(HEADINGS, [cells(row) for row in table.rows], figures=(1, 2, 3)),
+        versions=("python", "uvloop", "java", "go"),
+        notes=(f"{len(table.lost)} rows lost",),
+    )
     _show(table.rows)
     print(f"{len(table.lost)} rows lost; samples: {path}")
     for line in samples.errors():

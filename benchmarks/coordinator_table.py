@@ -25,8 +25,6 @@ START_GOAL_MS = 300.0
 MEMORY_SHARE = 1 / 3
 
 HEADINGS = ("measure", COORDINATOR, ZOOKEEPER, "ratio", "goal", "")
-RECORD_BEGINS = "<!-- coordinator: written by python -m benchmarks.coordinator --record -->"
-RECORD_ENDS = "<!-- coordinator: end -->"
 
 
 @dataclass(frozen=True)
@@ -141,10 +139,3 @@ class CoordinatorTable:
 def cells(row: Row) -> Sequence[str]:
     """The row under HEADINGS."""
     return (row.measure, row.ours, row.theirs, row.ratio, row.goal, row.verdict)
-
-
-def markdown(rows: Sequence[Row]) -> str:
-    """The table for documents."""
-    lines = [f"| {' | '.join(HEADINGS)} |", "| --- | ---: | ---: | ---: | --- | --- |"]
-    lines += [f"| {' | '.join(cells(row))} |" for row in rows]
-    return "\n".join(lines) + "\n"

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.probe import RegistryProbe
-from benchmarks.samples import RESULTS, ROOT, Samples, quantile, surroundings, write_json
-from benchmarks.table import HELD, LOST, recorded
+from benchmarks.record import Record, markdown
+from benchmarks.samples import Samples, quantile
+from benchmarks.table import HELD, LOST
 from registry.names import Address
 from tests.support.dev import DevProcess
 
@@ -30,9 +31,8 @@ SIDE = "hbeacon dev"
 START, STOP, FAIL_OVER, MEMORY = "start", "stop", "fail-over", "memory"
 START_GOAL_MS = 1200.0
 FAIL_OVER_S_MAX = 15.0
-TRACK_RECORD = ROOT / "docs" / "track-record.md"
-RECORD_BEGINS = "<!-- dev: written by python -m benchmarks.dev --record -->"
-RECORD_ENDS = "<!-- dev: end -->"
+RECORD = Record("dev")
+HEADINGS = ("measure", "median", "spread", "goal", "")
 Row = tuple[str, str, str, str, str]
 
 
@@ -124,29 +124,12 @@ def rows(samples: Samples) -> list[Row]:
     return found
 
 
-def section(document: dict[str, Any], found: list[Row], path: Path) -> str:
-    """The table for docs/track-record.md."""
-    machine, versions = document["machine"], document["versions"]
-    lines = ["| measure | median | spread | goal |  |", "| --- | ---: | ---: | --- | --- |"]
-    lines += [f"| {' | '.join(row)} |" for row in found]
-    return (
-        f"{str(document['at'])[:10]}, commit `{str(document['commit'])[:10]}`; {machine['cpus']} processors"
-        f" ({machine['cpu']}), Linux {machine['kernel']}; python {versions['python']}, fastapi {versions['fastapi']}."
-        f" Load average {machine['load_before'][0]:.1f} before the start. Raw samples:"
-        f" [{path.name}](../{path.resolve().relative_to(ROOT)}).\n\n" + "\n".join(lines) + "\n"
-    )
-
-
 def main() -> int:
     """Run it; 1 when a run had errors."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dev", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="of each measure (5); one more warms the disk's cache")
-    parser.add_argument("--record", action="store_true", help="put the table into docs/track-record.md too")
-    parser.add_argument("--out", type=Path, default=None, help="the result file (default: benchmarks/results)")
-    options = parser.parse_args()
-    if options.record and options.out:
-        parser.error("--record links the raw samples, so they must lie in benchmarks/results: leave --out away")
-    document: dict[str, Any] = {"benchmark": "dev", **surroundings()}
+    options = RECORD.parsed(parser)
+    document = RECORD.begun()
     start_and_stop(Samples())
     samples = Samples()
     for _ in range(options.runs):
@@ -154,12 +137,8 @@ def main() -> int:
         fail_over(samples)
     found = rows(samples)
     document |= {"samples": samples.as_json(), "table": found}
-    stamp = str(document["at"])[:19].replace(":", "")
-    path = options.out or RESULTS / f"dev-{stamp}-{str(document['commit'])[:10]}.json"
-    write_json(path, document)
-    if options.record:
-        text = recorded(TRACK_RECORD.read_text(), section(document, found, path), RECORD_BEGINS, RECORD_ENDS)
-        TRACK_RECORD.write_text(text)
+    table = markdown(HEADINGS, found, figures=(1,))
+    path = RECORD.keep(document, options, table=table, versions=("python", "fastapi"))
     for row in found:
         print("  ".join(filter(None, row)))
     print(f"samples: {path}")

@@ -14,12 +14,12 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from benchmarks import race_crowd
-from benchmarks.samples import RESULTS, ROOT, median, surroundings, write_json
-from benchmarks.table import HELD, LOST, recorded
+from benchmarks.record import Record, markdown
+from benchmarks.samples import median
+from benchmarks.table import HELD, LOST
 from registry.clock import SystemClock
 from registry.race.bootstraps import UNHEDGED
 from registry.race.cases import Case, Condition, Slow
@@ -27,9 +27,7 @@ from registry.race.running import Race, Results, run_race
 from registry.role.process import loop_factory
 
 HEDGED, RANDOM = "hedged", "random"
-TRACK_RECORD = ROOT / "docs" / "track-record.md"
-RECORD_BEGINS = "<!-- race: written by python -m benchmarks.race --record -->"
-RECORD_ENDS = "<!-- race: end -->"
+RECORD = Record("race")
 TIMEOUT_MS = 60_000.0
 SEED = 18095
 TURN_COUNT = 200
@@ -237,21 +235,6 @@ PARTS: dict[str, Callable[[Options], Awaitable[Part]]] = {
 }
 
 
-def section(document: dict[str, Any], rows: Sequence[Row], path: Path) -> str:
-    """The table for docs/track-record.md."""
-    machine, versions, options = document["machine"], document["versions"], document["options"]
-    lines = [f"| {' | '.join(HEADINGS)} |", "| --- | ---: | --- | --- | --- |"]
-    lines += [f"| {' | '.join(row.cells())} |" for row in rows]
-    lost = sum(row.verdict == LOST for row in rows)
-    return (
-        f"{str(document['at'])[:10]}, commit `{str(document['commit'])[:10]}`; {machine['cpus']} processors"
-        f" ({machine['cpu']}), Linux {machine['kernel']}; python {versions['python']}, uvloop {versions['uvloop']};"
-        f" {versions['java']}. Load average {machine['load_before'][0]:.1f} before the start. Medians of"
-        f" {options['runs']} runs. {lost} rows lost. Raw figures:"
-        f" [{path.name}](../{path.resolve().relative_to(ROOT)}).\n\n" + "\n".join(lines) + "\n"
-    )
-
-
 async def _measured(names: Sequence[str], options: Options) -> dict[str, Part]:
     found: dict[str, Part] = {}
     for name in names:
@@ -272,28 +255,26 @@ def main() -> int:
         "--refresh", type=float, default=race_crowd.REFRESH_MS, help="of their lists, within ms (20000)"
     )
     parser.add_argument("--java-lookups", type=int, default=40, help="new Java connections at once (40)")
-    parser.add_argument("--record", action="store_true", help="put the table into docs/track-record.md too")
-    parser.add_argument("--out", type=Path, default=None, help="the result file (default: benchmarks/results)")
-    words = parser.parse_args()
-    if words.record and words.out:
-        parser.error("--record links the raw figures, so they must lie in benchmarks/results: leave --out away")
+    words = RECORD.parsed(parser)
     names = [name.strip() for name in words.only.split(",")]
     if unknown := [name for name in names if name not in PARTS]:
         parser.error(f"--only: {', '.join(unknown)}: none of {', '.join(PARTS)}")
     options = Options(words.runs, words.lookups, words.clients, words.refresh, words.java_lookups)
-    document: dict[str, Any] = {"benchmark": "race", **surroundings(), "options": asdict(options)}
+    document = RECORD.begun(options=asdict(options))
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
         parts = runner.run(_measured(names, options))
     rows = [row for part in parts.values() for row in part.rows]
     document |= {"parts": {name: part.raw for name, part in parts.items()}, "table": [row.cells() for row in rows]}
-    stamp = str(document["at"])[:19].replace(":", "")
-    path = words.out or RESULTS / f"race-{stamp}-{str(document['commit'])[:10]}.json"
-    write_json(path, document)
-    if words.record:
-        text = recorded(TRACK_RECORD.read_text(), section(document, rows, path), RECORD_BEGINS, RECORD_ENDS)
-        TRACK_RECORD.write_text(text)
+    lost = sum(row.verdict == LOST for row in rows)
+    path = RECORD.keep(
+        document,
+        words,
+        table=markdown(HEADINGS, [row.cells() for row in rows], figures=(1,)),
+        versions=("python", "uvloop", "java"),
+        notes=(f"Medians of {options.runs} runs", f"{lost} rows lost"),
+    )
     print(f"figures: {path}")
-    return 1 if any(row.verdict == LOST for row in rows) else 0
+    return 1 if lost else 0
 
 
 if __name__ == "__main__":

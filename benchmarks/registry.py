@@ -15,17 +15,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
 from benchmarks import load, moments, outage, speed
+from benchmarks.record import Record, markdown
 from benchmarks.report import Reporter
-from benchmarks.samples import RESULTS, ROOT, Samples, surroundings, write_json
+from benchmarks.samples import Samples
 from benchmarks.servers import HBASE, Adapter, HBaseAsInstalled, Side
-from benchmarks.table import HEADINGS, LOST, Row, Table, cells, markdown, recorded
+from benchmarks.table import HEADINGS, LOST, Row, Table, cells
 from registry.names import ServerName
 from tests.support.hbase_tree import HBaseTreeWriter
 from tests.support.processes import MissingToolError
@@ -33,7 +33,8 @@ from tests.support.zookeeper import ZooKeeperServer, debian
 
 GROUPS = ("speed", "memory", "change", "start", "outage")
 HBASE_READY_S_MAX = 120.0
-TRACK_RECORD = ROOT / "docs" / "track-record.md"
+RECORD = Record("registry")
+VERSIONS = ("python", "uvloop", "protobuf", "kazoo", "fastapi", "uvicorn", "java", "go")
 ADAPTERS_WATCHING = 3
 ADAPTERS_IN_OUTAGE = 2
 
@@ -128,19 +129,6 @@ def _without_hbase(plan: Plan, program: Path, directory: Path, samples: Samples,
         )
 
 
-def _section(document: dict[str, Any], table: Table, path: Path) -> str:
-    """The table with what it needs to be believed: when, what, where, and the raw samples."""
-    machine, versions = document["machine"], document["versions"]
-    dirty = f", {document['changed_files']} files changed since" if document["changed_files"] else ""
-    told = ", ".join(f"{name} {version}" for name, version in versions.items() if name not in ("java", "go"))
-    return (
-        f"{str(document['at'])[:10]}, commit `{str(document['commit'])[:10]}`{dirty}; {machine['cpus']} processors "
-        f"({machine['cpu']}), Linux {machine['kernel']}; {told}; {versions['java']}; {versions['go']}. "
-        f"load average {machine['load_before'][0]:.1f} before the start. {len(table.lost)} rows lost. Raw samples: "
-        f"[{path.name}](../{path.resolve().relative_to(ROOT)}).\n\n{markdown(table.rows)}"
-    )
-
-
 def _show(rows: Sequence[Row]) -> None:
     shown = RichTable(*HEADINGS)
     for row in rows:
@@ -154,11 +142,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few seconds for each group: shows that all of it runs")
     parser.add_argument("--only", default=",".join(GROUPS), help=f"groups, by comma: {', '.join(GROUPS)}")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a row is lost")
-    parser.add_argument("--record", action="store_true", help="put the table into docs/track-record.md too")
-    parser.add_argument("--out", type=Path, default=None, help="the result file (default: benchmarks/results)")
-    options = parser.parse_args()
-    if options.record and options.out:
-        parser.error("--record links the raw samples, so they must lie in benchmarks/results: leave --out away")
+    options = RECORD.parsed(parser)
     groups = options.only.split(",")
     if unknown := set(groups) - set(GROUPS):
         parser.error(f"there is no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
@@ -166,7 +150,7 @@ def main() -> int:
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     plan, samples, report = QUICK if options.quick else FULL, Samples(), Reporter()
-    document: dict[str, Any] = {"benchmark": "registry", "quick": options.quick, "groups": groups, **surroundings()}
+    document = RECORD.begun(quick=options.quick, groups=groups)
     began_s = time.perf_counter()
     try:
         program = load.build()
@@ -181,11 +165,8 @@ def main() -> int:
     table = Table(samples)
     document |= {"seconds": time.perf_counter() - began_s, "samples": samples.as_json()}
     document |= {"table": [asdict(row) for row in table.rows]}
-    stamp = str(document["at"])[:19].replace(":", "")
-    path = options.out or RESULTS / f"registry-{stamp}-{str(document['commit'])[:10]}.json"
-    write_json(path, document)
-    if options.record:
-        TRACK_RECORD.write_text(recorded(TRACK_RECORD.read_text(), _section(document, table, path)))
+    shown = markdown(HEADINGS, [cells(row) for row in table.rows], figures=(1, 2, 3))
+    path = RECORD.keep(document, options, table=shown, versions=VERSIONS, notes=(f"{len(table.lost)} rows lost",))
     _show(table.rows)
     print(f"{len(table.lost)} rows lost; samples: {path}")
     for line in samples.errors():

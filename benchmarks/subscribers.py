@@ -26,9 +26,10 @@ from types import TracebackType
 from typing import Any, Self, cast
 
 from benchmarks import load
-from benchmarks.samples import RESULTS, ROOT, Sample, Samples, quantile, surroundings, write_json
+from benchmarks.record import Record, markdown
+from benchmarks.samples import ROOT, Sample, Samples, quantile
 from benchmarks.servers import LOOPBACK, usage
-from benchmarks.table import HELD, LOST, recorded
+from benchmarks.table import HELD, LOST
 from registry.names import Address, ServerName
 from tests.support.adapters import AdapterProcess
 from tests.support.coordinator_process import CoordinatorProcess
@@ -43,9 +44,8 @@ RATE_PER_SECOND = 2000.0
 """Of look-ups, over 16 connections: a busy cluster's starts, and far from what an adapter can do."""
 ROUND_MS, WARM_UP_MS = 5000.0, 500.0
 CHANGE_EVERY_S = 0.5
-TRACK_RECORD = ROOT / "docs" / "track-record.md"
-RECORD_BEGINS = "<!-- subscribers: written by python -m benchmarks.subscribers --record -->"
-RECORD_ENDS = "<!-- subscribers: end -->"
+RECORD = Record("subscribers")
+HEADINGS = ("measure", "median", "spread", "goal", "")
 REALTIME = ("chrt", "-f", "5")
 """SCHED_FIFO, for adapter and load generator."""
 Row = tuple[str, str, str, str, str]
@@ -247,20 +247,6 @@ def _ms(values: list[float]) -> list[float]:
     return [value / 1000 for value in values]
 
 
-def section(document: dict[str, Any], found: list[Row], path: Path) -> str:
-    """The table for docs/track-record.md."""
-    machine, versions = document["machine"], document["versions"]
-    lines = ["| measure | median | spread | goal |  |", "| --- | ---: | ---: | --- | --- |"]
-    lines += [f"| {' | '.join(row)} |" for row in found]
-    return (
-        f"{str(document['at'])[:10]}, commit `{str(document['commit'])[:10]}`; {machine['cpus']} processors"
-        f" ({machine['cpu']}), Linux {machine['kernel']}; python {versions['python']}, uvloop {versions['uvloop']}."
-        f" Load average {machine['load_before'][0]:.1f} before the start"
-        f"{'; adapter and load generator under SCHED_FIFO' if document['realtime'] else ''}. Raw samples:"
-        f" [{path.name}](../{path.resolve().relative_to(ROOT)}).\n\n" + "\n".join(lines) + "\n"
-    )
-
-
 def main() -> int:
     """Run it; 1 when a round had errors."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.subscribers", description=__doc__)
@@ -269,14 +255,10 @@ def main() -> int:
     parser.add_argument("--grpc", type=int, default=1000, help="streams of WatchRegistry (1000)")
     parser.add_argument("--realtime", action="store_true", help="adapter and load generator go first (chrt -f)")
     parser.add_argument("--quick", action="store_true", help="one short round, a few followers: does it run?")
-    parser.add_argument("--record", action="store_true", help="put the table into docs/track-record.md too")
-    parser.add_argument("--out", type=Path, default=None, help="the result file (default: benchmarks/results)")
-    options = parser.parse_args()
-    if options.record and options.out:
-        parser.error("--record links the raw samples, so they must lie in benchmarks/results: leave --out away")
+    options = RECORD.parsed(parser)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    document: dict[str, Any] = {"benchmark": "subscribers", "realtime": options.realtime, **surroundings()}
+    document = RECORD.begun(realtime=options.realtime)
     enter = REALTIME if options.realtime else ()
     plan = (
         Plan(1, 1000.0, {"sse": 200, "grpc": 50}, enter)
@@ -288,12 +270,13 @@ def main() -> int:
         measure(Path(directory), plan, samples)
     found = rows(samples, plan.counts)
     document |= {"samples": samples.as_json(), "table": found}
-    stamp = str(document["at"])[:19].replace(":", "")
-    path = options.out or RESULTS / f"subscribers-{stamp}-{str(document['commit'])[:10]}.json"
-    write_json(path, document)
-    if options.record:
-        text = recorded(TRACK_RECORD.read_text(), section(document, found, path), RECORD_BEGINS, RECORD_ENDS)
-        TRACK_RECORD.write_text(text)
+    path = RECORD.keep(
+        document,
+        options,
+        table=markdown(HEADINGS, found, figures=(1,)),
+        versions=("python", "uvloop"),
+        notes=("Adapter and load generator under SCHED_FIFO",) if options.realtime else (),
+    )
     for row in found:
         print("  ".join(filter(None, row)))
     print(f"samples: {path}")

@@ -163,23 +163,3 @@ HEADINGS = ("measure", ADAPTER, HBASE, "ratio", "goal", "")
 def cells(row: Row) -> Sequence[str]:
     """The row under HEADINGS."""
     return (row.measure, row.adapter, row.hbase, row.ratio, row.goal, row.verdict)
-
-
-def markdown(rows: Sequence[Row]) -> str:
-    """The table for documents."""
-    lines = [f"| {' | '.join(HEADINGS)} |", "| --- | ---: | ---: | ---: | --- | --- |"]
-    lines += [f"| {' | '.join(cells(row))} |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-RECORD_BEGINS = "<!-- registry: written by python -m benchmarks.registry --record -->"
-RECORD_ENDS = "<!-- registry: end -->"
-
-
-def recorded(document: str, section: str, begins: str = RECORD_BEGINS, ends: str = RECORD_ENDS) -> str:
-    """The document with its section of this benchmark replaced; ValueError where it has none."""
-    before, found, rest = document.partition(begins)
-    _, found_end, after = rest.partition(ends)
-    if not found or not found_end:
-        raise ValueError(f"the document has no section between {begins} and {ends}")
-    return f"{before}{begins}\n\n{section.strip()}\n\n{ends}{after}"

@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.samples import ROOT, write_json
+from benchmarks.record import TRACK_RECORD
+from benchmarks.samples import write_json
 from benchmarks.soak.report import record
 from benchmarks.soak.run import Plan, Soak
 from tests.support.processes import MissingToolError
 
 FAILED = 3
-TRACK_RECORD = ROOT / "docs" / "track-record.md"
 
 
 def main(words: Sequence[str]) -> int:

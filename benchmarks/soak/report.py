@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from benchmarks.record import Record, recorded
 from benchmarks.samples import quantile, surroundings
 from benchmarks.soak.growth import Course, Limits, too_much
 from benchmarks.soak.java_clients import JavaTold
 from benchmarks.soak.python_clients import Told
-from benchmarks.table import recorded
 
-RECORD_BEGINS = "<!-- soak: written by python -m benchmarks.soak --record -->"
-RECORD_ENDS = "<!-- soak: end -->"
+RECORD = Record("soak")
 COLUMNS = (
     *("day", "commit", "seed", "minutes", "faults", "Python look-ups", "failed", "p50, p99, most"),
     *("Java connections, operations", "failed", "memory, MiB", "descriptors", "verdict"),
@@ -141,9 +140,9 @@ class Report:
 
 def record(document: str, report: Report) -> str:
     """The document with a row for this run before those of earlier ones."""
-    section = document.partition(RECORD_BEGINS)[2].partition(RECORD_ENDS)[0]
+    section = document.partition(RECORD.begins)[2].partition(RECORD.ends)[0]
     earlier = [line for line in section.splitlines() if line.startswith("| 2")]
-    return recorded(document, "\n".join((HEAD, _row(report), *earlier[: ROWS_MAX - 1])), RECORD_BEGINS, RECORD_ENDS)
+    return recorded(document, "\n".join((HEAD, _row(report), *earlier[: ROWS_MAX - 1])), RECORD.begins, RECORD.ends)
 
 
 def _row(report: Report) -> str:

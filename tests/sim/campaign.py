@@ -19,10 +19,9 @@ from pathlib import Path
 
 from defusedxml import ElementTree
 
+from benchmarks.record import TRACK_RECORD, recorded
 from benchmarks.samples import ROOT
-from benchmarks.table import recorded
 
-TRACK_RECORD = ROOT / "docs" / "track-record.md"
 BEGINS = "<!-- campaigns: written by python -m tests.sim.campaign --record -->"
 ENDS = "<!-- campaigns: end -->"
 HEAD = "| campaign | commit | seeds | minutes | failures |\n| --- | --- | ---: | ---: | ---: |"

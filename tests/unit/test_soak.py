@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks.soak import report as report_module
 from benchmarks.soak.growth import Course, Life, Limits, Sample, courses, too_much
-from benchmarks.soak.report import OBSERVED, RECORD_BEGINS, RECORD_ENDS, ROWS_MAX, Report, record
+from benchmarks.soak.report import OBSERVED, RECORD, ROWS_MAX, Report, record
 from benchmarks.soak.schedule import KINDS, OWN_PROCESS, REPLACED_S, SILENCING, WEIGHTS, Fault, faults
 
 SEEDS = st.integers(0, 2**32)
@@ -94,7 +94,7 @@ def test_problems_are_all_there_is_to_complain_of() -> None:
 def test_a_row_comes_before_those_of_earlier_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     around = {"at": "2026-11-21T17:00:00+00:00", "commit": "a" * 40}
     monkeypatch.setattr(report_module, "surroundings", around.copy)  # it starts processes
-    document = f"before\n{RECORD_BEGINS}\n{RECORD_ENDS}\nafter\n"
+    document = f"before\n{RECORD.begins}\n{RECORD.ends}\nafter\n"
     for seed in range(1, ROWS_MAX + 3):
         report = Report(seed, duration_s=1200.0)
         report.add({"look_ups_ms": [1.0, 2.0, 30.0], "failed": ["nobody"] * (seed == ROWS_MAX + 2)})
