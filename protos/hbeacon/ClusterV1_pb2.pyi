@@ -15,7 +15,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class RegionPlace(_message.Message):
-    __slots__ = ("region", "store_id", "life", "fresh", "hand_over", "schema", "open_seq_num")
+    __slots__ = ("region", "store_id", "life", "fresh", "hand_over", "schema", "open_seq_num", "dropped")
     REGION_FIELD_NUMBER: _ClassVar[int]
     STORE_ID_FIELD_NUMBER: _ClassVar[int]
     LIFE_FIELD_NUMBER: _ClassVar[int]
@@ -23,6 +23,7 @@ class RegionPlace(_message.Message):
     HAND_OVER_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_FIELD_NUMBER: _ClassVar[int]
     OPEN_SEQ_NUM_FIELD_NUMBER: _ClassVar[int]
+    DROPPED_FIELD_NUMBER: _ClassVar[int]
     region: str
     store_id: str
     life: int
@@ -30,7 +31,8 @@ class RegionPlace(_message.Message):
     hand_over: str
     schema: int
     open_seq_num: int
-    def __init__(self, region: _Optional[str] = ..., store_id: _Optional[str] = ..., life: _Optional[int] = ..., fresh: _Optional[bool] = ..., hand_over: _Optional[str] = ..., schema: _Optional[int] = ..., open_seq_num: _Optional[int] = ...) -> None: ...
+    dropped: _HBase_pb2.RegionInfo
+    def __init__(self, region: _Optional[str] = ..., store_id: _Optional[str] = ..., life: _Optional[int] = ..., fresh: _Optional[bool] = ..., hand_over: _Optional[str] = ..., schema: _Optional[int] = ..., open_seq_num: _Optional[int] = ..., dropped: _Optional[_Union[_HBase_pb2.RegionInfo, _Mapping]] = ...) -> None: ...
 
 class HandOver(_message.Message):
     __slots__ = ("region", "hand_over")
@@ -89,3 +91,13 @@ class ServerReport(_message.Message):
     load: _ClusterStatus_pb2.ServerLoad
     store: _containers.RepeatedCompositeFieldContainer[ReachedStore]
     def __init__(self, server: _Optional[_Union[_HBase_pb2.ServerName, _Mapping]] = ..., load: _Optional[_Union[_ClusterStatus_pb2.ServerLoad, _Mapping]] = ..., store: _Optional[_Iterable[_Union[ReachedStore, _Mapping]]] = ...) -> None: ...
+
+class TransitionsTaken(_message.Message):
+    __slots__ = ("error_message", "refused", "too_early")
+    ERROR_MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_FIELD_NUMBER: _ClassVar[int]
+    TOO_EARLY_FIELD_NUMBER: _ClassVar[int]
+    error_message: str
+    refused: _containers.RepeatedScalarFieldContainer[int]
+    too_early: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, error_message: _Optional[str] = ..., refused: _Optional[_Iterable[int]] = ..., too_early: _Optional[_Iterable[int]] = ...) -> None: ...

@@ -10,7 +10,7 @@ from protos.hbeacon import FaultsV1_pb2 as protos_dot_hbeacon_dot_FaultsV1__pb2
 
 
 class FaultsStub:
-    """Faults act on the server's HBase RPC door; each change of them is a line in its log.
+    """Faults act on the server's HBase RPC door, DELAY and HANG on look-ups of gRPC too; each change is a line in its log.
     Errors: PERMISSION_DENIED (not from there, or only with a token in the metadata: `authorization: Bearer TOKEN`),
     INVALID_ARGUMENT (the message says what to write instead), NOT_FOUND.
     """
@@ -44,7 +44,7 @@ class FaultsStub:
 
 
 class FaultsServicer:
-    """Faults act on the server's HBase RPC door; each change of them is a line in its log.
+    """Faults act on the server's HBase RPC door, DELAY and HANG on look-ups of gRPC too; each change is a line in its log.
     Errors: PERMISSION_DENIED (not from there, or only with a token in the metadata: `authorization: Bearer TOKEN`),
     INVALID_ARGUMENT (the message says what to write instead), NOT_FOUND.
     """
@@ -109,7 +109,7 @@ def add_FaultsServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Faults:
-    """Faults act on the server's HBase RPC door; each change of them is a line in its log.
+    """Faults act on the server's HBase RPC door, DELAY and HANG on look-ups of gRPC too; each change is a line in its log.
     Errors: PERMISSION_DENIED (not from there, or only with a token in the metadata: `authorization: Bearer TOKEN`),
     INVALID_ARGUMENT (the message says what to write instead), NOT_FOUND.
     """
