@@ -41,6 +41,9 @@ class SchedulerSettings:
     """A lane's queue holds so many calls for each of its handlers, HBase's hbase.ipc.server.max.callqueue.length."""
     queue_bytes_max: int = 1 << 30
     """hbase.ipc.server.max.callqueue.size: bytes of the requests that wait or run, all lanes together."""
+    kept_max: int = 20_000
+    """Calls that their handlers keep until something has happened elsewhere. They take no handler: what many wait for,
+    such as one sync of a log, is done for all of them at once."""
     turn_ms_max: float = 5.0
     """Calls that run on the loop itself share so much of one turn; then look-ups and sockets have theirs."""
 
@@ -67,6 +70,7 @@ class Lanes(NamedTuple):
 class RpcScheduler:
     """Starts calls by `execute(call, done)`, which calls `done` once, at once or later.
 
+    It gives whether the call is kept: then it takes no handler from there on, only its bytes count.
     `call_soon` runs a function in the loop's next turn. Time comes from `clock`; there is nothing of asyncio here.
     """
 
@@ -75,7 +79,7 @@ class RpcScheduler:
         settings: SchedulerSettings,
         clock: Clock,
         *,
-        execute: Callable[[Call, Callable[[], None]], None],
+        execute: Callable[[Call, Callable[[], None]], bool],
         call_soon: Callable[[Callable[[], None]], object],
         stats: RpcStats,
         server_name: str = "",
@@ -93,6 +97,8 @@ class RpcScheduler:
             general=_Lane("general", settings.handlers_max, per_handler),
             replication=_Lane("replication", settings.replication_handlers_max, per_handler),
         )
+        self._kept = 0
+        """Calls that are kept now."""
         self._turn_ends_ms = 0.0
         """When the calls of this turn have had their share; 0 outside a turn."""
         self._turn_is_due = False
@@ -116,7 +122,7 @@ class RpcScheduler:
         if self._stats.queue_bytes + call.frame_bytes > self._settings.queue_bytes_max:
             self._stats.calls_shed += 1
             raise _full(f"Call queue is full on {name}, is hbase.ipc.server.max.callqueue.size too small?")
-        if len(lane.queue) >= lane.calls_max:
+        if len(lane.queue) >= lane.calls_max or self._kept >= self._settings.kept_max:
             self._stats.calls_shed += 1
             raise _full(f"Call queue is full on {name}, too many items queued ?")
         self._stats.queue_bytes += call.frame_bytes
@@ -160,19 +166,25 @@ class RpcScheduler:
             return
         lane.running += 1
         self._stats.calls_executing += 1
-        is_done = False
+        is_done = is_kept = False
 
         def done() -> None:
             nonlocal is_done
             assert not is_done, "a call ends once"
             is_done = True
-            lane.running -= 1
+            if is_kept:
+                self._kept -= 1
+            else:
+                lane.running -= 1
             self._stats.calls_executing -= 1
             self._stats.queue_bytes -= call.frame_bytes
             if lane.queue:
                 self._ask_for_turn()
 
-        self._execute(call, done)
+        if self._execute(call, done) and not is_done:
+            is_kept = True
+            lane.running -= 1
+            self._kept += 1
 
     def _ask_for_turn(self) -> None:
         if not self._turn_is_due:

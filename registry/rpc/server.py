@@ -25,7 +25,7 @@ from registry.rpc.connection import RpcConnection
 from registry.rpc.context import RpcContext, RpcServerSettings
 from registry.rpc.reception import Reception
 from registry.rpc.scheduler import RpcScheduler
-from registry.rpc.services import Answer, Call, ConnectionObserver, Handled, ServiceTable
+from registry.rpc.services import KEPT, Answer, Call, ConnectionObserver, Handled, Kept, ServiceTable
 from registry.rpc.stats import RpcStats
 from registry.rpc.timed import new_connection
 from registry.rpc.waiting import Meet, Waiting
@@ -219,14 +219,20 @@ class RpcServer:
         self._sweep_later()
         self.sweep()
 
-    def _execute(self, call: Call, done: Callable[[], None]) -> None:
-        """Run a call's handler; see RpcScheduler."""
+    def _execute(self, call: Call, done: Callable[[], None]) -> bool:
+        """Run a call's handler, and tell whether that keeps it; see RpcScheduler."""
+        call.done = done
         try:
             handled = call.method.handler(call)
-        except Exception as error:  # noqa: BLE001  a handler's fault is its client's error, not the server's end
+        except Exception as error:  # a handler's fault is its client's error, not the server's end
+            if call.done is None:  # it has been answered
+                LOG.error("%s.%s failed behind its answer", call.method.service, call.method.name, exc_info=error)
+                return True
             self._failed(call, error)
             done()
-            return
+            return False
+        if handled is KEPT:
+            return True
         if inspect.isawaitable(handled):
             task = asyncio.get_running_loop().create_task(self._finish(call, handled, done))
             self._tasks.add(task)
@@ -234,6 +240,7 @@ class RpcServer:
         else:
             _answer(call, handled)
             done()
+        return False
 
     async def _finish(self, call: Call, handled: Awaitable[Handled], done: Callable[[], None]) -> None:
         try:
@@ -252,7 +259,8 @@ class RpcServer:
         call.caller.fail(call, error)
 
 
-def _answer(call: Call, handled: Handled) -> None:
+def _answer(call: Call, handled: Handled | Kept) -> None:
+    assert handled is not KEPT, "only a handler that is no coroutine keeps its call"
     cells = b""
     if isinstance(handled, Answer):
         handled, cells = handled

@@ -5,6 +5,7 @@ Source: org.apache.hadoop.hbase.ipc.RpcServer.BlockingServiceAndInterface, Serve
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -55,10 +56,22 @@ class Caller(Protocol):
         ...
 
 
+class Kept(enum.Enum):
+    """What a handler gives that keeps its call."""
+
+    KEPT = "kept"
+
+
+KEPT = Kept.KEPT
+"""The call is answered by its `answer` or `fail`, later or already."""
+
+
 class Call:
     """One call as its handler sees it."""
 
-    __slots__ = ("caller", "cells", "deadline_ms", "frame_bytes", "header", "info", "method", "peer_host", "request")
+    __slots__ = (
+        "caller", "cells", "deadline_ms", "done", "frame_bytes", "header", "info", "method", "peer_host", "request",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -86,15 +99,36 @@ class Call:
         """Size of the request on the wire."""
         self.deadline_ms = deadline_ms
         """Monotonic time after which the client no longer waits; infinite where it did not say."""
+        self.done: Callable[[], None] | None = None
+        """Tells the scheduler that the call is over; set while a handler has it."""
 
     @property
     def priority(self) -> int:
-        """The higher of what the client asks for and what the method has."""
-        return max(self.header.priority, self.method.priority)
+        """The highest of what the client asks for, what the method has, and what the method sees in the request."""
+        method = self.method
+        priority = max(self.header.priority, method.priority)
+        return priority if method.weigh is None else max(priority, method.weigh(self.request))
+
+    def answer(self, message: bytes, cells: bytes = b"") -> None:
+        """Answer a call that was kept; on the loop, once."""
+        done = self._over()
+        self.caller.answer(self, message, cells)
+        done()
+
+    def fail(self, error: BaseException) -> None:
+        """Answer a call that was kept with an error; on the loop, once."""
+        done = self._over()
+        self.caller.fail(self, error)
+        done()
+
+    def _over(self) -> Callable[[], None]:
+        done, self.done = self.done, None
+        assert done is not None, "a call is answered once, by who keeps it"
+        return done
 
 
 Handled = Message | bytes | Answer
-Handler = Callable[[Call], Handled | Awaitable[Handled]]
+Handler = Callable[[Call], Handled | Kept | Awaitable[Handled]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +140,8 @@ class Method:
     request_type: type[Message]
     handler: Handler
     priority: int = NORMAL_QOS
+    weigh: Callable[[Message], int] | None = None
+    """The priority that a request has by what it asks for."""
 
 
 class ServiceTable:
@@ -115,12 +151,22 @@ class ServiceTable:
         self._services: dict[str, dict[str, Method]] = {}
 
     def add(
-        self, service: str, method: str, request_type: type[Message], handler: Handler, *, priority: int = NORMAL_QOS
+        self,
+        service: str,
+        method: str,
+        request_type: type[Message],
+        handler: Handler,
+        *,
+        priority: int = NORMAL_QOS,
+        weigh: Callable[[Message], int] | None = None,
     ) -> None:
-        """Offer a method; a synchronous handler runs on the loop and must be short."""
+        """Offer a method; a synchronous handler runs on the loop and must be short.
+
+        One that gives KEPT has the call until it calls `answer` or `fail` of it: what ends by a callback costs no task.
+        """
         methods = self._services.setdefault(service, {})
         assert method not in methods, f"{service}.{method} is in the table already"
-        methods[method] = Method(service, method, request_type, handler, priority)
+        methods[method] = Method(service, method, request_type, handler, priority, weigh)
 
     def add_service(self, service: str) -> None:
         """Know a service before it has methods: its calls are answered as unknown methods."""

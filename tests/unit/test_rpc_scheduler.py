@@ -42,6 +42,8 @@ class Harness:
         self.started: list[str] = []
         self.done: dict[str, Callable[[], None]] = {}
         self.turns: list[Callable[[], None]] = []
+        self.keeps = False
+        """Calls are kept by their handlers."""
         self.run_ms = 0.0
         """How long a call takes that ends at once; 0: calls go on until `finish`."""
         self.scheduler = RpcScheduler(
@@ -53,13 +55,14 @@ class Harness:
             server_name="h,1",
         )
 
-    def execute(self, call: Call, done: Callable[[], None]) -> None:
+    def execute(self, call: Call, done: Callable[[], None]) -> bool:
         self.started.append(call.method.name)
         if self.run_ms:
             self.clock.advance(self.run_ms)
             done()
         else:
             self.done[call.method.name] = done
+        return self.keeps
 
     def submit(
         self, name: str, *, priority: int = NORMAL_QOS, asked: int = 0, timeout_ms: int = 0, size: int = 10
@@ -209,3 +212,59 @@ def test_calls_on_the_loop_share_a_turn() -> None:
         started.append(len(harness.started))
     assert started == [3, 6, 9, 12, 12]
     assert harness.started == [str(number) for number in range(12)]
+
+
+def test_kept_calls_take_no_handler() -> None:
+    harness = Harness(handlers_max=2)
+    harness.keeps = True
+    for number in range(5):
+        harness.submit(f"kept{number}")
+    assert harness.started == [f"kept{number}" for number in range(5)]
+    assert harness.stats.calls_executing == 5
+    assert harness.stats.queue_bytes == 50
+    harness.keeps = False
+    for number in range(3):
+        harness.submit(f"held{number}")
+    assert harness.started[5:] == ["held0", "held1"], "the handlers are all there"
+    for number in range(5):
+        harness.done[f"kept{number}"]()
+    assert harness.started[5:] == ["held0", "held1"], "and none is gained by the end of a kept call"
+    harness.done["held0"]()
+    harness.turns[-1]()
+    assert harness.started[7:] == ["held2"]
+    assert (harness.stats.calls_executing, harness.stats.queue_bytes) == (2, 20)
+
+
+def test_a_kept_call_may_be_over_at_once() -> None:
+    harness = Harness(handlers_max=1)
+    harness.keeps, harness.run_ms = True, 0.01
+    for number in range(3):
+        harness.submit(f"call{number}")
+    assert len(harness.started) == 3
+    assert (harness.stats.calls_executing, harness.stats.queue_bytes) == (0, 0)
+
+
+def test_kept_calls_are_limited() -> None:
+    harness = Harness(handlers_max=2, kept_max=3)
+    harness.keeps = True
+    for number in range(3):
+        harness.submit(f"kept{number}")
+    with pytest.raises(CallQueueTooBigException, match="too many items"):
+        harness.submit("one too many")
+    harness.done["kept0"]()
+    harness.submit("again")
+    assert harness.started[-1] == "again"
+
+
+def test_a_method_may_weigh_a_request() -> None:
+    harness = Harness(handlers_max=1)
+    harness.submit("first")
+    request = Registry_pb2.GetClusterIdRequest()
+    method = Method("Service", "weighed", type(request), lambda call: b"", weigh=lambda request: META_QOS)
+    call = Call(
+        harness.client, method, RPC_pb2.RequestHeader(), request, b"",
+        info=ConnectionInfo("Service"), peer_host="h", frame_bytes=1, deadline_ms=float("inf"),
+    )  # fmt: skip
+    assert call.priority == META_QOS
+    harness.scheduler.submit(call)
+    assert harness.started == ["first", "weighed"]

@@ -15,7 +15,7 @@ from registry.names import Address
 from registry.rpc.client import RpcChannel, fetch_cluster_id
 from registry.rpc.context import RpcServerSettings
 from registry.rpc.scheduler import SchedulerSettings
-from registry.rpc.services import ADMIN_QOS, Answer, Call, Handled, ServiceTable
+from registry.rpc.services import ADMIN_QOS, KEPT, Answer, Call, Handled, Kept, ServiceTable
 from registry.wire.calls import encode_answer, encode_request
 from registry.wire.errors import CallQueueTooBigException, DoNotRetryIOException, IOException, TableNotFoundException
 from registry.wire.framing import delimited, encode_frame, encode_length
@@ -43,6 +43,10 @@ class Service:
         self.table.add("MasterService", "Fail", Request, self.fail)
         self.table.add("MasterService", "Later", Request, self.later)
         self.table.add("MasterService", "LaterFail", Request, self.later_fail)
+        self.kept: list[Call] = []
+        self.table.add("MasterService", "Keep", Request, self.keep)
+        self.table.add("MasterService", "AnswerAndKeep", Request, self.answer_and_keep)
+        self.table.add("MasterService", "AnswerAndFail", Request, self.answer_and_fail)
         self.table.add("MasterService", "Admin", Request, self.echo, priority=ADMIN_QOS)
         self.table.add("MasterService", "Required", HBase_pb2.NameBytesPair, lambda call: b"")
 
@@ -61,6 +65,18 @@ class Service:
         assert isinstance(call.request, Request)
         self.ended.append(call.request.length)
         return call.request
+
+    def keep(self, call: Call) -> Kept:
+        self.kept.append(call)
+        return KEPT
+
+    def answer_and_keep(self, call: Call) -> Kept:
+        call.answer(b"\x08\x05", b"cells")
+        return KEPT
+
+    def answer_and_fail(self, call: Call) -> Kept:
+        call.answer(b"\x08\x06")
+        raise ZeroDivisionError("behind the answer")
 
     def later_fail(self, call: Call) -> Awaitable[Handled]:
         async def fail() -> Handled:
@@ -192,6 +208,44 @@ async def test_calls_of_every_kind() -> None:
         assert server.stats.calls["MasterService", "Echo"] == 1
         assert server.stats.exceptions["org.apache.hadoop.hbase.TableNotFoundException"] == 2
         assert server.stats.exceptions["java.io.IOException"] == 1
+
+
+async def test_kept_calls_are_answered_by_who_keeps_them(caplog: pytest.LogCaptureFixture) -> None:
+    service = Service()
+    async with serving(service.table) as (server, port):
+        client = await RawClient.connect(port, hello("MasterService"))
+        client.send(_call(1, "Keep") + _call(2, "Keep") + _call(3, "AnswerAndKeep") + _call(4, "AnswerAndFail"))
+        assert (await client.answer())[:4] == (3, None, b"\x08\x05", b"cells")
+        assert (await client.answer())[:3] == (4, None, b"\x08\x06")
+        assert "failed behind its answer" in caplog.text
+        assert server.stats.calls_executing == 2
+        first, second = service.kept
+        second.fail(TableNotFoundException("t1"))
+        assert type((await client.answer()).error) is TableNotFoundException
+        first.answer(b"\x08\x01")
+        assert (await client.answer())[:3] == (1, None, b"\x08\x01")
+        with pytest.raises(AssertionError, match="answered once"):
+            first.answer(b"")
+        assert (server.stats.calls_executing, server.stats.queue_bytes) == (0, 0)
+        client.send(_call(5, "Keep"))
+        await eventually(lambda: len(service.kept) == 3)
+        await client.close()
+        await eventually(lambda: not server.stats.connections_open)
+        service.kept[2].answer(b"")  # nobody is there to hear it
+        assert server.stats.calls_executing == 0
+
+
+async def test_a_drain_waits_for_kept_calls() -> None:
+    service = Service()
+    async with serving(service.table) as (server, port):
+        client = await RawClient.connect(port, hello("MasterService") + _call(1, "Keep"))
+        await eventually(lambda: bool(service.kept))
+        drained = asyncio.create_task(server.drain(5000))
+        await asyncio.sleep(0.05)
+        assert not drained.done()
+        service.kept[0].answer(b"\x08\x07")
+        assert await drained
+        assert (await client.answer())[:3] == (1, None, b"\x08\x07")
 
 
 async def test_answers_come_as_they_are_ready() -> None:
