@@ -61,6 +61,7 @@ class StorePlace:
         self.directory = directory
         self.database = directory / DATABASE
         self._lock = -1
+        self._server: str | None = None
         try:
             known = read_line(directory / FORMAT_FILE)
             if known is None:
@@ -87,10 +88,13 @@ class StorePlace:
         """Say under which name this process serves."""
         pid = os.getpid()
         write_locked(self._lock, Owner(pid, process_started(pid) or 0, server).as_line())
+        self._server = server
 
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it; the name of who had it stays there."""
         if self._lock >= 0:
+            if self._server is not None:
+                write_locked(self._lock, Owner(0, 0, self._server).as_line())
             os.close(self._lock)
             self._lock = -1
 
@@ -102,6 +106,15 @@ class StorePlace:
         line = {"name": NAME, "format": FORMAT, "engine": engine, "store_id": store_id, "written_by": VERSION}
         write_line(self.directory / FORMAT_FILE, json.dumps(line))
         return store_id
+
+
+def identity_of(directory: Path, engine: str) -> str | None:
+    """The id of the store in a directory, whoever has it; None where none was made yet. Raises StoreNotUsable."""
+    try:
+        known = read_line(directory / FORMAT_FILE)
+    except OSError as error:
+        raise StoreNotUsable(f"{directory} cannot be used: {error.strerror or error}") from None
+    return None if known is None else _checked(directory, known, engine)
 
 
 def owner_of(directory: Path) -> Owner | None:

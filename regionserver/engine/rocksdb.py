@@ -70,6 +70,8 @@ class RocksStore:
         self.name = f"rocksdb {directory}"
         self._directory = directory
         self._reading: weakref.WeakSet[_Scan | RocksSnapshot] = weakref.WeakSet()
+        self.when_broken: Callable[[StoreBroken], object] = lambda _error: None
+        """Called after each commit that failed in a way that nobody can mend: who owns the store has to end."""
         self._to_log, self._synced, self._unlogged = (_writing(durability) for durability in _WRITING)
         try:
             self._database = Rdict(str(directory), _options(memory, write_buffer_bytes))
@@ -127,7 +129,9 @@ class RocksStore:
         except Exception as error:  # noqa: BLE001  the same
             if any(word in str(error) for word in STALLED):
                 raise StoreBusy(f"{self.name}: the disk is behind: {error}") from None
-            committed(StoreBroken(f"{self.name}: a write failed: {error}"))
+            broken = StoreBroken(f"{self.name}: a write failed: {error}")
+            committed(broken)
+            self.when_broken(broken)
             return
         committed(None)
 
