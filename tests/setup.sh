@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 VENV=${VENV:-.venv}
 
-packages=(zookeeper iproute2 nftables util-linux procps chromium prometheus)
+packages=(zookeeper iproute2 nftables util-linux procps chromium prometheus shellcheck)
 command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
 command -v mvn >/dev/null || packages+=(maven)
 command -v npm >/dev/null || packages+=(nodejs npm) # one of the old clients
