@@ -14,7 +14,7 @@ from itertools import islice
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.reads import read_get
-from regionserver.client_service.results import Answer, CellForm, inline_cells, result_of
+from regionserver.client_service.results import Answer, CellForm, get_result, inline_cells
 from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase
 from regionserver.client_service.writes import MutationAsked, read_condition, read_mutation
 from regionserver.engine.store import Batch, Durability, StoreError
@@ -32,11 +32,10 @@ Outcome = tuple[Client_pb2.Result, bytes] | HBaseError
 class MultiCalls:
     """Answers Multi for one server. Belongs to its loop; time is told by the caller."""
 
-    def __init__(self, rows: RowCalls, region_of: RegionOf, default: Durability = Durability.PROCESS) -> None:
+    def __init__(self, rows: RowCalls, region_of: RegionOf) -> None:
         """`rows` does the increments, so that nonces are the same everywhere."""
         self._rows = rows
         self._region_of = region_of
-        self._default = default
 
     def multi(
         self, request: Client_pb2.MultiRequest, cells: Iterator[Cell], form: CellForm, now_ms: int, reply: Reply
@@ -65,7 +64,7 @@ class MultiCalls:
             part.fail(error)
             _pass_over(part.action, cells)
             return
-        puts = _Puts(region, part, self._default)
+        puts = _Puts(region, part)
         for index, action in enumerate(part.action.action):
             own = list(_own_cells(action, cells))
             try:
@@ -103,7 +102,7 @@ class MultiCalls:
             ]
             if not asked:
                 raise DoNotRetryIOException("an atomic change without a mutation")
-            durability = max((self._default if each.durability is None else each.durability) for each in asked)
+            durability = max(region.rules.durability_of(each.durability) for each in asked)
             ended = part.expect_commit()
             try:
                 held, made = region.mutate(
@@ -224,10 +223,9 @@ class _Part:
 class _Puts:
     """Puts and deletes of one region that are written together."""
 
-    def __init__(self, region: Region, part: _Part, default: Durability) -> None:
+    def __init__(self, region: Region, part: _Part) -> None:
         self._region = region
         self._part = part
-        self._default = default
         self._batch = Batch()
         self._durability = Durability.MEMORY
         self._rows: set[bytes] = set()
@@ -239,7 +237,7 @@ class _Puts:
         if row in self._rows:
             self.write()  # the batch reads the store, and has to see what it changes itself
         self._region.put(asked.mutation, self._batch, now_ms)
-        self._durability = max(self._durability, self._default if asked.durability is None else asked.durability)
+        self._durability = max(self._durability, self._region.rules.durability_of(asked.durability))
         self._rows.add(row)
         self._indexes.append(index)
 
@@ -271,10 +269,9 @@ def _got(
         raise MultiActionResultTooLarge(f"Max size exceeded: CellSize {whole.size_bytes} of {RESULT_BYTES_MAX} bytes")
     asked = read_get(get)
     found = region.get(asked.row, asked.asked.wanted(region.families), now_ms)
-    if asked.existence_only:
-        return Client_pb2.Result(associated_cell_count=0, exists=found.cells_count > 0), b""
-    whole.size_bytes += len(found.block)
-    return result_of(found, form)
+    if not asked.existence_only:
+        whole.size_bytes += len(found.block)
+    return get_result(found, form, existence_only=asked.existence_only)
 
 
 def _own_cells(action: Client_pb2.Action, cells: Iterator[Cell]) -> Iterator[Cell]:

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from protos.hbase import Client_pb2, HBase_pb2
-from regionserver.region.scan import NO_LIMIT, ScanRange, ScanShape
-from regionserver.region.visible import FOR_EVER_MS, VERSIONS_ALL, Wanted
+from regionserver.region.scan import ScanRange, ScanShape
+from regionserver.region.visible import FOR_EVER_MS, NO_LIMIT, VERSIONS_ALL, Wanted
 from registry.wire.cellblock import ROW_BYTES_MAX
 from registry.wire.errors import DoNotRetryIOException, UnknownProtocolException
 
@@ -47,8 +47,6 @@ class GetAsked:
     row: bytes
     asked: Asked
     existence_only: bool
-    cells_of_family_max: int
-    cells_of_family_skipped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +70,7 @@ def read_get(message: Client_pb2.Get) -> GetAsked:
             " hbase-2.0.0 replaced by reverse Scan."
         )
     _refuse_filter(message)
-    limit, offset = _of_family(message)
-    return GetAsked(message.row, _asked(message, raw=False), message.existence_only, limit, offset)
+    return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
 
 
 def read_scan(message: Client_pb2.Scan) -> ScanAsked:
@@ -88,19 +85,13 @@ def read_scan(message: Client_pb2.Scan) -> ScanAsked:
     is_get = message.start_row == message.stop_row and bool(message.start_row)
     include_stop = message.include_stop_row if message.HasField("include_stop_row") else is_get
     rows = ScanRange(message.start_row, message.stop_row, message.include_start_row, include_stop, message.reversed)
-    limit, offset = _of_family(message)
     return ScanAsked(
         rows,
         asked,
-        ScanShape({}, limit, offset, message.batch_size),
+        ScanShape({}, message.batch_size),
         message.max_result_size if message.max_result_size and message.max_result_size < NO_LIMIT else NO_LIMIT,
         message.need_cursor_result,
     )
-
-
-def _of_family(message: Client_pb2.Get | Client_pb2.Scan) -> tuple[int, int]:
-    limit = message.store_limit if message.HasField("store_limit") else NO_LIMIT
-    return limit, message.store_offset
 
 
 def _asked(message: Client_pb2.Get | Client_pb2.Scan, *, raw: bool) -> Asked:
@@ -108,9 +99,11 @@ def _asked(message: Client_pb2.Get | Client_pb2.Scan, *, raw: bool) -> Asked:
     columns: dict[bytes, tuple[bytes, ...] | None] = {}
     for column in message.column:
         columns[column.family] = tuple(sorted(set(column.qualifier))) or None
+    cells_max = message.store_limit if message.HasField("store_limit") else NO_LIMIT
+    versions_max = min(max(message.max_versions, 1), VERSIONS_ALL)
     return Asked(
         columns,
-        Wanted(None, min(max(message.max_versions, 1), VERSIONS_ALL), from_ms, to_ms, raw),
+        Wanted(None, versions_max, from_ms, to_ms, raw, cells_max, message.store_offset),
         {each.column_family: read_range(each.time_range) for each in message.cf_time_range},
     )
 

@@ -37,24 +37,27 @@ NOT_PROCESSED = Answer(Client_pb2.MutateResponse(processed=False).SerializeToStr
 
 
 def result_of(found: Found, form: CellForm) -> tuple[Client_pb2.Result, bytes]:
-    """A Result and its cells in the block."""
+    """A Result and its cells in the block. One without cells says nothing of being stale."""
     block, count, tagged = found
-    if form is CellForm.INLINE and count:
+    if not count:
+        return Client_pb2.Result(associated_cell_count=0), b""
+    if form is CellForm.INLINE:
         return Client_pb2.Result(cell=inline_cells(block), stale=False, partial=False), b""
     if tagged and form is CellForm.BLOCK:
         block = without_tags(block)
     return Client_pb2.Result(associated_cell_count=count, stale=False), block
 
 
-def get_answer(found: Found, form: CellForm, *, existence_only: bool) -> Answer:
+def get_result(found: Found, form: CellForm, *, existence_only: bool) -> tuple[Client_pb2.Result, bytes]:
     """Of a Get. An answer to whether there is such a row has no cells: clients refuse both together."""
     if existence_only:
-        result = Client_pb2.Result(associated_cell_count=0, exists=found.cells_count > 0)
-        return Answer(Client_pb2.GetResponse(result=result).SerializeToString())
-    if not found.cells_count:
-        result = Client_pb2.Result(associated_cell_count=0)
-        return Answer(Client_pb2.GetResponse(result=result).SerializeToString())
-    result, cells = result_of(found, form)
+        return Client_pb2.Result(associated_cell_count=0, exists=found.cells_count > 0), b""
+    return result_of(found, form)
+
+
+def get_answer(found: Found, form: CellForm, *, existence_only: bool) -> Answer:
+    """The same as an answer of its own."""
+    result, cells = get_result(found, form, existence_only=existence_only)
     return Answer(Client_pb2.GetResponse(result=result).SerializeToString(), cells)
 
 

@@ -14,7 +14,7 @@ from regionserver.client_service.nonces import Nonce, Nonces, Seen
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
 from regionserver.client_service.writes import MutationAsked, read_condition, read_mutation
-from regionserver.engine.store import Durability, StoreBusy, StoreError
+from regionserver.engine.store import StoreBusy, StoreError
 from regionserver.region.conditions import Condition
 from regionserver.region.mutations import Mutation, MutationKind
 from regionserver.region.record import has_tags
@@ -32,11 +32,10 @@ DELTAS = (MutationKind.INCREMENT, MutationKind.APPEND)
 class RowCalls:
     """Answers them for one server. Belongs to its loop; time is told by the caller."""
 
-    def __init__(self, region_of: RegionOf, nonces: Nonces, default: Durability = Durability.PROCESS) -> None:
-        """`region_of` raises NotServingRegionException and its kind; `default`: what tables mean by USE_DEFAULT."""
+    def __init__(self, region_of: RegionOf, nonces: Nonces) -> None:
+        """`region_of` raises NotServingRegionException and its kind."""
         self._region_of = region_of
         self._nonces = nonces
-        self._default = default
 
     def get(self, request: Client_pb2.GetRequest, form: CellForm, now_ms: int) -> Answer:
         """Raises HBase's exceptions."""
@@ -118,7 +117,7 @@ class RowCalls:
         def tell() -> None:
             error = errors[0]
             if error is not None:
-                reply(IOException(str(error)))
+                reply(as_hbase(error))
             else:
                 reply(_changed(asked, made[0] if made else [], form, conditional=condition is not None))
 
@@ -129,7 +128,7 @@ class RowCalls:
             if is_back:
                 tell()
 
-        durability = asked.durability if asked.durability is not None else self._default
+        durability = region.rules.durability_of(asked.durability)
         held, made = region.mutate([asked.mutation], durability, committed, now_ms, condition)
         is_back = True
         if not held:

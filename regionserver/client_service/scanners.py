@@ -14,7 +14,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import count
 
-from regionserver.region.scan import NO_LIMIT, RegionScan
+from regionserver.region.scan import RegionScan
+from regionserver.region.visible import NO_LIMIT
 from registry.wire.errors import (
     NotServingRegionException,
     OutOfOrderScannerNextException,

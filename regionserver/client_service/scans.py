@@ -18,7 +18,8 @@ from regionserver.client_service.scanners import Scanner, Scanners
 from regionserver.engine.store import StoreError
 from regionserver.region.record import without_tags
 from regionserver.region.region import Region
-from regionserver.region.scan import NO_LIMIT, Page, PageLimits, open_scan
+from regionserver.region.scan import Page, PageLimits, open_scan
+from regionserver.region.visible import NO_LIMIT
 from registry.wire.errors import DoNotRetryIOException, ScannerResetException
 
 RESULT_BYTES_MAX = 100 * 1024 * 1024

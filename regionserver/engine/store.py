@@ -16,11 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-KEY_BYTES_MAX = 128 * 1024
-"""A row of 32 767 bytes, twice as long where it is escaped, and what stands before and behind it."""
-VALUE_BYTES_MAX = 64 * 1024 * 1024
-"""A cell of ten MiB and its row's chunk, with room."""
-
 
 class Durability(enum.IntEnum):
     """What an acknowledged batch survives. Source: HBase's Durability, of which each has one here."""
@@ -122,8 +117,8 @@ class Store(View, Protocol):
     def commit(self, batch: Batch, durability: Durability, committed: Committed) -> None:
         """Apply a batch whole. `committed` may be called before this returns; then the batch can be read.
 
-        Batches are applied in the order of these calls. Raises StoreBusy, having changed nothing; what is more than
-        the limits above is the caller's mistake.
+        Batches are applied in the order of these calls. Raises StoreBusy, having changed nothing. How large keys and
+        values are is the caller's to limit.
         """
         ...
 

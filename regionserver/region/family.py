@@ -24,29 +24,36 @@ from regionserver.region.record import (
 def read_family(view: View, family_key: bytes) -> Iterator[bytes]:
     """The records of a row and family, its chunks in their order; nothing where it has no cells."""
     first = view.get(family_key)
-    if first is None:
-        return
-    if head_of(first).marks & Mark.MORE:
-        for _, record in view.scan(family_key, after_family(family_key)):
-            yield record
-    else:
+    if first is not None:
         yield first
+        yield from _further(view, family_key, first)
 
 
-def family_entries(view: View, family_key: bytes) -> Iterator[Entry]:
-    """All cells of a row and family, chunk by chunk."""
-    for record in read_family(view, family_key):
-        yield from read_entries(record, HEAD_BYTES)
+def read_cells(view: View, family_key: bytes, first: bytes, columns: Sequence[bytes] | None = None) -> Iterator[Entry]:
+    """Cells of a row and family, of which `first` is the first record; nothing else is read where it is the only one.
 
-
-def column_entries(view: View, family_key: bytes, qualifier: bytes) -> Iterator[Entry]:
-    """The cells of one column; of a large row only the chunks that have them are read."""
-    first = view.get(family_key)
-    if first is None:
+    Of a large row the chunks of these columns, and before them what hides the whole family: more cells than were
+    asked for may come, and never fewer.
+    """
+    if columns is None or not head_of(first).marks & Mark.MORE:
+        yield from read_entries(first, HEAD_BYTES)
+        for record in _further(view, family_key, first):
+            yield from read_entries(record, HEAD_BYTES)
         return
-    if not head_of(first).marks & Mark.MORE:
-        yield from (entry for entry in read_entries(first, HEAD_BYTES) if entry[0] == qualifier)
-        return
+    if b"" not in columns:
+        yield from _column(view, family_key, b"")
+    for qualifier in columns:
+        yield from _column(view, family_key, qualifier)
+
+
+def _further(view: View, family_key: bytes, first: bytes) -> Iterator[bytes]:
+    if head_of(first).marks & Mark.MORE:
+        for _, record in view.scan(family_key + b"\0", after_family(family_key)):
+            yield record
+
+
+def _column(view: View, family_key: bytes, qualifier: bytes) -> Iterator[Entry]:
+    """Its cells in a large row: from the chunk that it may begin in to the one that has a later column."""
     newest = chunk_key(family_key, qualifier, (1 << 63) - 1, 255)
     begin = next((key for key, _ in view.scan(family_key, newest + b"\0", reverse=True)), family_key)
     for _, record in view.scan(begin, after_family(family_key)):

@@ -124,9 +124,9 @@ def without_tags(block: bytes) -> bytes:
 
 
 def encode_record(entries: Sequence[Entry], *, more: bool = False) -> bytes:
-    """A record of sorted entries, of which there is at least one."""
+    """A record of sorted entries; only the first of several chunks has none."""
     marks = Mark.MORE if more else 0
-    newest = oldest = entries[0][1]
+    newest = oldest = entries[0][1] if entries else 0
     before: bytes | None = None
     for qualifier, negated_ms, negated_type, cell in entries:
         if negated_ms < newest:
@@ -150,6 +150,8 @@ def spliced(record: bytes, new: Sequence[Entry]) -> bytes:
     The same as `encode_record(merged(...))`, but for marks that a replaced cell alone has had: these stay.
     """
     _, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    if not count:
+        return encode_record(new, more=bool(marks & Mark.MORE))
     lengths, times = _LENGTHS.unpack_from, _TIMESTAMP_TYPE.unpack_from
     row_bytes: int = lengths(record, HEAD_BYTES)[3]
     before_qualifier = _FIXED_BYTES + row_bytes + record[HEAD_BYTES + _FIXED_BYTES - 1 + row_bytes]

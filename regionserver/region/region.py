@@ -15,22 +15,21 @@ from typing import NamedTuple
 
 from regionserver.engine.store import Batch, Committed, Durability, Store, View
 from regionserver.region.conditions import Checked, Condition, check
-from regionserver.region.family import column_entries, read_family, write_cells
+from regionserver.region.family import read_cells, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
 from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of
+from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.visible import FamilyRules, Wanted, all_are_visible, visible
 from registry.wire.cellblock import KeyType
 from registry.wire.errors import (
     DoNotRetryIOException,
     FailedSanityCheckException,
     NoSuchColumnFamilyException,
+    RowTooBigException,
     WrongRegionException,
 )
 from registry.wire.preamble import string_binary
-
-CELL_BYTES_MAX = 10 * 1024 * 1024
-"""hbase.server.keyvalue.maxsize."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,7 @@ class Region:
         store: Store,
         prefix: bytes,
         order: RowOrder = plain_order,
+        rules: TableRules = USUAL,
     ) -> None:
         """`prefix`: of all keys of this life of the table; `families` by name, in their order."""
         self.where = where
@@ -78,13 +78,15 @@ class Region:
         self.store = store
         self.prefix = prefix
         self.order = order
+        self.rules = rules
 
     # --- reading --------------------------------------------------------------------------------------------------
 
     def get(self, row: bytes, wanted: Mapping[bytes, Wanted], now_ms: int) -> Found:
         """What is seen of a row.
 
-        `wanted` by family; empty: the newest of all. Raises WrongRegionException, NoSuchColumnFamilyException.
+        `wanted` by family; empty: the newest of all. Raises WrongRegionException, NoSuchColumnFamilyException,
+        RowTooBigException.
         """
         self.check_row("Get", row)
         pieces: list[bytes] = []
@@ -114,19 +116,23 @@ class Region:
     def _seen(self, view: View, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> Iterator[Found]:
         """Pieces of what is seen; a record that is seen whole is not looked into."""
         rules, key = self.families[family], family_key(row_key, family)
-        records = read_family(view, key)
-        first = next(records, None)
+        first = view.get(key)
         if first is None:
             return
         head = head_of(first)
         if all_are_visible(head, rules, wanted, now_ms):
             yield Found(first[HEAD_BYTES:], head.cells_count, tagged=False)
             return
-        if wanted.columns is not None and head.marks & Mark.MORE:
-            entries = _of_columns(view, key, wanted.columns)
-        else:
-            entries = _chained(first, records)
-        cells = [entry[3] for entry in visible(entries, rules, wanted, now_ms)]
+        entries = read_cells(view, key, first, wanted.columns)
+        cells: list[bytes] = []
+        size_bytes = 0
+        for entry in visible(entries, rules, wanted, now_ms):
+            cells.append(entry[3])
+            size_bytes += len(entry[3])
+            if size_bytes > self.rules.row_bytes_max:
+                raise RowTooBigException(
+                    f"Max row size allowed: {self.rules.row_bytes_max}, but the row is bigger than that."
+                )
         if cells:
             tagged = bool(head.marks & (Mark.TAGS | Mark.MORE))  # what further chunks have is not looked for
             yield Found(b"".join(cells), len(cells), tagged)
@@ -138,16 +144,14 @@ class Region:
         first = self.store.get(key)
         if first is None:
             return []
-        if head_of(first).marks & Mark.MORE:
-            entries = _of_columns(self.store, key, wanted.columns or ())
-        else:
-            entries = iter(read_entries(first, HEAD_BYTES))
+        entries = read_cells(self.store, key, first, wanted.columns)
         return list(visible(entries, self.families[family], wanted, now_ms))
 
     # --- writing --------------------------------------------------------------------------------------------------
 
     def put(self, mutation: Mutation, batch: Batch, now_ms: int) -> None:
         """Add a put or delete to a batch that has nothing of this row yet. Raises what HBase raises, adding nothing."""
+        self.check_writable()
         self.check_row("batchMutate", mutation.row, FailedSanityCheckException)
         self._write([mutation], batch, now_ms)
 
@@ -164,6 +168,7 @@ class Region:
         Gives whether it held, and for each increment or append the cells that it left (for others an empty list).
         `committed` is called where it held. Raises HBase's exceptions, and StoreBusy; then nothing is.
         """
+        self.check_writable()
         row = condition.row if condition is not None else mutations[0].row
         for mutation in mutations:
             if mutation.row != row:
@@ -190,6 +195,7 @@ class Region:
         row_key = self.row_key(mutations[0].row)
         by_family: dict[bytes, list[Entry]] = {}
         made: list[list[bytes]] = []
+        cell_bytes_max = self.rules.cell_bytes_max
 
         def read(family: bytes, wanted: Wanted) -> Sequence[Entry]:
             return self._column(row_key, family, wanted, now_ms)
@@ -207,10 +213,10 @@ class Region:
                 case MutationKind.INCREMENT | MutationKind.APPEND:
                     written = iter(list(delta_entries(mutation, read, now_ms)))
             for family, entry in written:
-                if len(entry[3]) > CELL_BYTES_MAX:
+                if 0 < cell_bytes_max < len(entry[3]):
                     raise DoNotRetryIOException(
                         f"Cell[{mutation.row[:64]!r}/{family.decode('utf-8', 'replace')}] with size {len(entry[3])}"
-                        f" exceeds limit of {CELL_BYTES_MAX} bytes"
+                        f" exceeds limit of {cell_bytes_max} bytes"
                     )
                 by_family.setdefault(family, []).append(entry)
                 if mutation.kind in (MutationKind.INCREMENT, MutationKind.APPEND):
@@ -251,6 +257,11 @@ class Region:
         else:
             self.check_row(kind.name.lower(), row)
 
+    def check_writable(self) -> None:
+        """Raise where the table is read-only."""
+        if self.rules.read_only:
+            raise DoNotRetryIOException("region is read only")
+
     def check_family(self, family: bytes) -> None:
         """Raise where there is no such family."""
         if family not in self.families:
@@ -258,17 +269,3 @@ class Region:
                 f"Column family {family.decode('utf-8', 'replace')} does not exist in region {self.where.name}"
                 f" in table '{self.where.table}'"
             )
-
-
-def _of_columns(view: View, key: bytes, columns: Sequence[bytes]) -> Iterator[Entry]:
-    """Of a large row the chunks of these columns, and before them what hides whole families."""
-    if b"" not in columns:
-        yield from column_entries(view, key, b"")
-    for qualifier in columns:
-        yield from column_entries(view, key, qualifier)
-
-
-def _chained(first: bytes, others: Iterator[bytes]) -> Iterator[Entry]:
-    yield from read_entries(first, HEAD_BYTES)
-    for record in others:
-        yield from read_entries(record, HEAD_BYTES)

@@ -17,14 +17,13 @@ from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, RowOrder, after_row, row_of
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
 from regionserver.region.region import Region, RegionRange
-from regionserver.region.visible import FamilyRules, Wanted, all_are_visible, visible
+from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted, all_are_visible, visible
 
 Pieces = Iterator[tuple[bytes, int]]
 """Cell blocks, and how many cells each has."""
 
 CELL_OVERHEAD_BYTES = 48
 """Counted for each cell besides its bytes, about as much as an object of Java has, so that limits mean the same."""
-NO_LIMIT = 1 << 62
 PIECE_CELLS = 64
 """Of what was looked into cell by cell, told at once."""
 
@@ -47,9 +46,6 @@ class ScanShape:
 
     wanted: Mapping[bytes, Wanted]
     """By family; only these are read."""
-    cells_of_family_max: int = NO_LIMIT
-    """Of one family of a row (store_limit), after so many were left out (store_offset)."""
-    cells_of_family_skipped: int = 0
     batch: int = 0
     """Cells of one result; 0: the whole row."""
 
@@ -273,7 +269,6 @@ class RegionScan:
     def _pieces(self, row_key: bytes, records: Iterator[tuple[bytes, bytes]]) -> Pieces:
         """Blocks of visible cells, by family; families that are not asked for are passed over."""
         shape = self._shape
-        limited = shape.cells_of_family_skipped or shape.cells_of_family_max < NO_LIMIT
         record = next(records, None)
         while record is not None:
             family = _family_of(record[0], len(row_key))
@@ -284,7 +279,7 @@ class RegionScan:
                 continue
             value = record[1]
             head = head_of(value)
-            if not limited and all_are_visible(head, rules, wanted, self._now_ms):
+            if all_are_visible(head, rules, wanted, self._now_ms):
                 yield value[HEAD_BYTES:], head.cells_count
             else:
                 yield from self._looked_into(own, rules, wanted)
@@ -292,13 +287,8 @@ class RegionScan:
 
     def _looked_into(self, records: Iterator[tuple[bytes, bytes]], rules: FamilyRules, wanted: Wanted) -> Pieces:
         """Cell by cell, told in pieces of one chunk's cells or so."""
-        shape = self._shape
         entries = (entry for _, value in records for entry in self._entries(value))
         seen = visible(entries, rules, wanted, self._now_ms)
-        skipped = shape.cells_of_family_skipped
-        stop = None if shape.cells_of_family_max == NO_LIMIT else skipped + shape.cells_of_family_max
-        if skipped or stop is not None:
-            seen = islice(seen, skipped, stop)
         while cells := [entry[3] for entry in islice(seen, PIECE_CELLS)]:
             yield b"".join(cells), len(cells)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from regionserver.region.record import Entry, Head, has_tags
 from registry.wire.cellblock import KeyType, TagType, decode_cell, decode_tags
@@ -20,6 +21,7 @@ from registry.wire.cellblock import KeyType, TagType, decode_cell, decode_tags
 FOR_EVER_MS = (1 << 63) - 1
 VERSIONS_ALL = 0x7FFF_FFFF
 """Java's Integer.MAX_VALUE."""
+NO_LIMIT = 1 << 62
 
 
 class KeepDeleted(enum.Enum):
@@ -53,6 +55,9 @@ class Wanted:
     """Exclusive."""
     raw: bool = False
     """Markers and what they hide too; it is asked of all columns only."""
+    cells_max: int = NO_LIMIT
+    """Of the row's cells in this family (store_limit), after so many were passed over (store_offset)."""
+    cells_skipped: int = 0
 
 
 def all_are_visible(head: Head, rules: FamilyRules, wanted: Wanted, now_ms: int) -> bool:
@@ -63,6 +68,8 @@ def all_are_visible(head: Head, rules: FamilyRules, wanted: Wanted, now_ms: int)
         and wanted.from_ms <= head.oldest_ms
         and head.newest_ms < wanted.to_ms
         and (rules.ttl_ms == FOR_EVER_MS or head.oldest_ms >= now_ms - rules.ttl_ms)
+        and head.cells_count <= wanted.cells_max
+        and not wanted.cells_skipped
     )
 
 
@@ -72,14 +79,20 @@ def visible(entries: Iterable[Entry], rules: FamilyRules, wanted: Wanted, now_ms
     With a filter the caller asks for all the versions that the family keeps, and counts again behind the filter.
     """
     if wanted.raw:
-        return _raw(entries, wanted, now_ms)
+        return _limited(_raw(entries, wanted, now_ms), wanted)
     versions_max = min(wanted.versions_max, rules.versions_max)
     oldest_ms = -FOR_EVER_MS if rules.ttl_ms == FOR_EVER_MS else now_ms - rules.ttl_ms
     hidden = Hidden(sees_past=rules.keep_deleted is not KeepDeleted.FALSE, wanted=wanted)
     seen = _seen(entries, rules, wanted, now_ms, oldest_ms, hidden)
     if wanted.columns is None:
-        return _of_all_columns(seen, rules, versions_max, oldest_ms)
-    return _of_columns(seen, rules, wanted.columns, versions_max, oldest_ms)
+        return _limited(_of_all_columns(seen, rules, versions_max, oldest_ms), wanted)
+    return _limited(_of_columns(seen, rules, wanted.columns, versions_max, oldest_ms), wanted)
+
+
+def _limited(entries: Iterator[Entry], wanted: Wanted) -> Iterator[Entry]:
+    if wanted.cells_max == NO_LIMIT and not wanted.cells_skipped:
+        return entries
+    return islice(entries, wanted.cells_skipped, wanted.cells_skipped + wanted.cells_max)
 
 
 class Hidden:

@@ -100,11 +100,6 @@ class RowJoiner:
         self._cells: list[Cell] = []
         self._cells_bytes = 0
 
-    @property
-    def unfinished(self) -> bytes | None:
-        """The row whose end has not been seen."""
-        return self._cells[0].row if self._cells else None
-
     def add(self, piece: Piece) -> Iterator[Row]:
         """Take the next piece; gives the rows that are whole by it. Raises RowTooBigException."""
         if not piece.cells:

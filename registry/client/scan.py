@@ -78,11 +78,6 @@ class RegionScan:
         """The last row that was given; another scanner begins behind it, and a server that begins at it is not believed
         that this is another row."""
 
-    @property
-    def scanner_open(self) -> bool:
-        """Whether the server keeps a scanner for us."""
-        return self._scanner_id is not None
-
     def request(self) -> Client_pb2.ScanRequest:
         """What to send next: an opening, or a call for more. Each is to be sent once."""
         assert not self.done, "there is nothing left to ask for"

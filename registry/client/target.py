@@ -19,7 +19,6 @@ from registry.config.settings import BadSetting, Settings
 from registry.config.values import parse_addresses, parse_int
 from registry.names import Address
 
-DEFAULT_MASTER_PORT = 16000
 SCHEMES = ("hbase+rpc", "hbase+zk")
 MASTERS = "hbase.masters"
 BOOTSTRAP_SERVERS = "hbase.client.bootstrap.servers"

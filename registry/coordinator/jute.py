@@ -111,14 +111,6 @@ class ConnectResponse(NamedTuple):
         return head + self.password + (bytes((self.read_only,)) if has_read_only else b"")
 
 
-class ReplyHeader(NamedTuple):
-    """What every reply begins with."""
-
-    xid: int
-    zxid: int
-    err: int
-
-
 class WatcherEvent(NamedTuple):
     """The body of a notification."""
 
@@ -240,10 +232,6 @@ class Reader:
         return ConnectResponse(
             protocol_version, timeout_ms, session_id, password, self.remaining() > 0 and self.boolean()
         )
-
-    def reply_header(self) -> ReplyHeader:
-        """A ReplyHeader."""
-        return ReplyHeader(self.int32(), self.int64(), self.int32())
 
     def watcher_event(self) -> WatcherEvent:
         """The body of a notification."""

@@ -98,17 +98,9 @@ class SelfCheck:
         """What differs now and since when, young differences too."""
         return self._agreement.rows(self._clock.monotonic_ms())
 
-    def unreached(self) -> tuple[tuple[Address, str], ...]:
-        """Peers of the tier that did not answer when last asked, with the reason."""
-        return tuple(sorted(self._unreached.items()))
-
     def speaking(self) -> frozenset[ServerName]:
         """Real servers that were seen to answer ClientMetaService."""
         return self._speakers.speaking()
-
-    def speaker_rows(self) -> tuple[tuple[ServerName, str], ...]:
-        """Each real server that is asked, and what came of it."""
-        return self._speakers.rows()
 
     async def _run(self) -> None:
         while True:

@@ -83,13 +83,6 @@ class Speakers:
         """Servers that answered when last asked."""
         return frozenset(server for server, record in self._records.items() if record.last is Probe.ANSWERED)
 
-    def rows(self) -> tuple[tuple[ServerName, str], ...]:
-        """Each followed server and what came of asking it last, for pages."""
-        return tuple(
-            (server, record.last.value if record.last else "not asked yet")
-            for server, record in sorted(self._records.items())
-        )
-
 
 def _spread(server: ServerName) -> bytes:
     return hashlib.blake2b(str(server).encode(), digest_size=8).digest()

@@ -14,8 +14,8 @@ from regionserver.client_service.writes import MutationAsked, read_condition, re
 from regionserver.engine.store import Durability
 from regionserver.region.conditions import CompareType
 from regionserver.region.mutations import Change, MutationKind
-from regionserver.region.scan import NO_LIMIT, ScanRange
-from regionserver.region.visible import FOR_EVER_MS, Wanted
+from regionserver.region.scan import ScanRange
+from regionserver.region.visible import FOR_EVER_MS, NO_LIMIT, Wanted
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells
 from registry.wire.errors import DoNotRetryIOException, ProtocolError, UnknownProtocolException
 from registry.wire.framing import decode_delimited
@@ -196,10 +196,10 @@ def test_a_scan_from_a_row_to_itself():
 
 def test_the_shape_of_a_scan():
     found = read_scan(Client_pb2.Scan(batch_size=2, store_limit=3, store_offset=4, max_result_size=2**63 - 1))
-    shape = found.shape
-    assert (shape.batch, shape.cells_of_family_max, shape.cells_of_family_skipped) == (2, 3, 4)
+    every = found.asked.every
+    assert (found.shape.batch, every.cells_max, every.cells_skipped) == (2, 3, 4)
     assert found.bytes_max == NO_LIMIT
-    assert read_scan(Client_pb2.Scan(store_limit=0)).shape.cells_of_family_max == 0
+    assert read_scan(Client_pb2.Scan(store_limit=0)).asked.every.cells_max == 0
 
 
 def test_raw_scans():

@@ -246,3 +246,24 @@ def test_nonces_are_forgotten_in_time():
     assert nonces.begin((1, 3), 9.9) is Seen.NEW, "another client's"
     assert nonces.begin((0, 1), 9.9) is Seen.NEW, "beyond the limit the oldest goes"
     assert nonces.begin((0, 3), 10) is Seen.NEW
+
+
+def test_a_get_with_a_limit_within_the_family():
+    """Recorded of a real server: an answer without cells counts none and says nothing of being stale."""
+    server = Server()
+    request = Client_pb2.MutateRequest()
+    request.region.type, request.region.value = HBase_pb2.RegionSpecifier.REGION_NAME, b"t1"
+    request.mutation.row, request.mutation.mutate_type = b"r", PUT
+    values = request.mutation.column_value.add(family=b"f").qualifier_value
+    for qualifier in (b"a", b"b", b"c", b"d"):
+        values.add(qualifier=qualifier, value=b"")
+    server.calls.mutate(request, iter(()), CellForm.BLOCK, 100, lambda _: None)
+    asked = Client_pb2.GetRequest(region=request.region)
+    asked.get.row = b"r"
+    for offset, limit, expected in ((1, 2, b"bc"), (3, 2, b"d"), (0, 0, b""), (4, 1, b""), (0, 4, b"abcd")):
+        asked.get.store_offset, asked.get.store_limit = offset, limit
+        answer = server.calls.get(asked, CellForm.BLOCK, 100)
+        assert b"".join(each.qualifier for each in decode_cells(answer.cells)) == expected
+        result = Client_pb2.GetResponse.FromString(answer.message).result
+        assert result.associated_cell_count == len(expected)
+        assert result.HasField("stale") is bool(expected)

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import Batch, Durability
-from regionserver.region.family import column_entries, family_entries, read_family, write_cells
+from regionserver.region.family import read_cells, read_family, write_cells
 from regionserver.region.keys import family_key, plain_order
 from regionserver.region.record import (
     CHUNK_BYTES,
     CHUNK_BYTES_MAX,
     FORMAT,
     HEAD_BYTES,
+    Entry,
     Mark,
     UnknownRecord,
     cells_of,
@@ -36,6 +37,16 @@ def write(store: MemoryStore, new: list[Cell]) -> None:
     batch = Batch()
     write_cells(store, batch, KEY, entries(new))
     store.commit(batch, Durability.PROCESS, lambda error: None)
+
+
+def family_entries(store: MemoryStore, key: bytes) -> list[Entry]:
+    return list(read_cells(store, key, store.get(key) or encode_record([])))
+
+
+def column_entries(store: MemoryStore, key: bytes, qualifier: bytes) -> list[Entry]:
+    """Of one column, out of those that are read for it."""
+    found = read_cells(store, key, store.get(key) or encode_record([]), (qualifier,))
+    return [entry for entry in found if entry[0] == qualifier]
 
 
 def order(each: Cell) -> SORTED:

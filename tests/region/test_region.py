@@ -14,7 +14,8 @@ from regionserver.engine.store import Batch, Durability, StoreError
 from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.record import without_tags
-from regionserver.region.region import CELL_BYTES_MAX, Region, RegionRange
+from regionserver.region.region import Region, RegionRange
+from regionserver.region.rules import CELL_BYTES_MAX, USUAL, TableRules
 from regionserver.region.visible import FamilyRules, Wanted
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, Tag, TagType, decode_cells, encode_tags
 from registry.wire.errors import (
@@ -22,6 +23,7 @@ from registry.wire.errors import (
     FailedSanityCheckException,
     NoSuchColumnFamilyException,
     ProtocolError,
+    RowTooBigException,
     WrongRegionException,
 )
 from tests.region.test_visible import defined
@@ -30,8 +32,9 @@ PUT, DELETE, INCREMENT, APPEND = MutationKind.PUT, MutationKind.DELETE, Mutation
 FAMILIES = {b"a": FamilyRules(versions_max=3), b"b": FamilyRules()}
 
 
-def region(where: RegionRange | None = None) -> Region:
-    return Region(where or RegionRange("t", "t,,1.aa."), FAMILIES, MemoryStore(), b"prefix00")
+def region(where: RegionRange | None = None, rules: TableRules | None = None) -> Region:
+    where = where or RegionRange("t", "t,,1.aa.")
+    return Region(where, FAMILIES, MemoryStore(), b"prefix00", rules=rules or USUAL)
 
 
 def ended(error: StoreError | None) -> None:
@@ -174,6 +177,36 @@ def test_all_or_nothing():
     with pytest.raises(DoNotRetryIOException, match="Action's getRow must match"):
         where.mutate([Mutation(PUT, b"row", []), Mutation(PUT, b"other", [])], Durability.PROCESS, ended, 100)
     assert values(where) == []
+
+
+def test_what_the_table_says():
+    where = region(rules=TableRules(cell_bytes_max=1000, row_bytes_max=1500))
+    with pytest.raises(DoNotRetryIOException, match="exceeds limit of 1000 bytes"):
+        change(where, PUT, [put(b"a", b"q", bytes(1000))])
+    change(where, PUT, [put(b"a", b"p", bytes(900), 1), put(b"a", b"q", bytes(900), 2)])
+    assert len(got(where, {b"a": Wanted((b"p",))})) == 1
+    with pytest.raises(RowTooBigException, match="Max row size allowed: 1500, but the row is bigger"):
+        got(where, {b"a": Wanted((b"p", b"q"))})
+    where.rules = TableRules(read_only=True, cell_bytes_max=0)
+    with pytest.raises(DoNotRetryIOException, match="region is read only"):
+        change(where, PUT, [put(b"a", b"q")])
+    with pytest.raises(DoNotRetryIOException, match="region is read only"):
+        where.put(Mutation(DELETE, b"row", []), Batch(), 100)
+    where.rules = TableRules(cell_bytes_max=0)
+    change(where, PUT, [put(b"a", b"large", bytes(CELL_BYTES_MAX + 1))])
+    assert len(got(where)) == 3
+
+
+def test_how_durable_a_change_is():
+    power, process = Durability.POWER, Durability.PROCESS
+    assert [TableRules().durability_of(asked) for asked in (None, Durability.LATER, power)] == [
+        process, Durability.LATER, power,
+    ]  # fmt: skip
+    synced = TableRules(always_synced=True)
+    assert [synced.durability_of(asked) for asked in (None, process, Durability.MEMORY)] == [
+        power, power, Durability.MEMORY,
+    ]  # fmt: skip
+    assert TableRules(Durability.MEMORY, always_synced=True).durability_of(None) is Durability.MEMORY
 
 
 def test_tags_that_nobody_could_read_again_are_not_written():

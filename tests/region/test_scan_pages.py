@@ -18,7 +18,6 @@ from regionserver.region.record import read_entries
 from regionserver.region.region import RegionRange
 from regionserver.region.scan import (
     CELL_OVERHEAD_BYTES,
-    NO_LIMIT,
     Page,
     PageLimits,
     RegionScan,
@@ -26,7 +25,7 @@ from regionserver.region.scan import (
     ScanShape,
     key_range,
 )
-from regionserver.region.visible import FamilyRules, Wanted
+from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted
 from registry.wire.cellblock import Cell, KeyType, Tag, TagType, decode_cells, encode_cell, encode_tags
 from tests.region.test_visible import NOW_MS, defined
 
@@ -84,7 +83,7 @@ class Filled:
             for family, wanted in sorted(shape.wanted.items()):
                 own = [each for key, each in self.cells.items() if key[:2] == (row, family)]
                 seen = defined(own, FAMILIES[family], wanted)
-                cells += seen[shape.cells_of_family_skipped :][: shape.cells_of_family_max]
+                cells += seen[wanted.cells_skipped :][: wanted.cells_max]
             if cells:
                 found.append(cells)
         return found
@@ -99,8 +98,9 @@ def _within(row: bytes, rows: ScanRange, order: RowOrder) -> bool:
     return behind and before
 
 
-def every(**others: int) -> ScanShape:
-    return ScanShape(dict.fromkeys(FAMILIES, Wanted(None, 9)), **others)
+def every(batch: int = 0, cells_skipped: int = 0, cells_max: int = NO_LIMIT) -> ScanShape:
+    wanted = Wanted(None, 9, cells_max=cells_max, cells_skipped=cells_skipped)
+    return ScanShape(dict.fromkeys(FAMILIES, wanted), batch)
 
 
 def cell(row: str, qualifier: str = "q", value: bytes = b"", family: bytes = b"a", timestamp_ms: int = 50) -> Cell:
@@ -250,7 +250,7 @@ def test_time_ends_a_page():
 
 def test_what_is_limited_within_a_family():
     filled = Filled().put([cell("a", qualifier, family=family) for family in (b"a", b"b") for qualifier in "pqrs"])
-    shape = every(cells_of_family_skipped=1, cells_of_family_max=2)
+    shape = every(cells_skipped=1, cells_max=2)
     [result] = results(filled.scan(shape=shape).page(PageLimits()))
     assert [each.family + each.qualifier for each in result] == [b"aq", b"ar", b"bq", b"br"]
 
@@ -303,12 +303,12 @@ def test_pages_are_the_rows(order: RowOrder, data: st.DataObject, seed: int):
     scanned = ScanRange(
         data.draw(ends), data.draw(ends), chance.random() < 0.7, chance.random() < 0.4, chance.random() < 0.5
     )
-    shape = ScanShape(
-        {family: Wanted(None, chance.randint(1, 4)) for family in chance.sample([b"a", b"b"], chance.randint(1, 2))},
-        chance.choice([NO_LIMIT, NO_LIMIT, 1, 2]),
-        chance.choice([0, 0, 0, 1]),
-        chance.choice([0, 0, 1, 2]),
-    )
+    cells_max, cells_skipped = chance.choice([NO_LIMIT, NO_LIMIT, 1, 2]), chance.choice([0, 0, 0, 1])
+    wanted = {
+        family: Wanted(None, chance.randint(1, 4), cells_max=cells_max, cells_skipped=cells_skipped)
+        for family in chance.sample([b"a", b"b"], chance.randint(1, 2))
+    }
+    shape = ScanShape(wanted, chance.choice([0, 0, 1, 2]))
     scan, joined, whole = filled.scan(scanned, shape), list[list[Cell]](), True
     for _ in range(500):
         limits = PageLimits(

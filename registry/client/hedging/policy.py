@@ -112,7 +112,7 @@ class HedgePolicy(Generic[S]):
             delay_ms = max(settings.delay_unknown_ms, usual_ms)
         else:
             delay_ms = min(max(learnt_ms, settings.delay_ms_min), settings.delay_ms_max)
-        patience_ms = min(limit_ms, max(PATIENCE_MS_MIN, PATIENCE_USUALS * usual_ms))
+        patience_ms = self.patience_ms(limit_ms)
         return min(delay_ms, patience_ms), patience_ms
 
     def answered(self, server: S, method: str, elapsed_ms: float, now_ms: float) -> None:

@@ -43,8 +43,6 @@ MARK_BYTES = 4
 HEADER_BYTES = 128
 FRAME_HEADER_BYTES = 24
 RECORD_HEADER_BYTES = 12
-PAYLOAD_BYTES_MAX = 2**31 - 1
-"""A frame's length has 32 bits; the upper half stays free."""
 
 RECORD = Struct(">qI")
 """zxid, length."""
