@@ -13,6 +13,8 @@ from typing import Protocol
 
 from registry.faults.control import FaultControl
 from registry.histogram import Histogram
+from registry.http.cluster_status import ClusterStatus
+from registry.http.region_server_status import RegionServerStatus
 from registry.lookup.agreement import Disagreement
 from registry.lookup.firewall import FirewallAnswer
 from registry.lookup.readiness import Readiness, SessionView
@@ -304,6 +306,14 @@ class StatusSource(Protocol):
 
     def election(self) -> ElectionStatus | None:
         """A master's; None for a role that does not stand."""
+        ...
+
+    def region_server(self) -> RegionServerStatus | None:
+        """A region server's regions, stores and links; None for other roles, always for them."""
+        ...
+
+    def cluster(self) -> ClusterStatus | None:
+        """The cluster, of the active master that leads it; None for everybody else."""
         ...
 
     def firewall(self) -> FirewallAnswer:

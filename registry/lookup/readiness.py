@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from registry.lookup.agreement import Disagreement
@@ -76,6 +76,8 @@ def readiness(
     refusing_stale: bool = False,
     draining: bool = False,
     faults: Sequence[str] = (),
+    needs_master: bool = True,
+    more: Iterable[Check] = (),
 ) -> Readiness:
     """Judge one moment; never raises, whatever the snapshot holds.
 
@@ -83,12 +85,14 @@ def readiness(
     refusing_stale: look-ups are refused now (`hbeacon.registry.stale` is refuse and the lease is over).
     draining: the server is stopping and wants no new clients.
     faults: what is done wrong here on purpose; told, and no reason to be unready.
+    needs_master: a server that has work of its own to do does it without an active master too.
+    more: what the role asks of itself.
     """
     checks = (
         _completeness(snapshot),
         _age(age_ms, max_age_ms),
         _required_fact("cluster-id", snapshot.cluster_id),
-        _required_fact("active-master", snapshot.active_master),
+        replace(_required_fact("active-master", snapshot.active_master), required=needs_master),
         _session(session, snapshot),
         _agreement(disagreements, disagreement_ms_max),
         Check(
@@ -105,6 +109,7 @@ def readiness(
         _answered_fact("region-servers", snapshot.region_servers),
         _told_fact("table-states", snapshot.table_states),
         *_faults(faults),
+        *more,
     )
     return Readiness(all(check.ok or not check.required for check in checks), checks)
 

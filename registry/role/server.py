@@ -16,7 +16,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from registry.clock import Clock
@@ -27,7 +27,7 @@ from registry.logs import parse_levels, set_levels
 from registry.lookup.feed import RegistryFeed
 from registry.lookup.fresh_call import FreshCalls
 from registry.lookup.fresh_reader import FreshReader
-from registry.lookup.readiness import Readiness, readiness
+from registry.lookup.readiness import Check, Readiness, readiness
 from registry.lookup.snapshot import FactState, Snapshot
 from registry.lookup.visitors import Visitors
 from registry.names import Address, ServerName
@@ -45,6 +45,8 @@ from registry.rpc.server import RpcServer
 from registry.rpc.services import ServiceTable
 
 if TYPE_CHECKING:
+    from registry.http.cluster_status import ClusterStatus
+    from registry.http.region_server_status import RegionServerStatus
     from registry.http.status import ElectionStatus, Identity, StatusSource
     from registry.lookup.selfcheck import SelfCheck
     from registry.role.facade import FacadeDoor
@@ -69,6 +71,8 @@ class RoleServer:
 
     role: ClassVar[str]
     """The word of the command line."""
+    needs_master: ClassVar[bool] = True
+    """Whether it is not ready while the cluster has no active master."""
 
     def __init__(self, settings: Settings, load: Callable[[], Settings], link: GuardLink | None, clock: Clock) -> None:
         """Check what can be checked without the network. Raises BadSetting."""
@@ -149,6 +153,18 @@ class RoleServer:
         """The flight recorder of a master's candidates; empty for other roles."""
         return []
 
+    def region_server(self) -> RegionServerStatus | None:
+        """A region server's regions, stores and links; None for other roles. Asked for each page."""
+        return None
+
+    def cluster(self) -> ClusterStatus | None:
+        """What the active master tells of its cluster; None for everybody else. Asked for each page."""
+        return None
+
+    def more_checks(self) -> Iterable[Check]:
+        """What /ready asks of this role beside what it asks of every registry."""
+        return ()
+
     def make_status(self, identity: Identity) -> StatusSource:
         """What pages, probes and metrics show. Called when the pages are loaded."""
         from registry.role.status import RoleStatus
@@ -167,6 +183,8 @@ class RoleServer:
             readiness=self.readiness,
             election=self.election,
             election_lines=self.election_lines,
+            region_server=self.region_server,
+            cluster=self.cluster,
             firewall=self.firewall.answer,
             tables=lambda: self.tables.follower.view() if self.tables is not None else None,
             faults=self.faults,
@@ -187,6 +205,11 @@ class RoleServer:
         """`own_names` gives others now."""
         self.publisher.set_speaking(self._speaking | self.own_names())
 
+    def tell_parent(self, word: str) -> None:
+        """Say more than that this server is ready, to a parent that waits for it (registry.dev)."""
+        if self._beats is not None:
+            self._beats.say(word)
+
     def readiness(self) -> Readiness:
         """Whether clients may be sent here now, and why not."""
         return readiness(
@@ -198,6 +221,8 @@ class RoleServer:
             refusing_stale=self.publisher.refusing,
             draining=self._draining,
             faults=[str(row.rule) for row in self.faults.rows()] if self.faults is not None else (),
+            needs_master=self.needs_master,
+            more=self.more_checks(),
         )
 
     async def run(self) -> None:

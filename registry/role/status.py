@@ -11,6 +11,8 @@ from registry.config.keys import KEYS
 from registry.config.settings import Settings
 from registry.faults.control import FaultControl
 from registry.guarded import GuardLink
+from registry.http.cluster_status import ClusterStatus
+from registry.http.region_server_status import RegionServerStatus
 from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
 from registry.lookup.agreement import Disagreement
 from registry.lookup.feed import RegistryFeed, SessionStatus
@@ -41,6 +43,8 @@ class RoleStatus:
         readiness: Callable[[], Readiness],
         election: Callable[[], ElectionStatus | None],
         election_lines: Callable[[], Sequence[str]],
+        region_server: Callable[[], RegionServerStatus | None],
+        cluster: Callable[[], ClusterStatus | None],
         firewall: Callable[[], FirewallAnswer],
         tables: Callable[[], TableStatesView | None],
         faults: FaultControl | None,
@@ -58,6 +62,8 @@ class RoleStatus:
         self._readiness = readiness
         self._election = election
         self._election_lines = election_lines
+        self._region_server = region_server
+        self._cluster = cluster
         self._firewall = firewall
         self._tables = tables
         self._faults = faults
@@ -127,6 +133,14 @@ class RoleStatus:
     def election(self) -> ElectionStatus | None:
         """A master's place in the election."""
         return self._election()
+
+    def region_server(self) -> RegionServerStatus | None:
+        """A region server's regions, stores and links."""
+        return self._region_server()
+
+    def cluster(self) -> ClusterStatus | None:
+        """The cluster that this master leads."""
+        return self._cluster()
 
     def firewall(self) -> FirewallAnswer:
         """Whether ZooKeeper may be firewalled now."""

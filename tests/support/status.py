@@ -8,6 +8,8 @@ from types import MappingProxyType
 
 from registry.client.table_states import TableStatesView
 from registry.faults.control import FaultControl
+from registry.http.cluster_status import ClusterStatus
+from registry.http.region_server_status import RegionServerStatus, region_server_checks
 from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
 from registry.lookup.agreement import Disagreement
 from registry.lookup.firewall import FirewallAnswer, ZooKeeperLooks, firewall_answer
@@ -149,6 +151,8 @@ class FakeStatus:
         SettingRow("hbeacon.zookeeper.auth", "********", "environment HBEACON_ZOOKEEPER_AUTH"),
     )
     elected: ElectionStatus | None = None
+    serving: RegionServerStatus | None = None
+    led: ClusterStatus | None = None
     flight: Sequence[str] = ("session-connected 0x20000000107", "znode-read /hbase/master")
 
     looks: Sequence[ZooKeeperLooks] = ()
@@ -183,6 +187,8 @@ class FakeStatus:
             refusing_stale=self.refusing,
             draining=self.draining,
             faults=[str(row.rule) for row in self.fault_control.rows()] if self.fault_control is not None else (),
+            needs_master=self.serving is None,
+            more=region_server_checks(self.serving) if self.serving is not None else (),
         )
 
     def disagreements(self) -> Sequence[Disagreement]:
@@ -199,6 +205,12 @@ class FakeStatus:
 
     def election(self) -> ElectionStatus | None:
         return self.elected
+
+    def region_server(self) -> RegionServerStatus | None:
+        return self.serving
+
+    def cluster(self) -> ClusterStatus | None:
+        return self.led
 
     def firewall(self) -> FirewallAnswer:
         return firewall_answer(
