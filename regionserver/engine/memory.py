@@ -86,6 +86,11 @@ class MemoryStore:
 
     # --- writing --------------------------------------------------------------------------------------------------
 
+    @property
+    def uncommitted(self) -> MemoryStore:
+        """Itself: a commit is over when it returns."""
+        return self
+
     def commit(self, batch: Batch, durability: Durability, committed: Committed) -> None:
         """Apply a batch; it lasts as long as the process, whatever was asked."""
         del durability

@@ -107,6 +107,11 @@ class RocksStore:
 
     # --- writing --------------------------------------------------------------------------------------------------
 
+    @property
+    def uncommitted(self) -> RocksStore:
+        """Itself: a commit is over when it returns."""
+        return self
+
     def commit(self, batch: Batch, durability: Durability, committed: Committed) -> None:
         """Apply a batch; `committed` is called before this returns."""
         made = WriteBatch(raw_mode=True)

@@ -114,11 +114,16 @@ class Store(View, Protocol):
         """The most that it can promise."""
         ...
 
+    @property
+    def uncommitted(self) -> View:
+        """The newest state with all that was given to `commit`, over or not: changes are made from it, not answers."""
+        ...
+
     def commit(self, batch: Batch, durability: Durability, committed: Committed) -> None:
         """Apply a batch whole. `committed` may be called before this returns; then the batch can be read.
 
-        Batches are applied in the order of these calls. Raises StoreBusy, having changed nothing. How large keys and
-        values are is the caller's to limit.
+        Batches are applied in the order of these calls. Raises StoreBusy, or tells `committed` of it, having changed
+        nothing. How large keys and values are is the caller's to limit.
         """
         ...
 

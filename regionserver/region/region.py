@@ -137,14 +137,14 @@ class Region:
             tagged = bool(head.marks & (Mark.TAGS | Mark.MORE))  # what further chunks have is not looked for
             yield Found(b"".join(cells), len(cells), tagged)
 
-    def _column(self, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> list[Entry]:
+    def _column(self, view: View, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> list[Entry]:
         """The visible cells of named columns."""
         self.check_family(family)
         key = family_key(row_key, family)
-        first = self.store.get(key)
+        first = view.get(key)
         if first is None:
             return []
-        entries = read_cells(self.store, key, first, wanted.columns)
+        entries = read_cells(view, key, first, wanted.columns)
         return list(visible(entries, self.families[family], wanted, now_ms))
 
     # --- writing --------------------------------------------------------------------------------------------------
@@ -189,16 +189,17 @@ class Region:
 
     def check(self, condition: Condition, now_ms: int) -> Checked:
         """Whether a condition holds now."""
-        return check(condition, self._column(self.row_key(condition.row), condition.family, condition.wanted, now_ms))
+        row_key = self.row_key(condition.row)
+        return check(condition, self._column(self.store, row_key, condition.family, condition.wanted, now_ms))
 
     def _write(self, mutations: Sequence[Mutation], batch: Batch, now_ms: int) -> list[list[bytes]]:
-        row_key = self.row_key(mutations[0].row)
+        row_key, view = self.row_key(mutations[0].row), self.store.uncommitted
         by_family: dict[bytes, list[Entry]] = {}
         made: list[list[bytes]] = []
         cell_bytes_max = self.rules.cell_bytes_max
 
         def read(family: bytes, wanted: Wanted) -> Sequence[Entry]:
-            return self._column(row_key, family, wanted, now_ms)
+            return self._column(view, row_key, family, wanted, now_ms)
 
         for asked in mutations:
             mutation = self._of_whole_row(asked) if not asked.changes else asked
@@ -223,7 +224,7 @@ class Region:
                     left.append(entry[3])
             made.append(left)
         for family, entries in by_family.items():
-            write_cells(self.store, batch, family_key(row_key, family), entries)
+            write_cells(view, batch, family_key(row_key, family), entries)
         return made
 
     def _of_whole_row(self, mutation: Mutation) -> Mutation:
