@@ -23,6 +23,7 @@ from typing import Any
 from benchmarks.probe import RegistryProbe
 from benchmarks.record import Record, markdown
 from benchmarks.samples import Samples, quantile
+from benchmarks.servers import pss_mib
 from benchmarks.table import HELD, LOST
 from registry.names import Address
 from tests.support.dev import DevProcess
@@ -68,21 +69,13 @@ def start_and_stop(samples: Samples) -> None:
         samples.add(STOP, SIDE, {"ms": (time.perf_counter() - told) * 1000})
 
 
-def memory_mib(pid: int) -> float:
-    """What a process adds to the memory in use: pages that are shared count in parts."""
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    found = re.search(r"^Pss:\s+(\d+) kB", text, re.MULTILINE)
-    assert found is not None
-    return int(found[1]) / 1024
-
-
 def fail_over(samples: Samples) -> None:
     """One life: memory of all processes, then kill -9 of the active master until the other answers the next one."""
     with tempfile.TemporaryDirectory(prefix="hbeacon-benchmark-") as directory:
         dev = DevProcess(Path(directory) / "log")
         try:
             dev.wait_ready()
-            samples.add(MEMORY, SIDE, {"mib": sum(map(memory_mib, dev.pids())), "processes": len(dev.pids())})
+            samples.add(MEMORY, SIDE, {"mib": pss_mib(dev.pids()), "processes": len(dev.pids())})
             active = dev.active(0)
             assert active is not None, "it is ready"
             victim = dev.number_of(active)

@@ -7,7 +7,7 @@ import os
 import re
 import resource
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -61,6 +61,24 @@ def usage(pids: Sequence[int]) -> Usage:
     return Usage(resident, ticks / tick)
 
 
+def pss_mib(pids: Sequence[int]) -> float:
+    """What processes add to the memory in use, together: pages that are shared count in parts. Source: proc(5)."""
+    total = 0.0
+    for pid in pids:
+        found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+        assert found is not None, f"the kernel says nothing about the memory of {pid}"
+        total += int(found[1]) / 1024
+    return total
+
+
+def with_descendants(pid: int) -> list[int]:
+    """A process, its children, theirs, and so on."""
+    found = [pid]
+    for each in found:
+        found += children(each)
+    return found
+
+
 class Adapter:
     """`hbeacon adapter` with its defaults: guard on, all faces."""
 
@@ -92,10 +110,7 @@ class Adapter:
 
     def pids(self) -> list[int]:
         """Guard and worker."""
-        found = [self._running.process.pid]
-        for pid in found:
-            found += children(pid)
-        return found
+        return with_descendants(self._running.process.pid)
 
     def stop(self) -> None:
         """As an operator does."""
@@ -103,7 +118,7 @@ class Adapter:
 
 
 class HBaseAsInstalled(HBaseCluster):
-    """One master and one region server with the JVM flags and the handlers that bin/hbase and hbase-default.xml give.
+    """A master and a region server, or more of them, with the JVM flags and the handlers that bin/hbase and hbase-default.xml give.
 
     The clusters of the tests are made small and quick to start; to be compared with, HBase has what it has in
     production: both JIT compilers, G1, a heap of 1 GiB, 30 handlers.
@@ -111,9 +126,19 @@ class HBaseAsInstalled(HBaseCluster):
 
     name = HBASE
 
-    def __init__(self, directory: Path, zookeeper: str) -> None:
-        """Start both servers; `wait_ready` waits."""
-        super().__init__(directory, zookeeper, masters=1, region_servers=1)
+    def __init__(
+        self,
+        directory: Path,
+        zookeeper: str,
+        *,
+        masters: int = 1,
+        region_servers: int = 1,
+        heap: Sequence[str] = ("-Xms1g", "-Xmx1g"),
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Start all servers; `wait_ready` waits."""
+        self._heap = heap
+        super().__init__(directory, zookeeper, masters=masters, region_servers=region_servers, settings=settings)
 
     @property
     def rpc(self) -> Address:
@@ -126,7 +151,7 @@ class HBaseAsInstalled(HBaseCluster):
 
     def _start(self, name: str, port: int, main: str, setting: str) -> None:
         conf = self.directory / "conf"
-        flags = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", *JDK_FLAGS]
+        flags = [*self._heap, "-XX:+UseG1GC", *JDK_FLAGS]
         words = [tool("java"), *flags, "-cp", f"{conf}:{jars(self.server)}", main, setting, "start"]
         self.processes[port] = ManagedProcess(name, words, self.directory / "logs" / f"{name}.log", cwd=conf)
 

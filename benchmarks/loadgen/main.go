@@ -17,6 +17,14 @@
 //	zkmixed                    getData, and a setData for every fifth request
 //	zkwatch                    -c sessions with one data watch each, one change, -n times; held until input ends
 //
+// or, in ClientService with KeyValueCodec, on a table of -rows rows with -cells cells of -vlen bytes (-addr: any server
+// of the registry; regions are found in hbase:meta):
+//
+//	load, verify               write all rows; read all of them and compare
+//	get put mutate multi scan  Get, Multi of one put, Mutate, Multi of -batch puts, Scan of -batch rows in one call
+//	wideload widescan update   one row of -cells cells: written; read -n times; one cell of it written again and again
+//	regions                    how many there are, and where
+//
 // One line of JSON on standard output. A run with errors still reports; exit 1 when nothing was answered.
 package main
 
@@ -47,11 +55,19 @@ type options struct {
 	measured    time.Duration
 	warmUp      time.Duration
 	rate        float64
+
+	table       string
+	rows        int
+	cells       int
+	valueBytes  int
+	batch       int
+	rounds      int
+	rowsPerCall int // of the call that is measured; 0 for those that move no rows
 }
 
 func main() {
 	if len(os.Args) < 2 || strings.HasPrefix(os.Args[1], "-") {
-		fmt.Fprintln(os.Stderr, "usage: hbload clusterid|activemaster|metalocations|masters|bootstrapnodes|storm|regist|idle|once|zkprepare|zkget|zkset|zkcreate|zkmixed|zkwatch -addr HOST:PORT")
+		fmt.Fprintln(os.Stderr, "usage: hbload clusterid|activemaster|metalocations|masters|bootstrapnodes|storm|regist|idle|once|zkprepare|zkget|zkset|zkcreate|zkmixed|zkwatch|load|verify|get|put|mutate|multi|scan|wideload|widescan|update|regions -addr HOST:PORT")
 		os.Exit(2)
 	}
 	o := options{op: os.Args[1]}
@@ -62,7 +78,12 @@ func main() {
 	set.DurationVar(&o.measured, "d", 5*time.Second, "measured time")
 	set.DurationVar(&o.warmUp, "w", time.Second, "warm-up, not counted")
 	set.Float64Var(&o.rate, "rate", 0, "calls per second over all connections, counted from when they were due; 0: as fast as answered")
-	rounds := set.Int("n", 1, "rounds of zkwatch")
+	set.IntVar(&o.rounds, "n", 1, "rounds of zkwatch and widescan")
+	set.StringVar(&o.table, "table", "load", "of the calls to ClientService")
+	set.IntVar(&o.rows, "rows", 10000, "in the table")
+	set.IntVar(&o.cells, "cells", 10, "in a row")
+	set.IntVar(&o.valueBytes, "vlen", 100, "bytes in a cell")
+	set.IntVar(&o.batch, "batch", 50, "puts or rows in a call of multi and scan")
 	procs := set.Int("procs", 0, "processors for this program; 0: all")
 	set.Parse(os.Args[2:])
 	o.targets = strings.Split(*addr, ",")
@@ -70,7 +91,13 @@ func main() {
 		runtime.GOMAXPROCS(*procs)
 	}
 
+	if o.op == "put" {
+		o.batch = 1
+	}
+	_, isDataOp := dataOps[o.op]
 	switch _, isMethod := methods[o.op]; {
+	case isDataOp || dataJobs[o.op] != nil:
+		runData(o)
 	case o.op == "once":
 		printLine(once(o.targets[0]))
 	case o.op == "idle":
@@ -92,7 +119,7 @@ func main() {
 	case o.op == "zkprepare" || o.op == "zkwatch":
 		var err error
 		if o.op == "zkwatch" {
-			err = zkWatch(o, *rounds)
+			err = zkWatch(o, o.rounds)
 		} else if err = zkPrepare(o); err == nil {
 			printLine(map[string]any{"op": o.op, "errors": 0})
 		}

@@ -13,6 +13,7 @@ type record struct {
 	measuring atomic.Bool
 	stopped   atomic.Bool
 	errors    atomic.Int64
+	answered  atomic.Int64 // by clients of ClientService, measured or not
 	firstErr  atomic.Value
 
 	mu         sync.Mutex
@@ -68,6 +69,9 @@ func (r *record) report(o options, elapsed time.Duration) map[string]any {
 		"p50_us": quantile(r.samples, .5), "p90_us": quantile(r.samples, .9), "p99_us": quantile(r.samples, .99),
 		"p999_us": quantile(r.samples, .999), "max_us": quantile(r.samples, 1),
 		"histogram_us": histogram(r.samples), "errors": r.errors.Load(),
+	}
+	if o.rowsPerCall > 0 {
+		out["rows_per_s"] = float64(n*o.rowsPerCall) / elapsed.Seconds()
 	}
 	if n > 0 && r.frameBytes > 0 {
 		out["answer_bytes"] = r.frameBytes / int64(n)

@@ -43,45 +43,53 @@ type field struct {
 	bytes  []byte
 }
 
+// nextField reads the first field of a message; false where there is none that can be read.
+func nextField(b []byte) (f field, rest []byte, ok bool) {
+	key, n := binary.Uvarint(b)
+	if n <= 0 {
+		return f, nil, false
+	}
+	b = b[n:]
+	f.number, f.wire = int(key>>3), int(key&7)
+	switch f.wire {
+	case 0:
+		if f.varint, n = binary.Uvarint(b); n <= 0 {
+			return f, nil, false
+		}
+		return f, b[n:], true
+	case 1:
+		if len(b) < 8 {
+			return f, nil, false
+		}
+		f.varint = binary.LittleEndian.Uint64(b)
+		return f, b[8:], true
+	case 2:
+		size, n := binary.Uvarint(b)
+		if n <= 0 || size > uint64(len(b)-n) {
+			return f, nil, false
+		}
+		f.bytes = b[n : n+int(size)]
+		return f, b[n+int(size):], true
+	case 5:
+		if len(b) < 4 {
+			return f, nil, false
+		}
+		f.varint = uint64(binary.LittleEndian.Uint32(b))
+		return f, b[4:], true
+	}
+	return f, nil, false
+}
+
 // fields splits one message; what it cannot read ends the list.
 func fields(b []byte) []field {
 	var out []field
-	for len(b) > 0 {
-		key, n := binary.Uvarint(b)
-		if n <= 0 {
+	for {
+		f, rest, ok := nextField(b)
+		if !ok {
 			return out
 		}
-		b = b[n:]
-		f := field{number: int(key >> 3), wire: int(key & 7)}
-		switch f.wire {
-		case 0:
-			value, n := binary.Uvarint(b)
-			if n <= 0 {
-				return out
-			}
-			f.varint, b = value, b[n:]
-		case 1:
-			if len(b) < 8 {
-				return out
-			}
-			f.varint, b = binary.LittleEndian.Uint64(b), b[8:]
-		case 2:
-			size, n := binary.Uvarint(b)
-			if n <= 0 || size > uint64(len(b)-n) {
-				return out
-			}
-			f.bytes, b = b[n:n+int(size)], b[n+int(size):]
-		case 5:
-			if len(b) < 4 {
-				return out
-			}
-			f.varint, b = uint64(binary.LittleEndian.Uint32(b)), b[4:]
-		default:
-			return out
-		}
-		out = append(out, f)
+		out, b = append(out, f), rest
 	}
-	return out
 }
 
 // inner follows a path of field numbers and gives the bytes there, nil where one is missing.
@@ -102,12 +110,16 @@ func inner(b []byte, path ...int) []byte {
 }
 
 func number(b []byte, wanted int) uint64 {
-	for _, f := range fields(b) {
-		if f.number == wanted && f.wire != 2 {
+	for {
+		f, rest, ok := nextField(b)
+		switch {
+		case !ok:
+			return 0
+		case f.number == wanted && f.wire != 2:
 			return f.varint
 		}
+		b = rest
 	}
-	return 0
 }
 
 // serverName writes HBase's ServerName message as host,port,startcode.
@@ -141,18 +153,9 @@ func call(id uint32, method string) []byte {
 type answer struct {
 	id        uint32
 	exception string
-	body      []byte // shares the reader's buffer: valid until the next read
+	body      []byte // shares the reader's buffer, as cells do: valid until the next read
+	cells     []byte // the cell block
 	frame     int    // bytes on the wire, length prefix included
-}
-
-// plainCallID reads a response header that holds nothing but the call id, which is what nearly all are, without
-// allocating.
-func plainCallID(header []byte) (uint32, bool) {
-	if len(header) < 2 || header[0] != 1<<3 {
-		return 0, false
-	}
-	id, n := binary.Uvarint(header[1:])
-	return uint32(id), n == len(header)-1
 }
 
 // readAnswer reads one response frame into buffer, which it gives back grown.
@@ -178,21 +181,29 @@ func readAnswer(r *bufio.Reader, buffer []byte) (answer, []byte, error) {
 		return out, buffer, errors.New("response header longer than its frame")
 	}
 	header, rest := buffer[n:n+int(headerSize)], buffer[n+int(headerSize):]
-	if id, plain := plainCallID(header); plain {
-		out.id = id
-	} else {
-		for _, f := range fields(header) {
-			switch f.number {
-			case 1:
-				out.id = uint32(f.varint)
-			case 2:
-				stack, _, _ := strings.Cut(string(inner(f.bytes, 2)), "\n")
-				out.exception = fmt.Sprintf("%s: %s", inner(f.bytes, 1), stack)
-			}
+	cellBytes := uint64(0)
+	for {
+		f, more, ok := nextField(header)
+		if !ok {
+			break
+		}
+		header = more
+		switch f.number {
+		case 1:
+			out.id = uint32(f.varint)
+		case 2:
+			stack, _, _ := strings.Cut(string(inner(f.bytes, 2)), "\n")
+			out.exception = fmt.Sprintf("%s: %s", inner(f.bytes, 1), stack)
+		case 3:
+			cellBytes = number(f.bytes, 1)
 		}
 	}
 	if bodySize, n := binary.Uvarint(rest); n > 0 && bodySize <= uint64(len(rest)-n) {
-		out.body = rest[n : n+int(bodySize)]
+		out.body, rest = rest[n:n+int(bodySize)], rest[n+int(bodySize):]
+		if cellBytes != uint64(len(rest)) {
+			return out, buffer, fmt.Errorf("a cell block of %d bytes announced, %d bytes there", cellBytes, len(rest))
+		}
+		out.cells = rest
 	}
 	return out, buffer, nil
 }

@@ -22,16 +22,16 @@ def table_name(text: str) -> HBase_pb2.TableName:
 
 
 class MasterCalls:
-    """MasterService of the active master; every verb returns when its procedure has ended."""
+    """MasterService of the active master; every verb returns when its procedure has ended, within `timeout_s`."""
 
-    def __init__(self, channel: RpcChannel) -> None:
-        self._channel = channel
+    def __init__(self, channel: RpcChannel, timeout_s: float) -> None:
+        self._channel, self._timeout_s = channel, timeout_s
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, address: Address) -> AsyncGenerator[Self]:
+    async def connected(cls, address: Address, timeout_s: float = 60) -> AsyncGenerator[Self]:
         async with await RpcChannel.connect(address, "MasterService") as channel:
-            yield cls(channel)
+            yield cls(channel, timeout_s)
 
     async def create(self, table: str, splits: tuple[bytes, ...] = ()) -> None:
         schema = HBase_pb2.TableSchema(
@@ -56,7 +56,7 @@ class MasterCalls:
         response = await self._channel.call(method, request, response_type, timeout_ms=30_000)
         proc_id = getattr(response, "proc_id")  # noqa: B009 - every response of these methods has it
         ask = Master_pb2.GetProcedureResultRequest(proc_id=proc_id)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(self._timeout_s):
             while True:
                 result = await self._channel.call("getProcedureResult", ask, Master_pb2.GetProcedureResultResponse)
                 if result.state == Master_pb2.GetProcedureResultResponse.FINISHED:

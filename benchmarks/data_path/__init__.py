@@ -1,0 +1,1 @@
+"""The data path beside a real HBase; `python -m benchmarks.data_path` runs it."""
