@@ -118,7 +118,7 @@ class Adapter:
 
 
 class HBaseAsInstalled(HBaseCluster):
-    """A master and a region server, or more of them, with the JVM flags and the handlers that bin/hbase and hbase-default.xml give.
+    """Masters and region servers with the JVM flags and the handlers that bin/hbase and hbase-default.xml give.
 
     The clusters of the tests are made small and quick to start; to be compared with, HBase has what it has in
     production: both JIT compilers, G1, a heap of 1 GiB, 30 handlers.

@@ -1,7 +1,7 @@
 """The two clusters: `hbeacon dev` as users start it, and a real HBase with as many servers of each kind.
 
-A coordinator or ZooKeeper, two masters and two region servers on each side, all rows in memory, every put with SYNC_WAL:
-acknowledged when it has left the process for the write-ahead log, so that it survives the process and not the power.
+A coordinator or ZooKeeper, two masters and two region servers on each side, all rows in memory, every put with
+SYNC_WAL: acknowledged when it is written to the log, so that it survives the process and not the loss of power.
 """
 
 from __future__ import annotations
