@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from protos.hbase import RegionServerStatus_pb2
 
@@ -47,7 +48,7 @@ class Reports:
 
     def pending(self, reports_max: int | None = None) -> Sequence[Report]:
         """What is not acknowledged yet, oldest first."""
-        return list(self._waiting.values())[:reports_max]
+        return list(islice(self._waiting.values(), reports_max))
 
     def tell_transition(self, region: str, transition: RegionServerStatus_pb2.RegionStateTransition) -> None:
         """Of a region; what was to be told of it before is not told any more."""

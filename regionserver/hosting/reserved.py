@@ -5,9 +5,9 @@
 
 The first eight bytes of other keys are a table's life, and no life is all ones.
 
-A hand-over is noted where it was written from (`out`) and, with its last batch, where it was taken into (`in`). So one
-that was ordered twice is taken once, and the leftover of a region is dropped only while it is one: a region that has
-come back since is not.
+A hand-over is noted by its name where it was written from (`out`) and, behind its last batch, by the id of the file
+where it was taken into (`in`). So one that was ordered twice is taken once, and the leftover of a region is dropped
+only while it is one: a region that has come back since is not.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def note_out(batch: Batch, encoded_name: str, hand_over: str) -> None:
     batch.put(region_key(encoded_name), _OUT + hand_over.encode())
 
 
-def note_in(batch: Batch, encoded_name: str, hand_over: str) -> None:
+def note_in(batch: Batch, encoded_name: str, file_id: str) -> None:
     """Its rows came by a hand-over, all of them."""
-    batch.put(region_key(encoded_name), _IN + hand_over.encode())
+    batch.put(region_key(encoded_name), _IN + file_id.encode())
 
 
 def forget(batch: Batch, encoded_name: str) -> None:
@@ -39,9 +39,9 @@ def forget(batch: Batch, encoded_name: str) -> None:
     batch.delete(region_key(encoded_name))
 
 
-def was_taken(view: View, encoded_name: str, hand_over: str) -> bool:
+def was_taken(view: View, encoded_name: str, file_id: str) -> bool:
     """Whether the rows here are those of this hand-over, and what was written since."""
-    return view.get(region_key(encoded_name)) == _IN + hand_over.encode()
+    return view.get(region_key(encoded_name)) == _IN + file_id.encode()
 
 
 def has_left(view: View, encoded_name: str, hand_over: str = "") -> bool:

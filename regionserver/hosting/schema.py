@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from protos.hbase import HBase_pb2
 from regionserver.engine.store import Durability
+from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.visible import FOR_EVER_MS, VERSIONS_ALL, FamilyRules, KeepDeleted
 from registry.wire.errors import DoNotRetryIOException
 from registry.wire.region_info import table_text
@@ -40,15 +41,14 @@ class Described:
 
     table: str
     families: Mapping[bytes, FamilyRules]
-    durability: Durability | None = None
-    """Of mutations that name none; None: as the server says."""
-    is_read_only: bool = False
-    cell_bytes_max: int | None = None
-    """None: as the server says; 0 and less: no limit."""
+    rules: TableRules = USUAL
 
 
-def described(schema: HBase_pb2.TableSchema) -> Described:
-    """Read a descriptor. Raises DoNotRetryIOException that names the attribute and its value."""
+def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Described:
+    """Read a descriptor; what it does not say is as the server says.
+
+    Raises DoNotRetryIOException that names the attribute and its value.
+    """
     table = table_text(schema.table_name)
     values = {pair.first: pair.second for pair in schema.attributes}
     values.update((pair.name.encode(), pair.value.encode()) for pair in schema.configuration)
@@ -59,13 +59,14 @@ def described(schema: HBase_pb2.TableSchema) -> Described:
         families[family.name] = family_rules(table, family)
     if not families:
         raise DoNotRetryIOException("Table should have at least one column family.")
-    return Described(
-        table,
-        dict(sorted(families.items())),
-        _read(values, b"DURABILITY", None, _durability, table),
-        _read(values, b"READONLY", False, _boolean, table),
-        _read(values, b"hbase.server.keyvalue.maxsize", None, _integer, table),
+    durability = _read(values, b"DURABILITY", None, _durability, table)
+    rules = replace(
+        server,
+        durability=server.durability if durability is None else durability,
+        read_only=_read(values, b"READONLY", server.read_only, _boolean, table),
+        cell_bytes_max=_read(values, b"hbase.server.keyvalue.maxsize", server.cell_bytes_max, _integer, table),
     )
+    return Described(table, dict(sorted(families.items())), rules)
 
 
 def family_rules(table: str, family: HBase_pb2.ColumnFamilySchema) -> FamilyRules:
