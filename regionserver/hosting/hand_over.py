@@ -256,6 +256,7 @@ def _told(frame: bytes | None, kind: bytes) -> dict[str, object]:
 
 async def commit(store: Store, batch: Batch, durability: Durability) -> None:
     """Commit, and wait until it is so durable. Raises StoreError."""
+    error: StoreError | None = None
     for _ in range(BUSY_TRIES):
         done: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
 
@@ -265,14 +266,16 @@ async def commit(store: Store, batch: Batch, durability: Durability) -> None:
 
         try:
             store.commit(batch, durability, committed)
-        except StoreBusy:
-            await asyncio.sleep(BUSY_PAUSE_S)
-            continue
-        error = await done
-        if error is not None:
-            raise error
-        return
-    raise StoreBusy(f"{store.name}: it took no more for {BUSY_PAUSE_S * BUSY_TRIES:.0f} s")
+            error = await done
+        except StoreBusy as busy:
+            error = busy
+        if error is None:
+            return
+        if not isinstance(error, StoreBusy):
+            break
+        await asyncio.sleep(BUSY_PAUSE_S)
+    assert error is not None, "it ended without an error"
+    raise error
 
 
 def remove_hand_over(path: Path) -> None:

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protos.hbeacon import ClusterV1_pb2
+from regionserver.engine.grouped import GroupedStore
 from regionserver.engine.memory import MemoryStore
 from regionserver.engine.place import Owner, StorePlace, identity_of, owner_of, process_started
 from regionserver.engine.store import Batch, Durability, Store, StoreError, StoreNotUsable
@@ -51,7 +52,8 @@ class OpenStore:
     """One that this server has."""
 
     store_id: str
-    store: Store
+    store: GroupedStore
+    """Commits of one turn of the loop are one."""
     place: StorePlace | None
     """None in memory."""
 
@@ -124,7 +126,7 @@ class Stores:
     def open_home(self) -> str:
         """Take or make this server's own store, and give its id. Raises StoreNotUsable; takes 10 to 50 ms."""
         if self._engine == MEMORY:
-            opened = OpenStore(str(uuid.uuid4()), MemoryStore(), None)
+            opened = OpenStore(str(uuid.uuid4()), GroupedStore(MemoryStore(), _call_soon), None)
         else:
             opened = self._opened(self._home_place())
         self._open[opened.store_id] = opened
@@ -205,7 +207,7 @@ class Stores:
         except BaseException:
             place.close()
             raise
-        return OpenStore(place.store_id, store, place)
+        return OpenStore(place.store_id, GroupedStore(store, _call_soon), place)
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
@@ -267,6 +269,10 @@ class Stores:
 
     def _directory_of(self, store_id: str) -> Path | None:
         return next((path for path in self._directories() if self._identity(path) == store_id), None)
+
+
+def _call_soon(call: Callable[[], None]) -> None:
+    asyncio.get_running_loop().call_soon(call)
 
 
 def kill_owner(owner: Owner) -> None:
