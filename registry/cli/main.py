@@ -12,6 +12,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "dev": ("registry.cli.dev:run", "a coordinator, masters and the registry on this machine, by this one command"),
     "adapter": ("registry.cli.adapter:run", "serve the registry of an existing HBase cluster from its ZooKeeper"),
     "master": ("registry.cli.master:run", "stand for election in ZooKeeper, serve the registry of our own cluster"),
+    "regionserver": ("regionserver.cli:run", "serve regions, and the registry, of our own cluster"),
     "coordinator": (
         "registry.cli.coordinator:run",
         "ZooKeeper's client protocol from one process: one node, no quorum",
@@ -78,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def usage() -> str:
     """The help text."""
-    return USAGE.format(commands="\n".join(f"  {word:<11} {sentence}" for word, (_, sentence) in COMMANDS.items()))
+    return USAGE.format(commands="\n".join(f"  {word:<12} {sentence}" for word, (_, sentence) in COMMANDS.items()))
 
 
 def _function(reference: str) -> Callable[[Sequence[str]], int]:

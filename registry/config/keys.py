@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from registry.config.coordinator_keys import COORDINATOR
 from registry.config.key import OWN_PREFIX, Key, Kind
+from registry.config.region_server_keys import REGION_SERVER
 
 __all__ = ["DEPRECATED", "KEYS", "OWN_PREFIX", "SECTIONS", "Key", "Kind"]
 
@@ -461,6 +462,7 @@ _CALLS = (
 SECTIONS: tuple[tuple[str, tuple[Key, ...]], ...] = (
     ("Servers", _SERVERS),
     ("ZooKeeper", _ZOOKEEPER),
+    ("Region servers", REGION_SERVER),
     ("Coordinator", COORDINATOR),
     ("Registry, as clients know it", _REGISTRY),
     ("Calls", _CALLS),

@@ -114,6 +114,11 @@ class Settings:
         names = set(self._values) | set(other._values)
         return frozenset(name for name in names if self.str_(name) != other.str_(name))
 
+    def with_defaults(self, defaults: Mapping[str, str]) -> Settings:
+        """The same, with other values for keys that nobody has set."""
+        values = {name: Value(text, DEFAULT_ORIGIN) for name, text in defaults.items()}
+        return Settings({**values, **self._values}, self.conf_dir, self.warnings)
+
     def bad(self, key: str, cure: str) -> BadSetting:
         """The error for a value that is well-formed but cannot be used, for the caller to raise."""
         return BadSetting(key, self.shown(key), self.origin(key), cure)

@@ -102,6 +102,10 @@ class SelfCheck:
         """Real servers that were seen to answer ClientMetaService."""
         return self._speakers.speaking()
 
+    def silent(self) -> frozenset[ServerName]:
+        """Real servers that were asked, and did not answer when last asked."""
+        return self._speakers.silent()
+
     async def _run(self) -> None:
         while True:
             self._turn()

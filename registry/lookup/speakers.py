@@ -83,6 +83,11 @@ class Speakers:
         """Servers that answered when last asked."""
         return frozenset(server for server, record in self._records.items() if record.last is Probe.ANSWERED)
 
+    def silent(self) -> frozenset[ServerName]:
+        """Servers that were asked, and did not answer when last asked."""
+        asked = {server for server, record in self._records.items() if record.last is not None}
+        return frozenset(asked) - self.speaking()
+
 
 def _spread(server: ServerName) -> bytes:
     return hashlib.blake2b(str(server).encode(), digest_size=8).digest()

@@ -22,14 +22,11 @@ from registry.role import mapping
 from registry.role.part import Part
 from registry.role.server import Refused, RoleServer
 from registry.rpc.services import ServiceTable
-from registry.version import VERSION
+from registry.version import HBASE_VERSION, VERSION
 from registry.zk.session import ZooKeeperSession
 
 if TYPE_CHECKING:
     from registry.http.status import ElectionStatus
-
-HBASE_VERSION = f"2.6.4-hbeacon-{VERSION}"
-"""What GetClusterStatus says: the HBase that is followed, before the dash, is what clients compare."""
 
 
 class Master(RoleServer):

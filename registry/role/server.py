@@ -71,6 +71,8 @@ class RoleServer:
 
     role: ClassVar[str]
     """The word of the command line."""
+    rpc_settings = staticmethod(mapping.rpc_settings)
+    """How much the RPC door takes on."""
     needs_master: ClassVar[bool] = True
     """Whether it is not ready while the cluster has no active master."""
 
@@ -95,7 +97,7 @@ class RoleServer:
         self._beats = Beats(link, settings.ms("hbeacon.guard.timeout_ms"), self._orphaned) if link else None
         self.visitors = Visitors(clock)
         self.feed = RegistryFeed(mapping.feed_settings(settings), clock, self._kept.version)
-        self.rpc = RpcServer(mapping.rpc_settings(settings), self.make_services(), clock)
+        self.rpc = RpcServer(self.rpc_settings(settings), self.make_services(), clock)
         self.faults = fault_desk(self.rpc, settings)
         self.publisher = Publisher(self.rpc, self.feed, clock, mapping.handout_settings(settings), os.getpid())
         fresh_ms = "hbeacon.registry.fresh.timeout_ms"

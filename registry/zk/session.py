@@ -156,7 +156,7 @@ class ZooKeeperSession:
         self._link = self._links
         if not self.session_id:
             logger.info(
-                "ZooKeeper session 0x%x of this master, time-out %.0f ms granted",
+                "ZooKeeper session 0x%x of this server, time-out %.0f ms granted",
                 change.session_id,
                 change.negotiated_timeout_ms,
             )
@@ -211,7 +211,7 @@ class ZooKeeperSession:
         self._link = 0
         self._unanswered.clear()
         self._away_since_ms = self._clock.monotonic_ms()
-        logger.warning("connection of this master to ZooKeeper lost (%s)", reason)
+        logger.warning("connection of this server to ZooKeeper lost (%s)", reason)
         if self._synced:
             self._synced = False
             self._owner.suspended(reason)

@@ -1,0 +1,228 @@
+"""ClientService: calls of clients, from frames to the region that answers them and back.
+
+A read is answered where it arrives. A change is kept until its commit is as durable as it was asked to be, and answered
+only if the lease still holds then. A call of a master of ours carries its epoch as a request attribute: it sees the
+hidden family, and is refused once a later master was heard of.
+
+Source: RSRpcServices (get, mutate, multi, scan, execService, getTimeLimit), RSAnnotationReadingPriorityFunction; cells
+in answers by codec and version as IPCUtil and VersionInfoUtil have it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import cast
+
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.client_service.multi import MultiCalls
+from regionserver.client_service.nonces import Nonces
+from regionserver.client_service.results import Answer as RowAnswer
+from regionserver.client_service.results import CellForm
+from regionserver.client_service.rows import RegionOf, RowCalls
+from regionserver.client_service.scanners import Scanners
+from regionserver.client_service.scans import ScanCalls
+from regionserver.gate import Gate
+from regionserver.master_calls import MasterCalls, client_view, epoch_of
+from regionserver.region.region import Region
+from registry.clock import Clock
+from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
+from registry.wire.cellblock import Cell, decode_cells
+from registry.wire.errors import (
+    DoNotRetryIOException,
+    HBaseError,
+    ScannerResetException,
+    UnknownProtocolException,
+    UnknownScannerException,
+)
+from registry.wire.header import KEY_VALUE_CODEC_WITH_TAGS, ConnectionInfo
+from registry.wire.region_info import META_ENCODED_NAME
+from registry.wire.text import lenient_text
+
+SERVICE = Client_pb2.DESCRIPTOR.services_by_name["ClientService"]
+SYSTEM_NAMESPACE = b"hbase:"
+TIME_LIMIT_MS_MIN = 10.0
+"""hbase.region.server.scan.minimum.time.limit.delta, shorter: here nothing else of a call takes as long."""
+NO_CELLS: Iterator[Cell] = iter(())
+
+
+class ClientDoor:
+    """Answers ClientService for one server. Belongs to its loop."""
+
+    def __init__(
+        self, gate: Gate, region_of: RegionOf, scanners: Scanners, clock: Clock, check_epoch: Callable[[int], None]
+    ) -> None:
+        """`region_of`: open regions with all their families. `check_epoch` raises where a later master is known."""
+        self._gate = gate
+        self._region_of = region_of
+        self._clock = clock
+        self.scanners = scanners
+        self.nonces = Nonces()
+
+        def seen_by_clients(spec: HBase_pb2.RegionSpecifier) -> Region:
+            return client_view(region_of(spec))
+
+        self._for_clients = _Calls(seen_by_clients, scanners, self.nonces)
+        self._for_masters = _Calls(region_of, scanners, self.nonces)
+        self._masters = MasterCalls(region_of, check_epoch, clock)
+
+    def add_to(self, table: ServiceTable) -> None:
+        """Offer every method of the service."""
+        own: dict[str, Callable[[Call], Handled | Kept]] = {
+            "Get": partial(self._judged, self._get),
+            "Mutate": partial(self._judged, self._mutate),
+            "Multi": partial(self._judged, self._multi),
+            "Scan": partial(self._judged, self._scan),
+            "ExecService": self._exec_service,
+            "ExecRegionServerService": self._exec_region_server_service,
+        }
+        for method in SERVICE.methods:
+            has_region = method.input_type.fields_by_name.get("region") is not None
+            weigh = _weigh_region if has_region else None  # of a Multi its clients say in the header what it weighs
+            handler = own.get(method.name, self._refuse)
+            table.add(SERVICE.name, method.name, GetMessageClass(method.input_type), handler, weigh=weigh)
+
+    # --- who may ask ----------------------------------------------------------------------------------------------
+
+    def _judged(self, handler: Callable[[Call, _Calls], Handled | Kept], call: Call) -> Handled | Kept:
+        self._gate.check()
+        if not call.header.attribute or (epoch := epoch_of(call.header)) is None:
+            return handler(call, self._for_clients)
+        if self._masters.may_go_on(call, epoch, partial(self._resumed, handler, call)):
+            return handler(call, self._for_masters)
+        return KEPT
+
+    def _resumed(self, handler: Callable[[Call, _Calls], Handled | Kept], call: Call, error: HBaseError | None) -> None:
+        """A master's call that has waited for its epoch to be kept durably."""
+        try:
+            if error is not None:
+                raise error
+            self._gate.check()
+            handled = handler(call, self._for_masters)
+        except HBaseError as refusal:
+            call.fail(refusal)
+            return
+        if isinstance(handled, Answer) and isinstance(handled.message, bytes):
+            call.answer(handled.message, handled.cells)
+        else:
+            assert handled is KEPT, "a handler gives bytes and cells, or keeps the call"
+
+    # --- the calls ------------------------------------------------------------------------------------------------
+
+    def _get(self, call: Call, calls: _Calls) -> Handled:
+        request = call.request
+        assert isinstance(request, Client_pb2.GetRequest), "the table has the type"
+        message, cells = calls.rows.get(request, cell_form(call.info, of_get=True), self._now_ms())
+        self._gate.check()  # it held when the row was read
+        return Answer(message, cells)
+
+    def _mutate(self, call: Call, calls: _Calls) -> Kept:
+        request = call.request
+        assert isinstance(request, Client_pb2.MutateRequest), "the table has the type"
+        form = cell_form(call.info)
+        calls.rows.mutate(request, _cells(call, form), form, self._now_ms(), partial(self._changed, call))
+        return KEPT
+
+    def _multi(self, call: Call, calls: _Calls) -> Kept:
+        request = call.request
+        assert isinstance(request, Client_pb2.MultiRequest), "the table has the type"
+        form = cell_form(call.info)
+        calls.multi.multi(request, _cells(call, form), form, self._now_ms(), partial(self._changed, call))
+        return KEPT
+
+    def _changed(self, call: Call, outcome: RowAnswer | HBaseError) -> None:
+        """Commits are over: what they have done is told only by who still has the regions."""
+        doubt = self._gate.doubt()
+        if doubt is not None:
+            call.fail(doubt)
+        elif isinstance(outcome, HBaseError):
+            call.fail(outcome)
+        else:
+            call.answer(outcome.message, outcome.cells)
+
+    def _scan(self, call: Call, calls: _Calls) -> Handled:
+        request = call.request
+        assert isinstance(request, Client_pb2.ScanRequest), "the table has the type"
+        ends_ms = self.scan_ends_ms(call)
+        try:
+            message, cells = calls.scans.answer(
+                request, cell_form(call.info), self._now_ms(), lambda: self._clock.monotonic_ms() >= ends_ms
+            )
+        except ScannerResetException as error:
+            if call.info.has_minimum_version(1, 4):
+                raise
+            raise UnknownScannerException(error.message) from error
+        self._gate.check()
+        return Answer(message, cells)
+
+    def scan_ends_ms(self, call: Call) -> float:
+        """When a scan's client should hear something, by the clock that never goes back: half of what it waits for."""
+        now_ms = self._clock.monotonic_ms()
+        waits_ms = min(self.scanners.lease_ms, call.deadline_ms - now_ms)
+        return now_ms + max(waits_ms / 2, TIME_LIMIT_MS_MIN)
+
+    # --- what is not there ----------------------------------------------------------------------------------------
+
+    def _refuse(self, call: Call) -> Handled:
+        """Bulk loads: there are no files of HBase here to take over."""
+        self._gate.check()
+        raise DoNotRetryIOException(f"java.lang.UnsupportedOperationException: {call.method.name}")
+
+    def _exec_service(self, call: Call) -> Handled:
+        request = call.request
+        assert isinstance(request, Client_pb2.CoprocessorServiceRequest), "the table has the type"
+        self._gate.check()
+        region = self._region_of(request.region)
+        name = lenient_text(request.call.service_name)
+        raise UnknownProtocolException(
+            f"No registered coprocessor service found for {name} in region {region.where.name}"
+        )
+
+    def _exec_region_server_service(self, call: Call) -> Handled:
+        request = call.request
+        assert isinstance(request, Client_pb2.CoprocessorServiceRequest), "the table has the type"
+        self._gate.check()
+        name = lenient_text(request.call.service_name)
+        raise UnknownProtocolException(f"No registered coprocessor executorService found for executorService {name}")
+
+    # --- time and weight ------------------------------------------------------------------------------------------
+
+    def expire(self) -> None:
+        """Close scanners whose clients have not come back; to be called now and then."""
+        self.scanners.expire(self._now_ms())
+
+    def _now_ms(self) -> int:
+        return int(self._clock.wall_ms())
+
+
+class _Calls:
+    """The calls of one kind of caller: clients, or masters of ours."""
+
+    def __init__(self, region_of: RegionOf, scanners: Scanners, nonces: Nonces) -> None:
+        self.rows = RowCalls(region_of, nonces)
+        self.multi = MultiCalls(self.rows, region_of)
+        self.scans = ScanCalls(scanners, region_of)
+
+
+def cell_form(info: ConnectionInfo, *, of_get: bool = False) -> CellForm:
+    """How the answers of a connection carry cells. Get has them in a block only for clients that say 1.3 or later."""
+    codec = info.cell_block_codec
+    if not codec or (of_get and not info.has_minimum_version(1, 3)):
+        return CellForm.INLINE
+    return CellForm.BLOCK_WITH_TAGS if codec == KEY_VALUE_CODEC_WITH_TAGS else CellForm.BLOCK
+
+
+def _cells(call: Call, form: CellForm) -> Iterator[Cell]:
+    if not call.cells:
+        return NO_CELLS
+    return decode_cells(call.cells, with_tags=form is CellForm.BLOCK_WITH_TAGS)
+
+
+def _weigh_region(request: Message) -> int:
+    """Calls for tables of the system pass those for others: while these queue, clients still find their regions."""
+    region = cast("Client_pb2.GetRequest", request).region  # all of them have it, under this name
+    of_system = region.value.startswith(SYSTEM_NAMESPACE) or region.value == META_ENCODED_NAME.encode()
+    return SYSTEMTABLE_QOS if of_system else NORMAL_QOS

@@ -1,0 +1,38 @@
+"""One region server as a process."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+
+from registry.config.settings import Settings
+from registry.guarded import GuardLink
+from registry.role.process import run_role
+from registry.role.server import RoleServer
+
+
+def run_region_server(load: Callable[[], Settings], listeners: Mapping[str, socket.socket] | None = None) -> int:
+    """Serve until stopped; gives the exit code. Raises BadSetting before anything is opened.
+
+    `listeners`: sockets that listen already, by the flag of their address.
+    """
+    return run_role("regionserver", lambda: with_own_ports(load()), make, listeners)
+
+
+def with_own_ports(settings: Settings) -> Settings:
+    """A region server's ports where nobody has chosen others."""
+    info_port = settings.int_("hbase.regionserver.info.port")
+    return settings.with_defaults(
+        {
+            "hbeacon.rpc.address": f"127.0.0.1:{settings.int_('hbase.regionserver.port')}",
+            "hbeacon.http.address": "off" if info_port < 0 else f"127.0.0.1:{info_port}",
+        }
+    )
+
+
+def make(settings: Settings, load: Callable[[], Settings], link: GuardLink | None) -> RoleServer:
+    """The server, with nothing opened yet. Belongs to the running loop."""
+    from regionserver.server import RegionServer
+    from registry.clock import SystemClock
+
+    return RegionServer(settings, load, link, SystemClock())

@@ -1,0 +1,80 @@
+"""Settings of region servers.
+
+Source: hbase-default.xml and HConstants of HBase 2.6; keys of our own begin with `hbeacon.`.
+"""
+
+from __future__ import annotations
+
+from registry.config.key import Key, Kind
+
+REGION_SERVER = (
+    Key(
+        "hbeacon.engine",
+        Kind.CHOICE,
+        "rocksdb",
+        "What keeps the rows of regions: rocksdb, in hbeacon.data.dir, or memory, where they are gone with the process."
+        " Without hbeacon.data.dir it is memory, with a warning.",
+        choices=("rocksdb", "memory"),
+    ),
+    Key(
+        "hbeacon.engine.cache_bytes",
+        Kind.BYTES,
+        "268435456",
+        "What a region server remembers of the files of all its stores together.",
+        minimum=1 << 20,
+    ),
+    Key(
+        "hbeacon.engine.buffers_bytes",
+        Kind.BYTES,
+        "268435456",
+        "What is written and not in files yet, of all stores of a region server together.",
+        minimum=1 << 20,
+    ),
+    Key(
+        "hbase.regionserver.port",
+        Kind.INT,
+        "16020",
+        "RPC port of region servers where hbeacon.rpc.address is not set.",
+        maximum=65535,
+    ),
+    Key(
+        "hbase.regionserver.info.port",
+        Kind.INT,
+        "16030",
+        "Port of a region server's pages where hbeacon.http.address is not set; -1 is off.",
+        minimum=-1,
+        maximum=65535,
+    ),
+    Key(
+        "hbase.regionserver.msginterval",
+        Kind.MS_PLAIN,
+        "3000",
+        "How often a region server reports to the active master.",
+        minimum=100,
+        maximum=60_000,
+        live=True,
+    ),
+    Key(
+        "hbase.regionserver.handler.count",
+        Kind.INT,
+        "30",
+        "Calls of ordinary priority that a region server works on at once; ten times as many may wait.",
+        minimum=1,
+        maximum=100_000,
+    ),
+    Key(
+        "hbase.regionserver.metahandler.count",
+        Kind.INT,
+        "20",
+        "The same of calls for the system's own tables and for administration.",
+        minimum=1,
+        maximum=100_000,
+    ),
+    Key(
+        "hbase.client.scanner.timeout.period",
+        Kind.MS_PLAIN,
+        "60000",
+        "A scanner whose client does not come back for so long is closed.",
+        minimum=100,
+    ),
+)
