@@ -44,7 +44,8 @@ CLIENT_VERSIONS = ("2.3.7", "2.4.18", "2.5.11", "2.6.4", "3.0.0-beta-1")
 CURRENT_SERVER = ClassPath("hbase-server", "2.6.4", ("log4j2", "mapreduce"))
 OLD_SERVER = ClassPath("hbase-server", "1.4.14", ())
 """Has no ClientMetaService (2.3 brought it, and 1.7 by a backport). It comes with log4j 1.2."""
-CLASS_PATHS = (CURRENT_SERVER, OLD_SERVER, *(ClassPath("hbase-client", version) for version in CLIENT_VERSIONS))
+YCSB = ClassPath("core", "0.17.0", (), "site.ycsb")
+CLASS_PATHS = (CURRENT_SERVER, OLD_SERVER, YCSB, *(ClassPath("hbase-client", version) for version in CLIENT_VERSIONS))
 
 _OPENED = ("java.io", "java.lang", "java.lang.invoke", "java.lang.reflect", "java.net", "java.nio", "java.util")
 JDK_FLAGS = (
@@ -130,22 +131,27 @@ def client_classes(version: str) -> str:
     return program_classes(ClassPath("hbase-client", version), "RegistryClient")
 
 
-def program_classes(path: ClassPath, program: str) -> str:
-    """The class path of a program compiled against these jars; compiles it where its source has changed."""
-    libraries = jars(path)
-    source = JAVA_SOURCES / f"{program}.java"
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()[:16]
+def program_classes(
+    path: ClassPath, *programs: str, directory: Path = JAVA_SOURCES, beside: Sequence[ClassPath] = ()
+) -> str:
+    """The class path of programs compiled together against these jars; compiles where a source has changed.
+
+    `directory` holds the sources; the jars of `beside` come behind those of `path`.
+    """
+    libraries = ":".join(map(jars, (path, *beside)))
+    sources = [directory / f"{program}.java" for program in programs]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
     classes = cache_dir() / f"classes-{path.artifact}-{path.version}-{digest}"
     if not classes.is_dir():
         partial = classes.with_name(f"{classes.name}.partial-{os.getpid()}")
         write_log_settings(partial)
         done = subprocess.run(
-            [tool("javac"), "-nowarn", "--release", "11", "-d", str(partial), "-cp", libraries, str(source)],
+            [tool("javac"), "-nowarn", "--release", "11", "-d", str(partial), "-cp", libraries, *map(str, sources)],
             capture_output=True,
             text=True,
             timeout=300,
         )
-        assert done.returncode == 0, f"javac of {source.name} against {path.artifact} {path.version}: {done.stderr}"
+        assert done.returncode == 0, f"javac of {programs} against {path.artifact} {path.version}: {done.stderr}"
         partial.rename(classes)
     return f"{classes}:{libraries}"
 
