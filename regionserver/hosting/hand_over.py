@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from regionserver.engine.store import Batch, Durability, Store, StoreBusy, StoreError
+from regionserver.engine.store import Batch, Durability, Store
+from regionserver.hosting.committing import commit
 from regionserver.hosting.reserved import forget, note_in, note_out, was_taken
 from registry.durable import sync_directory
 from registry.version import VERSION
@@ -36,8 +37,6 @@ SLICE_BYTES = 256 << 10
 FRAME_BYTES_MAX = 1 << 30
 """What a length may say: the largest cell that a table may allow, with room."""
 LIFE_BYTES = 8
-BUSY_PAUSE_S, BUSY_TRIES = 0.05, 1200
-"""A store that cannot take more is asked again for a minute."""
 KEPT_S = 24 * 3600.0
 """A hand-over that nobody has dropped by then is a copy that nobody wants."""
 
@@ -252,30 +251,6 @@ def _told(frame: bytes | None, kind: bytes) -> dict[str, object]:
 
 
 # --- the rest ---------------------------------------------------------------------------------------------------------
-
-
-async def commit(store: Store, batch: Batch, durability: Durability) -> None:
-    """Commit, and wait until it is so durable. Raises StoreError."""
-    error: StoreError | None = None
-    for _ in range(BUSY_TRIES):
-        done: asyncio.Future[StoreError | None] = asyncio.get_running_loop().create_future()
-
-        def committed(error: StoreError | None, done: asyncio.Future[StoreError | None] = done) -> None:
-            if not done.done():
-                done.set_result(error)
-
-        try:
-            store.commit(batch, durability, committed)
-            error = await done
-        except StoreBusy as busy:
-            error = busy
-        if error is None:
-            return
-        if not isinstance(error, StoreBusy):
-            break
-        await asyncio.sleep(BUSY_PAUSE_S)
-    assert error is not None, "it ended without an error"
-    raise error
 
 
 def remove_hand_over(path: Path) -> None:

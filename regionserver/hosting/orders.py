@@ -20,10 +20,10 @@ from protos.hbase import ErrorHandling_pb2, RegionServerStatus_pb2
 from protos.hbeacon import ClusterV1_pb2
 from regionserver.client_service.scanners import Scanners
 from regionserver.engine.store import Batch, Durability, Store, StoreError
+from regionserver.hosting.committing import all_before, commit
 from regionserver.hosting.hand_over import (
     HandOverError,
     Range,
-    commit,
     remove_hand_over,
     sweep,
     take_hand_over,
@@ -289,7 +289,7 @@ class Orders:
     async def _end_closes(self, store: Store | None, closes: list[Close]) -> None:
         try:
             if store is not None:
-                await commit(store, Batch(), Durability.PROCESS)  # commits are done in their order: all before it are
+                await all_before(store)
         except StoreError as error:
             _log.error("writes of %d regions that are closed may have failed: %s", len(closes), error)
         for close in closes:
