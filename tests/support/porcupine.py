@@ -1,4 +1,4 @@
-"""Porcupine, a public checker of linearizability, on histories of one register: tests/support/porcupine_check.
+"""Porcupine, a public checker of linearizability, on histories of a register or of rows: tests/support/porcupine_check.
 
 `python -m tests.support.porcupine` builds it (tests/setup.sh calls it). It shares no code with
 tests.support.fresh_histories, whose sentences say what is wrong; this one only says whether.
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.support.fresh_histories import History
@@ -51,8 +52,22 @@ def verdict(history: History) -> str:
             number = clients.setdefault((look.protocol, look.server), len(clients) + 1)
             call, answered = _ns(look.asked_s), _ns(look.answered_s)
             operations.append({"client": number, "write": False, "value": look.value, "call": call, "return": answered})
+    return _run([], operations)
+
+
+def verdict_on_rows(operations: Sequence[Mapping[str, object]]) -> str:
+    """`ok`, `illegal`, or `unknown`: reads, writes, conditions and increments, as Registers.java writes them down."""
+    return _run(["rows"], operations)
+
+
+def _run(words: Sequence[str], operations: Sequence[Mapping[str, object]]) -> str:
     done = subprocess.run(
-        [str(build())], input=json.dumps(operations), capture_output=True, text=True, timeout=CHECK_S_MAX, check=True
+        [str(build()), *words],
+        input=json.dumps(operations),
+        capture_output=True,
+        text=True,
+        timeout=CHECK_S_MAX,
+        check=True,
     )
     return done.stdout.strip()
 

@@ -1,9 +1,10 @@
-// Says whether a history of one register is linearizable, by porcupine: JSON on standard input, one word on standard
-// output (ok, illegal, unknown).
+// Says whether a history is linearizable, by porcupine: JSON on standard input, one word on standard output (ok,
+// illegal, unknown). Without an argument it is the history of one register:
 //
 //	[{"client": 0, "write": true, "value": 1, "call": 0, "return": 5}, ...]
 //
-// Times are whole nanoseconds of one clock; a return of -1 means that nobody knows whether it has taken effect.
+// With the argument `rows` it is one of rows (rowOperation). Times are whole nanoseconds of one clock; a return of -1
+// means that nobody knows whether it has taken effect.
 package main
 
 import (
@@ -42,22 +43,22 @@ var register = porcupine.Model{
 }
 
 func main() {
-	var read []operation
-	if err := json.NewDecoder(os.Stdin).Decode(&read); err != nil {
-		fmt.Fprintln(os.Stderr, "porcupine:", err)
-		os.Exit(2)
-	}
-	history := make([]porcupine.Operation, 0, len(read))
-	for _, each := range read {
-		returned := each.Return
-		if returned < 0 {
-			returned = math.MaxInt64
+	model, history := register, []porcupine.Operation{}
+	if len(os.Args) > 1 && os.Args[1] == "rows" {
+		model = rows
+		var read []rowOperation
+		decode(&read)
+		for _, each := range read {
+			history = append(history, operationOf(each.Client, each, nil, each.Call, each.Return))
 		}
-		history = append(history, porcupine.Operation{
-			ClientId: each.Client, Input: input{each.Write, each.Value}, Call: each.Call, Output: each.Value, Return: returned,
-		})
+	} else {
+		var read []operation
+		decode(&read)
+		for _, each := range read {
+			history = append(history, operationOf(each.Client, input{each.Write, each.Value}, each.Value, each.Call, each.Return))
+		}
 	}
-	switch porcupine.CheckOperationsTimeout(register, history, 60*time.Second) {
+	switch porcupine.CheckOperationsTimeout(model, history, 60*time.Second) {
 	case porcupine.Ok:
 		fmt.Println("ok")
 	case porcupine.Illegal:
@@ -65,4 +66,18 @@ func main() {
 	default:
 		fmt.Println("unknown")
 	}
+}
+
+func decode(into interface{}) {
+	if err := json.NewDecoder(os.Stdin).Decode(into); err != nil {
+		fmt.Fprintln(os.Stderr, "porcupine:", err)
+		os.Exit(2)
+	}
+}
+
+func operationOf(client int, in, out interface{}, call, returned int64) porcupine.Operation {
+	if returned < 0 {
+		returned = math.MaxInt64
+	}
+	return porcupine.Operation{ClientId: client, Input: in, Call: call, Output: out, Return: returned}
 }

@@ -1,0 +1,144 @@
+"""The same story told by a stock Java client of two clusters, and the lines of both side by side.
+
+The programs are tests/cluster/java/*Story.java: one line for each operation. What a real HBase 2.6.4 answered is kept
+in tests/cluster/stories, a file for each client version and program. `python -m tests.support.stories` writes them
+again from a real cluster (two masters, two region servers), after a change of a program.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.java import JAVA_SOURCES, JDK_FLAGS, ClassPath, program_classes
+from tests.support.processes import tool
+
+RECORDED = JAVA_SOURCES.parent / "stories"
+STORY_S_MAX = 280
+PROGRAMS = {
+    "2.6.4": ("TableStory", "ScanStory", "AdminStory", "AsyncStory"),
+    "3.0.0-beta-1": ("TableStory", "ScanStory", "AdminStory", "AsyncStory"),
+    "1.4.14": ("OldStory", "OldAdminStory"),
+}
+"""Client version and the stories that it tells, in their order."""
+
+_CLIENT = {
+    # six tries are enough for a cluster that is well, and an error that is retried for ever shows
+    "hbase.client.retries.number": "6",
+    "hbase.client.pause": "50",
+    "hbase.rpc.timeout": "20000",
+    "hbase.client.operation.timeout": "45000",
+}
+_CHOSEN = (
+    # what differs from run to run: region names, servers, objects, attempts, whatever else the cluster holds
+    (re.compile(r"\b\d{13}\.[0-9a-f]{32}\b"), "<time>.<hash>"),
+    (re.compile(r"\b[\w.-]+,\d+,\d{13}\b"), "<server>"),
+    (re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}(?:/[\d.]+)?:\d+\b"), "<address>"),
+    (re.compile(r"@[0-9a-f]{5,8}\b"), "@<object>"),
+    (re.compile(r"(was not found, got: )[^ ]*"), r"\1<table>"),
+    # the text goes on with every attribute of the table
+    (re.compile(r"(?:, \{(?:TABLE_ATTRIBUTES|NAME) => (?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\})+"), ""),
+    (re.compile(r" in table '([\w:.]+)'"), r" in table \1"),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One operation: what was done, of which feature, and what came of it."""
+
+    feature: str
+    what: str
+    outcome: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.feature}: {self.what}"
+
+    def __str__(self) -> str:
+        return f"{self.key} | {self.outcome}"
+
+
+def parsed(text: str) -> list[Line]:
+    """The lines of a file or of a program's output, whatever else it printed."""
+    lines: list[Line] = []
+    for raw in text.splitlines():
+        if raw.startswith("= ") and raw != "= end":
+            key, _, outcome = raw[2:].partition(" | ")
+            feature, _, what = key.partition(": ")
+            for pattern, instead in _CHOSEN:
+                outcome = pattern.sub(instead, outcome)
+            lines.append(Line(feature, what, outcome))
+    return lines
+
+
+def client_path(version: str) -> ClassPath:
+    """The class path of that hbase-client."""
+    return ClassPath("hbase-client", version, () if version.startswith("1.") else ("log4j2",))
+
+
+def told(
+    version: str, settings: Mapping[str, str], log: Path, *, programs: Sequence[str] = (), step_ms: int = 60_000
+) -> list[Line]:
+    """Runs the stories of that client version to their end; AssertionError where the program does not come to it."""
+    chosen = tuple(programs) or PROGRAMS[version]
+    words = [
+        *(tool("java"), "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dtest.log.level=WARN", *JDK_FLAGS),
+        f"-Dtest.step.ms={step_ms}",
+        *("-cp", program_classes(client_path(version), "Story", *PROGRAMS[version]), "Story", ",".join(chosen)),
+        *(f"{key}={value}" for key, value in {**_CLIENT, **settings}.items()),
+    ]
+    with log.open("ab") as sink:
+        done = subprocess.run(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=sink, text=True, timeout=STORY_S_MAX
+        )
+    log.with_suffix(".lines").write_text(done.stdout)
+    assert "= end" in done.stdout.splitlines(), f"the story of {version} has no end, see {log}:\n{done.stdout[-2000:]}"
+    return parsed(done.stdout)
+
+
+def recorded(version: str, programs: Sequence[str] = ()) -> list[Line]:
+    """What a real HBase 2.6.4 answered to that client."""
+    chosen = tuple(programs) or PROGRAMS[version]
+    return [line for program in chosen for line in parsed((RECORDED / f"{version}-{program}.txt").read_text())]
+
+
+def zookeeper_settings(address: str, version: str) -> dict[str, str]:
+    """What a client is configured with to find the cluster by ZooKeeper."""
+    host, _, port = address.partition(":")
+    settings = {"hbase.zookeeper.quorum": host, "hbase.zookeeper.property.clientPort": port}
+    if not version.startswith("1."):
+        settings["hbase.client.registry.impl"] = "org.apache.hadoop.hbase.client.ZKConnectionRegistry"
+    return settings
+
+
+def record() -> None:
+    """Tells every story of a real cluster and keeps the lines."""
+    from tests.support.hbase import HBaseCluster
+    from tests.support.zookeeper import ZooKeeperServer, debian
+
+    RECORDED.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as directory:
+        zookeeper = ZooKeeperServer(debian(), Path(directory) / "zookeeper")
+        zookeeper.start()
+        cluster = HBaseCluster(Path(directory) / "hbase", zookeeper.address)
+        try:
+            cluster.wait_ready()
+            for version, programs in PROGRAMS.items():
+                settings = zookeeper_settings(zookeeper.address, version)
+                for program in programs:
+                    lines = told(version, settings, Path(directory) / f"{version}.log", programs=[program])
+                    text = "".join(f"= {line}\n" for line in lines)
+                    (RECORDED / f"{version}-{program}.txt").write_text(text)
+                    sys.stderr.write(f"{version} {program}: {len(lines)} lines\n")
+        finally:
+            cluster.close()
+            zookeeper.close()
+
+
+if __name__ == "__main__":
+    record()
