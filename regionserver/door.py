@@ -22,21 +22,21 @@ from regionserver.client_service.multi import MultiCalls
 from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.results import Answer as RowAnswer
 from regionserver.client_service.results import CellForm
-from regionserver.client_service.rows import RegionOf, RowCalls
+from regionserver.client_service.rows import RegionOf, RowCalls, as_hbase
 from regionserver.client_service.scanners import Scanners
 from regionserver.client_service.scans import ScanCalls
+from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.master_calls import MasterCalls, client_view, epoch_of
 from regionserver.region.region import Region
+from regionserver.scan_turns import ScanTurns
 from registry.clock import Clock
 from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
 from registry.wire.cellblock import Cell, decode_cells
 from registry.wire.errors import (
     DoNotRetryIOException,
     HBaseError,
-    ScannerResetException,
     UnknownProtocolException,
-    UnknownScannerException,
 )
 from registry.wire.header import KEY_VALUE_CODEC_WITH_TAGS, ConnectionInfo
 from registry.wire.region_info import META_ENCODED_NAME
@@ -53,7 +53,13 @@ class ClientDoor:
     """Answers ClientService for one server. Belongs to its loop."""
 
     def __init__(
-        self, gate: Gate, region_of: RegionOf, scanners: Scanners, clock: Clock, check_epoch: Callable[[int], None]
+        self,
+        gate: Gate,
+        region_of: RegionOf,
+        scanners: Scanners,
+        clock: Clock,
+        check_epoch: Callable[[int], None],
+        call_soon: Callable[[Callable[[], None]], object],
     ) -> None:
         """`region_of`: open regions with all their families. `check_epoch` raises where a later master is known."""
         self._gate = gate
@@ -68,6 +74,7 @@ class ClientDoor:
         self._for_clients = _Calls(seen_by_clients, scanners, self.nonces)
         self._for_masters = _Calls(region_of, scanners, self.nonces)
         self._masters = MasterCalls(region_of, check_epoch, clock)
+        self._turns = ScanTurns(gate, clock, call_soon)
 
     def add_to(self, table: ServiceTable) -> None:
         """Offer every method of the service."""
@@ -82,6 +89,8 @@ class ClientDoor:
         for method in SERVICE.methods:
             has_region = method.input_type.fields_by_name.get("region") is not None
             weigh = _weigh_region if has_region else None  # of a Multi its clients say in the header what it weighs
+            if method.name == "Scan":
+                weigh = self._weigh_scan
             handler = own.get(method.name, self._refuse)
             table.add(SERVICE.name, method.name, GetMessageClass(method.input_type), handler, weigh=weigh)
 
@@ -89,10 +98,13 @@ class ClientDoor:
 
     def _judged(self, handler: Callable[[Call, _Calls], Handled | Kept], call: Call) -> Handled | Kept:
         self._gate.check()
-        if not call.header.attribute or (epoch := epoch_of(call.header)) is None:
-            return handler(call, self._for_clients)
-        if self._masters.may_go_on(call, epoch, partial(self._resumed, handler, call)):
-            return handler(call, self._for_masters)
+        try:
+            if not call.header.attribute or (epoch := epoch_of(call.header)) is None:
+                return handler(call, self._for_clients)
+            if self._masters.may_go_on(call, epoch, partial(self._resumed, handler, call)):
+                return handler(call, self._for_masters)
+        except StoreError as error:
+            raise as_hbase(error) from error
         return KEPT
 
     def _resumed(self, handler: Callable[[Call, _Calls], Handled | Kept], call: Call, error: HBaseError | None) -> None:
@@ -102,8 +114,8 @@ class ClientDoor:
                 raise error
             self._gate.check()
             handled = handler(call, self._for_masters)
-        except HBaseError as refusal:
-            call.fail(refusal)
+        except (HBaseError, StoreError) as refusal:
+            call.fail(as_hbase(refusal))
             return
         if isinstance(handled, Answer) and isinstance(handled.message, bytes):
             call.answer(handled.message, handled.cells)
@@ -143,20 +155,21 @@ class ClientDoor:
         else:
             call.answer(outcome.message, outcome.cells)
 
-    def _scan(self, call: Call, calls: _Calls) -> Handled:
+    def _scan(self, call: Call, calls: _Calls) -> Handled | Kept:
         request = call.request
         assert isinstance(request, Client_pb2.ScanRequest), "the table has the type"
         ends_ms = self.scan_ends_ms(call)
-        try:
-            message, cells = calls.scans.answer(
-                request, cell_form(call.info), self._now_ms(), lambda: self._clock.monotonic_ms() >= ends_ms
-            )
-        except ScannerResetException as error:
-            if call.info.has_minimum_version(1, 4):
-                raise
-            raise UnknownScannerException(error.message) from error
-        self._gate.check()
-        return Answer(message, cells)
+        begun = calls.scans.begin(
+            request,
+            cell_form(call.info),
+            self._now_ms(),
+            self._clock.monotonic_ms(),
+            lambda: self._clock.monotonic_ms() >= ends_ms,
+        )
+        if isinstance(begun, RowAnswer):
+            return Answer(*begun)
+        self._turns.take(call, begun)
+        return KEPT
 
     def scan_ends_ms(self, call: Call) -> float:
         """When a scan's client should hear something, by the clock that never goes back: half of what it waits for."""
@@ -192,10 +205,17 @@ class ClientDoor:
 
     def expire(self) -> None:
         """Close scanners whose clients have not come back; to be called now and then."""
-        self.scanners.expire(self._now_ms())
+        self.scanners.expire(self._clock.monotonic_ms())
 
     def _now_ms(self) -> int:
         return int(self._clock.wall_ms())
+
+    def _weigh_scan(self, request: Message) -> int:
+        assert isinstance(request, Client_pb2.ScanRequest), "the table has the type"
+        if not request.HasField("scanner_id"):
+            return _weigh_region(request)
+        of_system = self.scanners.region_of(request.scanner_id).startswith(SYSTEM_NAMESPACE.decode())
+        return SYSTEMTABLE_QOS if of_system else NORMAL_QOS
 
 
 class _Calls:

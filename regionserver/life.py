@@ -81,6 +81,7 @@ class Life(Part):
         server.gate.stop()
         if self._home is not None:
             await asyncio.wait([self._home])
+        await server.orders.close_all()
         await asyncio.to_thread(server.stores.close)
         await self.membership.leave()
         await server.link.close()

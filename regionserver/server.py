@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -14,11 +15,13 @@ from regionserver.door import ClientDoor
 from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.hosting.hosted import HostedRegions
+from regionserver.hosting.orders import Orders
 from regionserver.hosting.reports import Reports
 from regionserver.hosting.stores import MEMORY, Stores
 from regionserver.life import Life
 from regionserver.link import MasterLink
 from regionserver.load import Loads
+from regionserver.region.rules import TableRules
 from registry.clock import Clock
 from registry.config.settings import Settings
 from registry.guarded import GuardLink
@@ -71,7 +74,9 @@ class RegionServer(RoleServer):
         self.regions = HostedRegions(ServerName("", 0, 0), clock)
         generation = int(clock.wall_ms()) // 10  # another life within a hundredth of a second has the same port taken
         scanners = Scanners(generation, lease_ms=float(settings.ms("hbase.client.scanner.timeout.period")))
-        self.door = ClientDoor(self.gate, self.regions.region_of, scanners, clock, self._check_epoch)
+        call_soon = asyncio.get_running_loop().call_soon
+        self.orders = Orders(self.stores, self.regions, self.reports, scanners, clock, rules_of(settings))
+        self.door = ClientDoor(self.gate, self.regions.region_of, scanners, clock, self.orders.check_epoch, call_soon)
         self.loads = Loads(clock)
         super().__init__(settings, load, link, clock)
 
@@ -199,9 +204,6 @@ class RegionServer(RoleServer):
         master = self.feed.snapshot.active_master.value
         return master.server_name if master is not None else None
 
-    def _check_epoch(self, epoch: int) -> None:
-        del epoch
-
     def _store_broken(self, error: StoreError) -> None:
         if not self.storage_problem:
             self.storage_problem = str(error)
@@ -217,3 +219,12 @@ def engine_of(settings: Settings) -> str:
         raise settings.bad(ENGINE, f"set {DATA_DIR} too (--data-dir): that is where rows are kept")
     logger.warning("no %s is set: rows are kept in memory and are gone with this process", DATA_DIR)
     return MEMORY
+
+
+def rules_of(settings: Settings) -> TableRules:
+    """What this server says about all tables that do not say otherwise."""
+    return TableRules(
+        always_synced=settings.bool_("hbase.wal.hsync"),
+        cell_bytes_max=settings.bytes_("hbase.server.keyvalue.maxsize"),
+        row_bytes_max=settings.bytes_("hbase.table.max.rowsize"),
+    )

@@ -70,6 +70,15 @@ class Scanners:
         """Open ones."""
         return len(self._open)
 
+    def is_open(self, scanner: Scanner) -> bool:
+        """Whether nobody has closed it: its region may go while a call is under way."""
+        return self._open.get(scanner.scanner_id) is scanner
+
+    def region_of(self, scanner_id: int) -> str:
+        """The name of the region that an open scanner reads; empty where there is no such scanner."""
+        scanner = self._open.get(scanner_id)
+        return scanner.region if scanner is not None else ""
+
     def check_room(self) -> None:
         """Raise RegionTooBusyException where no more may be opened."""
         if len(self._open) >= self._scanners_max:

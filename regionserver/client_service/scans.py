@@ -20,7 +20,7 @@ from regionserver.region.record import without_tags
 from regionserver.region.region import Region
 from regionserver.region.scan import Page, PageLimits, open_scan
 from regionserver.region.visible import NO_LIMIT
-from registry.wire.errors import DoNotRetryIOException, ScannerResetException
+from registry.wire.errors import DoNotRetryIOException, NotServingRegionException, ScannerResetException
 
 RESULT_BYTES_MAX = 100 * 1024 * 1024
 """hbase.server.scanner.max.result.size."""
@@ -37,31 +37,46 @@ class ScanCalls:
     def answer(
         self, request: Client_pb2.ScanRequest, form: CellForm, now_ms: int, is_late: Callable[[], bool] | None = None
     ) -> Answer:
-        """Raises HBase's exceptions. `is_late`: whether the client should hear something by now."""
+        """All of it at once. Raises HBase's exceptions. `is_late`: whether the client should hear something by now."""
+        begun = self.begin(request, form, now_ms, float(now_ms), is_late)
+        if isinstance(begun, Answer):
+            return begun
+        answer = begun.turn(float(now_ms))
+        assert answer is not None, "a turn without an end is the whole answer"
+        return answer
+
+    def begin(
+        self,
+        request: Client_pb2.ScanRequest,
+        form: CellForm,
+        now_ms: int,
+        at_ms: float,
+        is_late: Callable[[], bool] | None = None,
+    ) -> Answer | Paging:
+        """An answer, or one that is made turn by turn. Raises HBase's exceptions.
+
+        `now_ms` is the calendar, for what rows say; leases go by `at_ms`, of a clock that never goes back.
+        """
         response = Client_pb2.ScanResponse()
         call_seq = request.next_call_seq if request.HasField("next_call_seq") else None
         if request.HasField("scanner_id"):
             response.scanner_id = request.scanner_id
-            begun = self._scanners.begin(request.scanner_id, call_seq, now_ms)
+            begun = self._scanners.begin(request.scanner_id, call_seq, at_ms)
             if begun is None:
                 return Answer(response.SerializeToString())
             scanner = begun
         else:
-            scanner = self._open(request, now_ms)
+            scanner = self._open(request, now_ms, at_ms)
             scanner.busy = True
             response.scanner_id = scanner.scanner_id
             response.ttl = int(self._scanners.lease_ms)
-        try:
-            if request.renew and request.HasField("scanner_id"):
-                return Answer(response.SerializeToString())
-            return self._page(request, response, scanner, form, now_ms, is_late)
-        except StoreError as error:
-            self._scanners.close(scanner, now_ms, by_error=True)
-            raise ScannerResetException(f"the scanner of {scanner.region} is closed: {error}") from error
-        finally:
-            self._scanners.end(scanner, now_ms)
+        if request.renew and request.HasField("scanner_id"):
+            self._scanners.end(scanner, at_ms)
+            return Answer(response.SerializeToString())
+        beats = request.client_handles_heartbeats and request.client_handles_partials
+        return Paging(self._scanners, scanner, request, response, form, is_late if beats else None)
 
-    def _open(self, request: Client_pb2.ScanRequest, now_ms: int) -> Scanner:
+    def _open(self, request: Client_pb2.ScanRequest, now_ms: int, at_ms: float) -> Scanner:
         if not request.HasField("scan") or not request.HasField("region"):
             raise DoNotRetryIOException("Missing required input: scanner_id, or region and scan")
         region = self._region_of(request.region)
@@ -69,48 +84,86 @@ class ScanCalls:
         self._scanners.check_room()
         shape = replace(asked.shape, wanted=asked.asked.wanted(region.families))
         scan = open_scan(region, asked.rows, shape, now_ms)
-        scanner = self._scanners.open(region.where.name, scan, now_ms)
+        scanner = self._scanners.open(region.where.name, scan, at_ms)
         scanner.bytes_max = min(asked.bytes_max, RESULT_BYTES_MAX)
         scanner.needs_cursor = asked.needs_cursor
         return scanner
 
-    def _page(
+
+class Paging:
+    """One answer in the making: a page is read turn by turn, so that other calls have theirs in between."""
+
+    def __init__(
         self,
+        scanners: Scanners,
+        scanner: Scanner,
         request: Client_pb2.ScanRequest,
         response: Client_pb2.ScanResponse,
-        scanner: Scanner,
         form: CellForm,
-        now_ms: int,
         is_late: Callable[[], bool] | None,
-    ) -> Answer:
+    ) -> None:
+        """`scanner` is busy until a turn gives the answer or raises, or `abandon`."""
+        self._scanners = scanners
+        self._scanner = scanner
+        self._request = request
+        self._response = response
+        self._form = form
+        self._is_late = is_late
         if request.HasField("number_of_rows"):
-            results_max = request.number_of_rows
+            self._results_max = request.number_of_rows
         else:
-            results_max = 0 if request.close_scanner else 1
-        page = Page()
-        if results_max:
-            beats = request.client_handles_heartbeats and request.client_handles_partials
-            limits = PageLimits(
-                results_max,
-                request.limit_of_rows or NO_LIMIT,
-                scanner.bytes_max,
-                partial=request.client_handles_partials,
-                is_late=is_late if beats else None,
-            )
-            page = scanner.scan.page(limits)
+            self._results_max = 0 if request.close_scanner else 1
+        self._page = Page()
+
+    def turn(self, at_ms: float, is_turn_over: Callable[[], bool] | None = None) -> Answer | None:
+        """Read on; the answer, or None when `is_turn_over` came first. Raises HBase's exceptions."""
+        scanner = self._scanner
+        self._page.turn_over = False
+        try:
+            if not self._scanners.is_open(scanner):
+                raise NotServingRegionException(f"{scanner.region} is not online")
+            if self._results_max:
+                self._page.extend(scanner.scan.page(self._limits(is_turn_over)))
+                if self._page.turn_over:
+                    return None
+            return self._answer(at_ms)
+        except StoreError as error:
+            self._scanners.close(scanner, at_ms, by_error=True)
+            raise ScannerResetException(f"the scanner of {scanner.region} is closed: {error}") from error
+        finally:
+            if not self._page.turn_over:
+                self._scanners.end(scanner, at_ms)
+
+    def abandon(self, at_ms: float) -> None:
+        """Nobody waits for the answer any more."""
+        self._scanners.end(self._scanner, at_ms)
+
+    def _limits(self, is_turn_over: Callable[[], bool] | None) -> PageLimits:
+        page = self._page
+        return PageLimits(
+            self._results_max - len(page.counts),
+            (self._request.limit_of_rows or NO_LIMIT) - page.rows_done,
+            self._scanner.bytes_max - page.size_bytes,
+            partial=self._request.client_handles_partials,
+            is_late=self._is_late,
+            is_turn_over=is_turn_over,
+        )
+
+    def _answer(self, at_ms: float) -> Answer:
+        request, response, page = self._request, self._response, self._page
         limit_reached = 0 < request.limit_of_rows <= page.rows_done
         response.stale = False
         response.more_results = not limit_reached
         response.more_results_in_region = page.more_in_region
         if page.stopped_late and not page.counts:
             response.heartbeat_message = True
-            if scanner.needs_cursor and page.last_row is not None:
+            if self._scanner.needs_cursor and page.last_row is not None:
                 response.cursor.row = page.last_row
         if request.track_scan_metrics:
             _metrics(response, page)
-        cells = _cells(response, page, form)
+        cells = _cells(response, page, self._form)
         if limit_reached or not page.more_in_region or request.close_scanner:
-            self._scanners.close(scanner, now_ms)
+            self._scanners.close(self._scanner, at_ms)
         return Answer(response.SerializeToString(), cells)
 
 

@@ -52,7 +52,10 @@ class ScanShape:
 
 @dataclass(frozen=True, slots=True)
 class PageLimits:
-    """Where a page ends. Time is over when `is_late` says so; it is asked after each record."""
+    """Where a page ends. Time is over when `is_late` says so; it is asked after each record.
+
+    `is_turn_over` is asked after each row: the page is not done then, and what follows belongs to the same answer.
+    """
 
     results_max: int = NO_LIMIT
     rows_max: int = NO_LIMIT
@@ -61,6 +64,7 @@ class PageLimits:
     partial: bool = False
     """Rows may be cut."""
     is_late: Callable[[], bool] | None = None
+    is_turn_over: Callable[[], bool] | None = None
 
 
 @dataclass(slots=True)
@@ -84,8 +88,24 @@ class Page:
     """There may be tags among the cells."""
     stopped_late: bool = False
     """Time was over; without results it is a heartbeat."""
+    turn_over: bool = False
+    """No limit was met: others are to have a turn, and then it goes on."""
     last_row: bytes | None = None
     """The row that was read last, seen or not: the cursor of a heartbeat."""
+
+    def extend(self, other: Page) -> None:
+        """Go on with what was read after it."""
+        self.blocks += other.blocks
+        self.counts += other.counts
+        self.partial += other.partial
+        self.more_in_region = other.more_in_region
+        self.rows_done += other.rows_done
+        self.rows_read += other.rows_read
+        self.size_bytes += other.size_bytes
+        self.tagged = other.tagged
+        self.stopped_late = other.stopped_late
+        self.turn_over = other.turn_over
+        self.last_row = other.last_row if other.last_row is not None else self.last_row
 
 
 def key_range(scan: ScanRange, where: RegionRange, prefix: bytes, order: RowOrder) -> tuple[bytes, bytes]:
@@ -225,6 +245,9 @@ class RegionScan:
                 break
             if limits.is_late is not None and (self._row is None or limits.partial) and limits.is_late():
                 page.stopped_late = True
+                break
+            if limits.is_turn_over is not None and self._row is None and limits.is_turn_over():
+                page.turn_over = True
                 break
         if page.more_in_region and self._row is None and self._ahead is None:
             self._ahead = next(self._rows, None)

@@ -71,6 +71,26 @@ REGION_SERVER = (
         maximum=100_000,
     ),
     Key(
+        "hbase.wal.hsync",
+        Kind.BOOL,
+        "false",
+        "Whether every change that is to survive the death of all processes (SYNC_WAL, the default of tables) survives"
+        " the loss of power too.",
+    ),
+    Key(
+        "hbase.server.keyvalue.maxsize",
+        Kind.BYTES,
+        "10485760",
+        "The largest cell that is taken, its names and all; 0: no limit.",
+    ),
+    Key(
+        "hbase.table.max.rowsize",
+        Kind.BYTES,
+        "1073741824",
+        "A Get that finds more than this is answered with RowTooBigException.",
+        minimum=1024,
+    ),
+    Key(
         "hbase.client.scanner.timeout.period",
         Kind.MS_PLAIN,
         "60000",

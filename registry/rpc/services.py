@@ -121,6 +121,12 @@ class Call:
         self.caller.fail(self, error)
         done()
 
+    def drop(self) -> None:
+        """Give a call that was kept no answer: nobody waits for one any more."""
+        done = self._over()
+        self.caller.drop(self)
+        done()
+
     def _over(self) -> Callable[[], None]:
         done, self.done = self.done, None
         assert done is not None, "a call is answered once, by who keeps it"
