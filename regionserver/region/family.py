@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from regionserver.engine.store import Batch, View
+from regionserver.region.dead import living, may_have_dead
 from regionserver.region.keys import after_family, chunk_key
 from regionserver.region.record import (
     CHUNK_BYTES_MAX,
@@ -19,6 +20,10 @@ from regionserver.region.record import (
     read_entries,
     spliced,
 )
+from regionserver.region.visible import FamilyRules
+
+LOOKED_AT_CELLS = 32
+"""A chunk is looked at for dead cells when it has so many, and at each doubling: a cell or two for each write."""
 
 
 def read_family(view: View, family_key: bytes) -> Iterator[bytes]:
@@ -64,22 +69,33 @@ def _column(view: View, family_key: bytes, qualifier: bytes) -> Iterator[Entry]:
                 yield entry
 
 
-def write_cells(view: View, batch: Batch, family_key: bytes, new: Sequence[Entry]) -> None:
+def write_cells(
+    view: View,
+    batch: Batch,
+    family_key: bytes,
+    new: Sequence[Entry],
+    rules: FamilyRules | None = None,
+    now_ms: int = 0,
+) -> None:
     """Add cells, or put them in the place of those of the same column, timestamp and type.
 
-    `view` has everything that was committed, and the batch nothing of this row and family yet.
+    `view` has everything that was committed, and the batch nothing of this row and family yet. With `rules` dead cells
+    go where a chunk has grown: at twice so many cells as before, or where it would have to be cut.
     """
     first = view.get(family_key)
-    new = merged((), new)
+    if len(new) > 1:
+        new = merged((), new)
     if first is None:
         _put(batch, family_key, family_key, new, is_last=True)
     elif head_of(first).marks & Mark.MORE:
-        _write_chunks(view, batch, family_key, new)
+        _write_chunks(view, batch, family_key, new, rules, now_ms)
     else:
-        _change(batch, family_key, family_key, first, new, is_last=True)
+        _change(batch, family_key, family_key, first, new, rules, now_ms, is_last=True)
 
 
-def _write_chunks(view: View, batch: Batch, family_key: bytes, new: Sequence[Entry]) -> None:
+def _write_chunks(
+    view: View, batch: Batch, family_key: bytes, new: Sequence[Entry], rules: FamilyRules | None, now_ms: int
+) -> None:
     """Each chunk reaches to where the next begins; cells before the second belong to the first."""
     end = after_family(family_key)
     remaining = list(new)
@@ -90,15 +106,41 @@ def _write_chunks(view: View, batch: Batch, family_key: bytes, new: Sequence[Ent
         following = next((found for found, _ in view.scan(key + b"\0", end)), end)
         belonging = list(takewhile(lambda entry: _place(family_key, entry) < following, remaining))  # noqa: B023
         del remaining[: len(belonging)]
-        _change(batch, family_key, key, record, belonging, is_last=False)
+        _change(batch, family_key, key, record, belonging, rules, now_ms, is_last=False)
 
 
-def _change(batch: Batch, family_key: bytes, key: bytes, record: bytes, new: Sequence[Entry], *, is_last: bool) -> None:
+def put_family(batch: Batch, family_key: bytes, entries: Sequence[Entry]) -> None:
+    """Write all cells of a row and family of which the batch deletes whatever was there."""
+    _put(batch, family_key, family_key, entries, is_last=True)
+
+
+def _change(
+    batch: Batch,
+    family_key: bytes,
+    key: bytes,
+    record: bytes,
+    new: Sequence[Entry],
+    rules: FamilyRules | None,
+    now_ms: int,
+    *,
+    is_last: bool,
+) -> None:
     changed = spliced(record, new)
-    if len(changed) <= CHUNK_BYTES_MAX:
+    head = head_of(changed)
+    is_large = len(changed) > CHUNK_BYTES_MAX
+    has_grown = (
+        head.cells_count >= LOOKED_AT_CELLS and head.cells_count.bit_length() > head_of(record).cells_count.bit_length()
+    )
+    if not is_large and not has_grown:
         batch.put(key, changed)
+        return
+    entries: Sequence[Entry] = read_entries(changed, HEAD_BYTES)
+    if rules is not None and may_have_dead(head, rules, now_ms):
+        entries = living(entries, rules, now_ms) or entries[:1]  # a chunk without a cell would have to go altogether
+    if is_large or len(entries) < head.cells_count:
+        _put(batch, family_key, key, entries, is_last=is_last)
     else:
-        _put(batch, family_key, key, read_entries(changed, HEAD_BYTES), is_last=is_last)
+        batch.put(key, changed)
 
 
 def _put(batch: Batch, family_key: bytes, key: bytes, entries: Sequence[Entry], *, is_last: bool) -> None:

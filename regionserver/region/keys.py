@@ -51,6 +51,16 @@ def row_of(place: bytes) -> bytes:
     return b",".join([part.replace(_ESCAPED_ZERO, _ZERO) for part in parts])
 
 
+def row_key_of(key: bytes, prefix_bytes: int) -> bytes:
+    """The beginning of all keys of the row that a key belongs to."""
+    return key[: key.index(ROW_END, prefix_bytes) + len(ROW_END)]
+
+
+def family_of(key: bytes, row_key_bytes: int) -> bytes:
+    """The family that a key of a row belongs to."""
+    return key[row_key_bytes : key.index(0, row_key_bytes)]
+
+
 def after_row(row_key: bytes) -> bytes:
     """The least key behind all those of a row; `row_key` is prefix and row with its end."""
     return row_key[: -len(ROW_END)] + _AFTER_ROW

@@ -224,7 +224,7 @@ class Region:
                     left.append(entry[3])
             made.append(left)
         for family, entries in by_family.items():
-            write_cells(view, batch, family_key(row_key, family), entries)
+            write_cells(view, batch, family_key(row_key, family), entries, self.families[family], now_ms)
         return made
 
     def _of_whole_row(self, mutation: Mutation) -> Mutation:

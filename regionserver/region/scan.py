@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from regionserver.engine.store import Snapshot
-from regionserver.region.keys import ROW_END, RowOrder, after_row, row_of
+from regionserver.region.keys import RowOrder, after_row, family_of, row_key_of, row_of
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted, all_are_visible, visible
@@ -272,7 +272,7 @@ class RegionScan:
         records = self._snapshot.scan(lower, upper)
         record = next(records, None)
         while record is not None:
-            row_key = self._row_key(record[0])
+            row_key = row_key_of(record[0], self._prefix_bytes)
             row = _OneRow(row_key, record, records)
             yield row_key, self._pieces(row_key, row)
             record = row.rest()
@@ -282,19 +282,16 @@ class RegionScan:
             record = next(self._snapshot.scan(lower, upper, reverse=True), None)
             if record is None:
                 return
-            row_key = self._row_key(record[0])
+            row_key = row_key_of(record[0], self._prefix_bytes)
             yield row_key, self._pieces(row_key, self._snapshot.scan(row_key, after_row(row_key)))
             upper = row_key
-
-    def _row_key(self, key: bytes) -> bytes:
-        return key[: key.index(ROW_END, self._prefix_bytes) + len(ROW_END)]
 
     def _pieces(self, row_key: bytes, records: Iterator[tuple[bytes, bytes]]) -> Pieces:
         """Blocks of visible cells, by family; families that are not asked for are passed over."""
         shape = self._shape
         record = next(records, None)
         while record is not None:
-            family = _family_of(record[0], len(row_key))
+            family = family_of(record[0], len(row_key))
             own = _OneFamily(family, len(row_key), record, records)
             rules, wanted = self._families.get(family), shape.wanted.get(family)
             if rules is None or wanted is None:
@@ -318,10 +315,6 @@ class RegionScan:
     def _entries(self, record: bytes) -> list[Entry]:
         self._tagged = self._tagged or bool(head_of(record).marks & Mark.TAGS)
         return read_entries(record, HEAD_BYTES)
-
-
-def _family_of(key: bytes, row_key_bytes: int) -> bytes:
-    return key[row_key_bytes : key.index(0, row_key_bytes)]
 
 
 class _OneRow(Iterator["tuple[bytes, bytes]"]):

@@ -132,6 +132,14 @@ class Hidden:
             return False
         return timestamp_ms <= self._column_ms or timestamp_ms in self._versions
 
+    def covers(self, qualifier: bytes, timestamp_ms: int, key_type: int) -> bool:
+        """Whether all that such a marker would hide is hidden already."""
+        if timestamp_ms <= self._family_ms:
+            return True
+        if key_type == KeyType.DELETE:
+            return self.hides(qualifier, timestamp_ms)
+        return key_type == KeyType.DELETE_COLUMN and qualifier == self._column and timestamp_ms <= self._column_ms
+
     def _enter(self, qualifier: bytes) -> None:
         if qualifier != self._column:
             self._column, self._column_ms = qualifier, -FOR_EVER_MS - 1
@@ -206,8 +214,14 @@ def _raw(entries: Iterable[Entry], wanted: Wanted, now_ms: int) -> Iterator[Entr
 
 def own_ttl_is_over(cell: bytes, timestamp_ms: int, now_ms: int) -> bool:
     """Whether the first tag with a time to live says that the cell has expired."""
+    ttl_ms = own_ttl_ms(cell)
+    return ttl_ms is not None and timestamp_ms + ttl_ms < now_ms
+
+
+def own_ttl_ms(cell: bytes) -> int | None:
+    """The time to live that a cell with tags has of its own."""
     tags = decode_cell(memoryview(cell), 0, with_tags=True)[0].tags
     for tag in decode_tags(tags):
         if tag.tag_type == TagType.TTL:
-            return timestamp_ms + int.from_bytes(tag.value, "big", signed=True) < now_ms
-    return False
+            return int.from_bytes(tag.value, "big", signed=True)
+    return None

@@ -1,0 +1,192 @@
+"""Clean-up of a region: dead cells leave its store, record by record, in slices of a few milliseconds.
+
+It is what a major compaction is in HBase: markers that hide nothing any more go too. Scans that are open read the
+moment at which they were opened and lose nothing. A slice reads and writes without anybody in between; where it cannot
+be written because the store is busy, nothing of it is done, and the next pass comes to it again.
+
+A family that is larger than FAMILY_BYTES_WHOLE is cleaned chunk by chunk. What is known of a column there is what
+one slice has read of it, so markers go only with columns that lie in one chunk, and those of the whole family stay.
+
+Source: HStore#compact, StoreScanner with ScanType.COMPACT_DROP_DELETES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from regionserver.engine.store import Batch, Durability, StoreBusy, StoreError
+from regionserver.region.dead import every_marker, living, may_have_dead
+from regionserver.region.family import put_family
+from regionserver.region.keys import after_family, family_of, row_key_of
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, encode_record, head_of, read_entries
+from regionserver.region.region import Region
+from regionserver.region.scan import ScanRange, key_range
+from regionserver.region.visible import FamilyRules
+from registry.wire.cellblock import KeyType
+
+SLICE_BYTES = 128 * 1024
+"""Of records that are read in one slice."""
+LOOKED_INTO = 8
+"""A record of which each cell is looked at takes so often the time of one that is passed over."""
+FAMILY_BYTES_WHOLE = 128 * 1024
+_OF_FAMILIES = (-KeyType.DELETE_FAMILY, -KeyType.DELETE_FAMILY_VERSION)
+
+Record = tuple[bytes, bytes]
+
+
+class RegionCleaning:
+    """One pass over a region. Belongs to the loop of its store."""
+
+    def __init__(self, region: Region) -> None:
+        """Begins at the region's first row."""
+        self._region = region
+        self._at, self._end = key_range(ScanRange(), region.where, region.prefix, region.order)
+        self._large = b""
+        """The key of the large family that the last slice ended in."""
+        self._above: list[Entry] = []
+        """Markers of all of that family."""
+        self._begun: list[Entry] = []
+        """Cells of the column that the chunk before has ended in; of this slice, for they may change until the next."""
+        self.done = False
+        self.records_read_count = 0
+        self.cells_dropped_count = 0
+        self.slices_refused_count = 0
+
+    def slice(self, now_ms: int, slice_bytes: int = SLICE_BYTES) -> bool:
+        """Clean a little; whether more is left. Raises StoreError where the store can be read no longer."""
+        if self.done:
+            return False
+        self._begun = []
+        batch = Batch()
+        records = _Ahead(self._region.store.scan(self._at, self._end))
+        left_bytes = slice_bytes
+        dropped_count = 0
+        while left_bytes > 0 and (record := records.peek) is not None:
+            row_key = row_key_of(record[0], len(self._region.prefix))
+            family = family_of(record[0], len(row_key))
+            rules = self._region.families.get(family)
+            family_key = record[0][: len(row_key) + len(family) + 1]
+            before_bytes = records.read_bytes
+            if rules is None:
+                next(records)
+                is_plain = True
+            elif record[0] != family_key or head_of(record[1]).marks & Mark.MORE:
+                dropped_count += self._chunks(records, batch, family_key, rules, now_ms)
+                is_plain = False
+            else:
+                dropped_count += _record(next(records), batch, rules, now_ms)
+                is_plain = not head_of(record[1]).marks
+            read_bytes = records.read_bytes - before_bytes
+            left_bytes -= read_bytes // LOOKED_INTO if is_plain else read_bytes
+        self.records_read_count += records.count
+        self.done = records.peek is None
+        self._at = records.peek[0] if records.peek is not None else self._end
+        records.close()
+        if batch:
+            self._commit(batch, dropped_count)
+        return not self.done
+
+    def _commit(self, batch: Batch, dropped_count: int) -> None:
+        def committed(error: StoreError | None) -> None:
+            if error is None:
+                self.cells_dropped_count += dropped_count
+            else:
+                self.slices_refused_count += 1
+
+        try:
+            self._region.store.commit(batch, Durability.LATER, committed)
+        except StoreBusy as busy:
+            committed(busy)
+
+    def _chunks(self, records: _Ahead, batch: Batch, family_key: bytes, rules: FamilyRules, now_ms: int) -> int:
+        """All chunks of a family where they are few, else the next one."""
+        if self._large != family_key:
+            chunks, ended = records.take(family_key, FAMILY_BYTES_WHOLE)
+            if ended:
+                return _whole(chunks, batch, family_key, rules, now_ms)
+            self._large = family_key
+            self._above, self._begun = [], []
+        else:
+            chunks = [next(records)]
+        return sum(self._chunk(chunk, batch, family_key, rules, now_ms) for chunk in chunks)
+
+    def _chunk(self, chunk: Record, batch: Batch, family_key: bytes, rules: FamilyRules, now_ms: int) -> int:
+        key, record = chunk
+        head = head_of(record)
+        entries = read_entries(record, HEAD_BYTES)
+        if not entries:
+            return 0
+        open_columns = (b"", entries[0][0], entries[-1][0])
+        kept = living(
+            entries, rules, now_ms, lambda qualifier, _: qualifier not in open_columns, [*self._above, *self._begun]
+        )
+        self._above += [entry for entry in kept if entry[0] == b"" and entry[2] in _OF_FAMILIES]
+        last = entries[-1][0]
+        self._begun = [entry for entry in (*self._begun, *kept) if entry[0] == last]
+        dropped_count = len(entries) - len(kept)
+        if kept or key == family_key:
+            if dropped_count:
+                batch.put(key, encode_record(kept, more=bool(head.marks & Mark.MORE)))
+        else:
+            batch.delete(key)
+        return dropped_count
+
+
+def _record(record: Record, batch: Batch, rules: FamilyRules, now_ms: int) -> int:
+    """A family that is one record."""
+    key, value = record
+    head = head_of(value)
+    if not may_have_dead(head, rules, now_ms):
+        return 0
+    kept = living(read_entries(value, HEAD_BYTES), rules, now_ms, every_marker)
+    if not kept:
+        batch.delete(key)
+    elif len(kept) < head.cells_count:
+        batch.put(key, encode_record(kept))
+    return head.cells_count - len(kept)
+
+
+def _whole(chunks: Sequence[Record], batch: Batch, family_key: bytes, rules: FamilyRules, now_ms: int) -> int:
+    """A family of a few chunks: written anew where anything of it goes, in one if it is small enough by now."""
+    entries = [entry for _, value in chunks for entry in read_entries(value, HEAD_BYTES)]
+    kept = living(entries, rules, now_ms, every_marker)
+    if len(kept) < len(entries):
+        for key, _ in chunks:
+            batch.delete(key)
+        if kept:
+            put_family(batch, family_key, kept)
+    return len(entries) - len(kept)
+
+
+class _Ahead(Iterator[Record]):
+    """Records of which the next is known."""
+
+    def __init__(self, records: Iterator[Record]) -> None:
+        self._records = records
+        self.peek = next(records, None)
+        self.read_bytes = 0
+        self.count = 0
+
+    def __next__(self) -> Record:
+        record = self.peek
+        if record is None:
+            raise StopIteration
+        self.peek = next(self._records, None)
+        self.read_bytes += len(record[0]) + len(record[1])
+        self.count += 1
+        return record
+
+    def take(self, family_key: bytes, bytes_max: int) -> tuple[list[Record], bool]:
+        """Chunks of a family, and whether these are all of them."""
+        end = after_family(family_key)
+        stop_bytes = self.read_bytes + bytes_max
+        chunks: list[Record] = []
+        while self.peek is not None and self.peek[0] < end:
+            if self.read_bytes > stop_bytes:
+                return chunks, False
+            chunks.append(next(self))
+        return chunks, True
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self._records = iter(())
