@@ -44,6 +44,7 @@ PLAIN_NUMBERS = {
     "err",
     "xid",
     "call_seq",
+    "nonce",
     "nonce_group",
     "kind",
     "kinds",

@@ -1,0 +1,1 @@
+"""Long-running operations of the active master: steps that survive it, locks, nonces and results."""
