@@ -1,0 +1,142 @@
+"""ClientService of one region in memory behind a real socket, with a lease and a clock that move when told."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+
+from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.client_service.scanners import Scanners
+from regionserver.door import ClientDoor
+from regionserver.engine.memory import MemoryStore
+from regionserver.engine.store import Batch, Committed, Durability, StoreBusy
+from regionserver.gate import Gate
+from regionserver.master_calls import HIDDEN_FAMILY
+from regionserver.region.region import Region, RegionRange
+from regionserver.region.visible import FamilyRules
+from registry.names import Address, ServerName
+from registry.rpc.client import RpcChannel
+from registry.rpc.context import RpcServerSettings
+from registry.rpc.server import RpcServer
+from registry.rpc.services import ServiceTable
+from registry.wire.errors import DoNotRetryIOException, NotServingRegionException
+from registry.wire.header import KEY_VALUE_CODEC
+from registry.zk.lease import Lease
+from tests.support.clock import ManualClock
+
+NAME = ServerName("rs1", 16020, 1_795_000_000_000)
+TABLE, META = b"t1,,1.aa.", b"hbase:meta,,1"
+LEASE_MS = 20_000.0
+
+
+class SlowStore(MemoryStore):
+    """Commits end when told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_slow = False
+        self.is_busy = False
+        self.ends: list[Callable[[], None]] = []
+
+    def commit(self, batch: Batch, durability: Durability, committed: Committed) -> None:
+        if self.is_busy:
+            raise StoreBusy("memory: the disk is behind")
+        super().commit(batch, durability, lambda _error: None)
+        if self.is_slow:
+            self.ends.append(lambda: committed(None))
+        else:
+            committed(None)
+
+    def end_all(self) -> None:
+        ends, self.ends = self.ends, []
+        for end in ends:
+            end()
+
+
+class RegionDoor:
+    """Two regions: one of a table with family f, and one of hbase:meta with families info and hbeacon."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.gate = Gate(self.clock)
+        self.lease = Lease()
+        self.store = SlowStore()
+        self.epoch = 0
+        self.address = Address("", 0)
+        self.regions = {
+            TABLE: Region(RegionRange("t1", TABLE.decode()), {b"f": FamilyRules()}, self.store, b"prefix00"),
+            META: Region(
+                RegionRange("hbase:meta", META.decode()),
+                {b"info": FamilyRules(), HIDDEN_FAMILY: FamilyRules()},
+                self.store,
+                b"prefix01",
+            ),
+        }
+        call_soon = asyncio.get_running_loop().call_soon
+        scanners = Scanners(7, lease_ms=60_000)
+        self.door = ClientDoor(
+            self.gate, lambda name: self.region_of(name), scanners, self.clock, self.check_epoch, call_soon
+        )
+        self.table = ServiceTable()
+        self.door.add_to(self.table)
+
+    def region_of(self, spec: HBase_pb2.RegionSpecifier) -> Region:
+        if spec.value not in self.regions:
+            raise NotServingRegionException(f"{spec.value.decode()} is not online on {NAME}")
+        return self.regions[spec.value]
+
+    def check_epoch(self, epoch: int) -> None:
+        if epoch < self.epoch:
+            raise DoNotRetryIOException(f"Master with epoch {epoch} was deposed: epoch {self.epoch} is known here")
+        self.epoch = epoch
+
+    def open(self) -> None:
+        """Registered, with a lease that has just begun."""
+        self.lease.granted(LEASE_MS * 1.5)
+        self.lease.answered(self.clock.monotonic_ms())
+        self.gate.open(NAME, self.lease)
+
+    async def connect(self, *, codec: str = KEY_VALUE_CODEC, version: str = "2.6.4") -> RpcChannel:
+        """As a client of that version, or one that says nothing."""
+        info = HBase_pb2.VersionInfo(
+            version=version, url="", revision="", user="", date="", src_checksum=""
+        )  # without the numbers that 2.x adds: the text is read
+        return await RpcChannel.connect(
+            self.address, "ClientService", cell_block_codec=codec, version=info if version else None
+        )
+
+
+@asynccontextmanager
+async def region_door(*, is_open: bool = True) -> AsyncGenerator[RegionDoor]:
+    """It, behind a socket of its own."""
+    door = RegionDoor()
+    server = RpcServer(RpcServerSettings(), door.table, door.clock)
+    door.address = await server.start("127.0.0.1", 0)
+    if is_open:
+        door.open()
+    try:
+        yield door
+    finally:
+        await server.stop()
+
+
+def spec(name: bytes = TABLE) -> HBase_pb2.RegionSpecifier:
+    return HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=name)
+
+
+def put(
+    row: bytes, value: bytes = b"v", *, region: bytes = TABLE, family: bytes = b"f", qualifier: bytes = b"q"
+) -> Client_pb2.MutateRequest:
+    """One cell, in the message."""
+    request = Client_pb2.MutateRequest(region=spec(region))
+    request.mutation.row = row
+    request.mutation.mutate_type = Client_pb2.MutationProto.PUT
+    column = request.mutation.column_value.add(family=family)
+    column.qualifier_value.add(qualifier=qualifier, value=value)
+    return request
+
+
+def get(row: bytes, *, region: bytes = TABLE) -> Client_pb2.GetRequest:
+    """The whole row."""
+    return Client_pb2.GetRequest(region=spec(region), get=Client_pb2.Get(row=row))
