@@ -137,6 +137,8 @@ public final class RegistryClient {
           configuration(args, 4));
       case "locate":
         return locate(args[0], args[1]);
+      case "places":
+        return places(args[0], args[1]);
       case "move":
         return admin(args[0], admin -> move(admin, args[1], args[2]));
       case "master":
@@ -207,6 +209,17 @@ public final class RegistryClient {
       HRegionLocation location = locator.getRegionLocation(new byte[0], true);
       return location.getServerName().toString();
     }
+  }
+
+  /** Server and sequence number of each region, by its encoded name: both change when a region is opened again. */
+  private static Map<String, Object> places(String connection, String name) throws IOException {
+    Map<String, Object> found = new LinkedHashMap<>();
+    try (RegionLocator locator = CONNECTIONS.get(connection).getRegionLocator(TableName.valueOf(name))) {
+      for (HRegionLocation each : locator.getAllRegionLocations()) {
+        found.put(each.getRegion().getEncodedName(), each.getServerName() + " " + each.getSeqNum());
+      }
+    }
+    return found;
   }
 
   /** The active master's own word; the first call is one that a standby refuses, the second one it would answer itself. */

@@ -41,6 +41,7 @@ public final class ScanStory implements Story.Teller {
     large();
     buffered(connection);
     table.close();
+    Story.done("deleteTable", "the table of this story", () -> TableStory.drop(connection, "scanned"));
   }
 
   /** Rows a0 to z0, each with three columns in a, of which one has three versions, and two in b; some are deleted again. */

@@ -46,6 +46,13 @@ public final class TableStory implements Story.Teller {
     }
   }
 
+  static void drop(Connection connection, String name) throws Exception {
+    try (Admin admin = connection.getAdmin()) {
+      admin.disableTable(TableName.valueOf(name));
+      admin.deleteTable(TableName.valueOf(name));
+    }
+  }
+
   @Override
   public void tell(Connection connection, Configuration configuration) throws Exception {
     Story.done("create", "table with three splits", () -> create(connection, "story"));
@@ -61,6 +68,7 @@ public final class TableStory implements Story.Teller {
     batches();
     large(connection, configuration);
     table.close();
+    Story.done("deleteTable", "the table of this story", () -> TableStory.drop(connection, "story"));
   }
 
   private String all(String row) throws Exception {
