@@ -97,6 +97,10 @@ class HostedRegions:
         """All that are served, hbase:meta too."""
         return list(self._hosted.values())
 
+    def being_opened(self) -> Sequence[str]:
+        """Encoded names of regions that are on their way to be served."""
+        return sorted(self._opening)
+
     def region_encoded_name(self, spec: HBase_pb2.RegionSpecifier) -> str:
         """The encoded name that a specifier means, whether there is such a region or not."""
         if spec.type not in (REGION_NAME, ENCODED_REGION_NAME):

@@ -9,11 +9,16 @@ from datetime import UTC, datetime
 from typing import TypedDict
 
 from registry.http import models
+from registry.http.cluster_status import ClusterStatus
 from registry.http.health import Health
+from registry.http.region_server_status import RegionServerStatus
 from registry.http.status import ElectionStatus, HandOutView, SettingRow, StatusSource
 from registry.lookup.firewall import FirewallAnswer, FirewallHost
 from registry.lookup.readiness import Readiness
 from registry.lookup.snapshot import Fact, Snapshot
+
+ROWS_MAX = 50
+"""Of one list in /health; pages and metrics have the rest."""
 
 
 def iso_time(wall_ms: float) -> str:
@@ -40,6 +45,7 @@ def health_model(source: StatusSource, verdict: Health, readiness: Readiness) ->
         status=verdict.state.value,
         uptime_seconds=round(source.uptime_ms() / 1000, 3),
         zookeeper_connection=connections["zookeeper"],
+        storage_connection=connections.get("storage"),
         timestamp=iso_time(source.wall_ms()),
         ready=readiness.ready,
         reasons=list(verdict.reasons),
@@ -53,7 +59,66 @@ def health_model(source: StatusSource, verdict: Health, readiness: Readiness) ->
         active_master=str(master.server_name) if master else None,
         snapshot=snapshot_model(snapshot, source.age_ms()),
         election=election_model(source.election()),
+        serving=serving_model(serving) if (serving := source.region_server()) is not None else None,
+        cluster=cluster_model(cluster) if (cluster := source.cluster()) is not None else None,
     )
+
+
+def serving_model(serving: RegionServerStatus) -> models.ServingModel:
+    """A region server's part of /health."""
+    return models.ServingModel(
+        server_name=serving.server_name,
+        registered=serving.registered,
+        serves=serving.serves,
+        master=serving.master,
+        reported_seconds=_seconds(serving.reported_ms),
+        lease_left_seconds=_seconds(serving.lease_left_ms),
+        regions=serving.regions_count,
+        regions_opening=list(serving.opening[:ROWS_MAX]),
+        stores=[
+            models.StoreModel(
+                store_id=row.store_id, reach=row.reach, home=row.home, owner=row.owner, data_bytes=row.data_bytes
+            )
+            for row in serving.stores
+        ],
+        read_requests=serving.read_requests,
+        write_requests=serving.write_requests,
+    )
+
+
+def cluster_model(cluster: ClusterStatus) -> models.ClusterModel:
+    """The active master's part of /health."""
+    longest = sorted(cluster.transitions, key=lambda row: -row.since_ms)
+    return models.ClusterModel(
+        initialized=cluster.initialized,
+        waits_for=cluster.waits_for,
+        meta_server=cluster.meta_server,
+        region_servers=len(cluster.servers),
+        dead_region_servers=list(cluster.dead_servers[:ROWS_MAX]),
+        tables=len(cluster.tables),
+        regions=cluster.regions,
+        regions_in_transition=len(cluster.transitions),
+        transitions=[
+            models.TransitionModel(
+                region=row.name,
+                table=row.table,
+                state=row.state,
+                server=row.server,
+                seconds=round(row.since_ms / 1000, 3),
+                reason=row.reason,
+            )
+            for row in longest[:ROWS_MAX]
+        ],
+        fatal_errors=[
+            models.FatalErrorModel(server_name=row.server_name, text=row.text, time=iso_time(row.wall_ms))
+            for row in cluster.fatal_errors[:ROWS_MAX]
+        ],
+        procedures=sum(not row.has_ended for row in cluster.procedures),
+    )
+
+
+def _seconds(span_ms: float) -> float | None:
+    return round(span_ms / 1000, 3) if math.isfinite(span_ms) else None
 
 
 def firewall_model(answer: FirewallAnswer) -> models.FirewallModel:

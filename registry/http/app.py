@@ -44,9 +44,11 @@ from registry.http.prometheus import Exposition, StatusCollector
 from registry.http.stacks import stacks_text
 from registry.http.status import StatusSource
 
+REGION_SERVER = "regionserver"
+"""The role whose page HBase has at another place."""
 PATHS: tuple[tuple[str, str], ...] = (
     ("/", "this server's status, for people"),
-    ("/master-status", "the same, where HBase's masters have it"),
+    ("/master-status", "the same, where HBase's masters have it; /rs-status on a region server"),
     ("/health", "healthy, degraded or unhealthy, as JSON; metrics where the Accept header asks for them"),
     ("/ready", "whether clients may be sent here now; the same as /readyz"),
     ("/readyz", "the same; ?verbose tells why, ?exclude=NAME leaves a check out"),
@@ -83,7 +85,7 @@ def create_app(source: StatusSource, lag: LoopLag | None = None, options: FaceOp
     probes: dict[int | str, dict[str, object]] = {503: {"description": "No."}}
     unhealthy: dict[int | str, dict[str, object]] = {503: {"model": models.HealthModel, "description": "Unhealthy."}}
     json_error: dict[int | str, dict[str, object]] = {400: {"model": models.ErrorModel}}
-    for path in ("/", "/master-status"):
+    for path in ("/", "/rs-status" if source.identity.role == REGION_SERVER else "/master-status"):
         app.add_api_route(path, face.page, response_class=HTMLResponse, include_in_schema=False)
     app.add_api_route("/health", face.health, response_model=models.HealthModel, responses=unhealthy)
     for path in ("/ready", "/readyz"):

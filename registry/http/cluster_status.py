@@ -96,6 +96,11 @@ class ProcedureRow:
     since_ms: float = 0.0
     problem: str = ""
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is done for it."""
+        return self.state in ("SUCCESS", "FAILED", "ROLLEDBACK")
+
 
 @dataclass(frozen=True, slots=True)
 class ClusterStatus:
@@ -114,6 +119,8 @@ class ClusterStatus:
     transitions: Sequence[TransitionRow] = ()
     fatal_errors: Sequence[FatalErrorRow] = ()
     """Latest first."""
+    errors_seen: int = 0
+    """Since this master has become active; more than `fatal_errors` keeps."""
     procedures: Sequence[ProcedureRow] = ()
     """Those that run first, then the latest."""
 
@@ -140,7 +147,7 @@ def cluster_doubts(status: ClusterStatus) -> Iterator[str]:
     if stuck := [row for row in status.stuck() if row not in unreachable]:
         longest = max(stuck, key=lambda row: row.since_ms)
         why = f": {longest.reason}" if longest.reason else ""
-        yield f"{_regions(stuck)} in transition for {longest.since_ms / 1000:.0f} s{why}"
+        yield f"{_regions(stuck)}, in transition for {longest.since_ms / 1000:.0f} s{why}"
 
 
 def _regions(rows: Sequence[TransitionRow]) -> str:

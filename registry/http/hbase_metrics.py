@@ -1,8 +1,8 @@
 """The metrics that HBase has names for, under those names, so that existing dashboards and alerts go on working.
 
 HBase builds a name from the record and the metric (`Master` + `numOpenConnections` -> master_num_open_connections) and
-carries the record's tags as labels in lower case. What this server cannot know (dead region servers, the JVM's heap)
-is left out rather than shown as 0.
+carries the record's tags as labels in lower case. What this server cannot know (the JVM's heap, a WAL's files where the
+engine has none) is left out rather than shown as 0.
 Source: org.apache.hadoop.hbase.http.prometheus.PrometheusHadoopServlet, MetricsHBaseServerSource, MetricsMasterSource;
 the names that Grafana's apache-hbase-mixin asks for.
 """
@@ -14,6 +14,8 @@ from collections.abc import Iterator, Sequence
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.metrics_core import Metric, UnknownMetricFamily
 
+from registry.http.hbase_names import assignment_figures, master_figures, region_server_figures, snake_case
+from registry.http.region_server_status import RegionServerStatus
 from registry.http.status import StatusSource
 from registry.lookup.snapshot import FactState, RegionServer
 
@@ -25,33 +27,38 @@ SERVERS_IN_LABEL_MAX = 200
 def hbase_families(source: StatusSource) -> Iterator[Metric]:
     """HBase's families. Its counters have no _total in their names, so their type is left open (untyped)."""
     rpc, host = source.rpc(), source.identity.host
+    serving = source.region_server()
+    record, context = ("master", "master") if serving is None else ("region_server", "regionserver")
     for name, sentence, value in (
-        ("master_num_open_connections", "Number of open connections.", rpc.connections_open),
-        ("master_queue_size", "Number of bytes in the call queues.", rpc.queue_bytes),
-        ("master_num_active_handler", "Number of active rpc handlers.", rpc.calls_executing),
+        ("num_open_connections", "Number of open connections.", rpc.connections_open),
+        ("queue_size", "Number of bytes in the call queues.", rpc.queue_bytes),
+        ("num_active_handler", "Number of active rpc handlers.", rpc.calls_executing),
         *(
-            (f"master_num_calls_in_{queue}_queue", f"Calls in the {queue} queue.", rpc.calls_in_queue.get(queue, 0))
+            (f"num_calls_in_{queue}_queue", f"Calls in the {queue} queue.", rpc.calls_in_queue.get(queue, 0))
             for queue in QUEUES
         ),
     ):
-        gauge = GaugeMetricFamily(name, sentence, labels=["context", "hostname"])
-        gauge.add_metric(["master", host], value)
+        gauge = GaugeMetricFamily(f"{record}_{name}", sentence, labels=["context", "hostname"])
+        gauge.add_metric([context, host], value)
         yield gauge
     for name, sentence, value in (
-        ("master_authentication_successes", "Number of authentication successes.", rpc.authentication_successes),
-        ("master_authentication_failures", "Number of authentication failures.", rpc.authentication_failures),
-        ("master_received_bytes", "Number of bytes received.", rpc.received_bytes),
-        ("master_sent_bytes", "Number of bytes sent.", rpc.sent_bytes),
-        ("master_exceptions", "Exceptions caused by requests.", sum(rpc.exceptions.values())),
-        ("master_num_general_calls_dropped", "Calls of the general queue that were dropped.", rpc.calls_expired),
+        ("authentication_successes", "Number of authentication successes.", rpc.authentication_successes),
+        ("authentication_failures", "Number of authentication failures.", rpc.authentication_failures),
+        ("received_bytes", "Number of bytes received.", rpc.received_bytes),
+        ("sent_bytes", "Number of bytes sent.", rpc.sent_bytes),
+        ("exceptions", "Exceptions caused by requests.", sum(rpc.exceptions.values())),
+        ("num_general_calls_dropped", "Calls of the general queue that were dropped.", rpc.calls_expired),
     ):
-        untyped = UnknownMetricFamily(name, sentence, labels=["context", "hostname"])
-        untyped.add_metric(["master", host], value)
+        untyped = UnknownMetricFamily(f"{record}_{name}", sentence, labels=["context", "hostname"])
+        untyped.add_metric([context, host], value)
         yield untyped
-    yield _region_servers(source)
+    if serving is not None:
+        yield from region_server_families(source, serving)
+    else:
+        yield from _master(source)
 
 
-def _region_servers(source: StatusSource) -> Metric:
+def _master(source: StatusSource) -> Iterator[Metric]:
     identity, snapshot, election = source.identity, source.snapshot, source.election()
     labels = {
         "context": "master",
@@ -64,13 +71,25 @@ def _region_servers(source: StatusSource) -> Metric:
         "liveregionservers": "",
         "deadregionservers": "",
     }
-    servers = snapshot.region_servers
+    cluster, servers = source.cluster(), snapshot.region_servers
+    if cluster is not None:
+        labels["deadregionservers"] = ";".join(cluster.dead_servers[:SERVERS_IN_LABEL_MAX])
     if servers.state is FactState.KNOWN:
         labels["liveregionservers"] = server_names(servers.value or ())
     family = GaugeMetricFamily("server_num_region_servers", "Number of RegionServers.", labels=list(labels))
     if servers.state is FactState.KNOWN:
         family.add_metric(list(labels.values()), len(servers.value or ()))
-    return family
+    yield family
+    if cluster is not None:
+        for name, sentence, value in master_figures(cluster):
+            gauge = GaugeMetricFamily(f"server_{snake_case(name)}", sentence, labels=list(labels))
+            gauge.add_metric(list(labels.values()), value)
+            yield gauge
+        for hbase_name, sentence, value in assignment_figures(cluster):
+            name = f"assignment_manager_{snake_case(hbase_name)}"
+            gauge = GaugeMetricFamily(name, sentence, labels=["context", "hostname"])
+            gauge.add_metric(["master", identity.host], value)
+            yield gauge
 
 
 def server_names(servers: Sequence[RegionServer]) -> str:
@@ -78,3 +97,20 @@ def server_names(servers: Sequence[RegionServer]) -> str:
     shown = ";".join(str(server.server_name) for server in servers[:SERVERS_IN_LABEL_MAX])
     over = len(servers) - SERVERS_IN_LABEL_MAX
     return f"{shown};({over} more)" if over > 0 else shown
+
+
+def region_server_families(source: StatusSource, serving: RegionServerStatus) -> Iterator[Metric]:
+    """The record `Server` of a region server; what HBase counts up has an open type here too."""
+    identity = source.identity
+    labels = {
+        "context": "regionserver",
+        "hostname": identity.host,
+        "clusterid": source.snapshot.cluster_id.value or "",
+        "servername": serving.server_name or identity.advertised,
+        "zookeeperquorum": identity.zookeeper_quorum,
+    }
+    for name, sentence, value, is_gauge in region_server_figures(source.rpc(), serving):
+        kind = GaugeMetricFamily if is_gauge else UnknownMetricFamily
+        family = kind(f"server_{snake_case(name)}", sentence, labels=list(labels))
+        family.add_metric(list(labels.values()), value)
+        yield family

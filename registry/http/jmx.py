@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 
 from registry.http.hbase_metrics import QUEUES, server_names
+from registry.http.hbase_names import assignment_figures, master_figures, region_server_figures
 from registry.http.process import process_figures
 from registry.http.status import StatusSource
 from registry.lookup.snapshot import FactState
@@ -117,7 +118,8 @@ def _shown(name: str, bean: Mapping[str, Value]) -> dict[str, Value]:
 
 def _beans(source: StatusSource, pattern: ObjectName) -> Iterator[tuple[str, Bean]]:
     for name, make in _MAKERS.items():
-        if pattern.covers(ObjectName(name)):
+        shown = _SERVES.get(name)
+        if pattern.covers(ObjectName(name)) and (shown is None or shown(source)):
             yield name, make(source)
 
 
@@ -146,13 +148,38 @@ def _server(source: StatusSource) -> Bean:
         servers = snapshot.region_servers.value or ()
         bean["tag.liveRegionServers"] = server_names(servers)
         bean["numRegionServers"] = len(servers)
+    if (cluster := source.cluster()) is not None:
+        bean["tag.deadRegionServers"] = ";".join(cluster.dead_servers)
+        bean.update({name: value for name, _, value in master_figures(cluster)})
+    return bean
+
+
+def _assignment(source: StatusSource) -> Bean:
+    bean: Bean = {"tag.Context": "master", "tag.Hostname": source.identity.host}
+    if (cluster := source.cluster()) is not None:
+        bean.update({name: value for name, _, value in assignment_figures(cluster)})
+    return bean
+
+
+def _region_server(source: StatusSource) -> Bean:
+    identity, serving = source.identity, source.region_server()
+    bean: Bean = {
+        "tag.Context": "regionserver",
+        "tag.zookeeperQuorum": identity.zookeeper_quorum,
+        "tag.clusterId": source.snapshot.cluster_id.value or "",
+        "tag.Hostname": identity.host,
+        "regionServerStartTime": int(identity.started_wall_ms),
+    }
+    if serving is not None:
+        bean["tag.serverName"] = serving.server_name or identity.advertised
+        bean.update({name: value for name, _, value, _ in region_server_figures(source.rpc(), serving)})
     return bean
 
 
 def _ipc(source: StatusSource) -> Bean:
     rpc = source.rpc()
     bean: Bean = {
-        "tag.Context": "master",
+        "tag.Context": "master" if source.region_server() is None else "regionserver",
         "tag.Hostname": source.identity.host,
         "queueSize": rpc.queue_bytes,
         "numOpenConnections": rpc.connections_open,
@@ -203,7 +230,28 @@ def _threading(_source: StatusSource) -> Bean:
 _MAKERS: dict[str, Callable[[StatusSource], Bean]] = {
     "Hadoop:service=HBase,name=Master,sub=Server": _server,
     "Hadoop:service=HBase,name=Master,sub=IPC": _ipc,
+    "Hadoop:service=HBase,name=Master,sub=AssignmentManager": _assignment,
+    "Hadoop:service=HBase,name=RegionServer,sub=Server": _region_server,
+    "Hadoop:service=HBase,name=RegionServer,sub=IPC": _ipc,
     "java.lang:type=Runtime": _runtime,
     "java.lang:type=OperatingSystem": _operating_system,
     "java.lang:type=Threading": _threading,
 }
+
+
+def _is_region_server(source: StatusSource) -> bool:
+    return source.region_server() is not None
+
+
+def _is_no_region_server(source: StatusSource) -> bool:
+    return source.region_server() is None
+
+
+_SERVES: dict[str, Callable[[StatusSource], bool]] = {
+    "Hadoop:service=HBase,name=Master,sub=Server": _is_no_region_server,
+    "Hadoop:service=HBase,name=Master,sub=IPC": _is_no_region_server,
+    "Hadoop:service=HBase,name=Master,sub=AssignmentManager": lambda source: source.cluster() is not None,
+    "Hadoop:service=HBase,name=RegionServer,sub=Server": _is_region_server,
+    "Hadoop:service=HBase,name=RegionServer,sub=IPC": _is_region_server,
+}
+"""Who has such a bean; the others are everybody's."""

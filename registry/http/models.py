@@ -31,12 +31,74 @@ class ElectionModel(BaseModel):
     elections: int = Field(description="How often one of them became active.")
 
 
+class StoreModel(BaseModel):
+    """A directory of rows, as a region server reaches it."""
+
+    store_id: str
+    reach: str = Field(description="open here, free, or owned by another process.")
+    home: bool = Field(description="The server's own, where regions without rows go.")
+    owner: str = Field(description="host,port,startcode of who has it, or had it last.")
+    data_bytes: int | None = Field(description="On the disk; null where it is not known.")
+
+
+class ServingModel(BaseModel):
+    """A region server's work."""
+
+    server_name: str = Field(description="host,port,startcode; empty before it has one.")
+    registered: bool
+    serves: bool = Field(description="Whether calls of clients for rows are answered now.")
+    master: str = Field(description="host,port,startcode of the master it reports to; empty where there is none.")
+    reported_seconds: float | None = Field(description="Since a report was answered; null before that.")
+    lease_left_seconds: float | None = Field(description="Without another answer of ZooKeeper; null: without end.")
+    regions: int = Field(description="Open here.")
+    regions_opening: list[str] = Field(description="Encoded names of regions that are being opened; at most 50.")
+    stores: list[StoreModel]
+    read_requests: int
+    write_requests: int
+
+
+class TransitionModel(BaseModel):
+    """A region that is not where, or how, it is to be."""
+
+    region: str
+    table: str
+    state: str = Field(description="HBase's RegionState, such as OPENING.")
+    server: str = Field(description="host,port,startcode; empty where there is none.")
+    seconds: float = Field(description="For how long.")
+    reason: str = Field(description="Why it waits; empty while it is on its way.")
+
+
+class FatalErrorModel(BaseModel):
+    """What a region server said before it ended."""
+
+    server_name: str
+    text: str
+    time: str = Field(description="ISO 8601, UTC")
+
+
+class ClusterModel(BaseModel):
+    """What the active master leads."""
+
+    initialized: bool
+    waits_for: str = Field(description="Empty once it is initialized.")
+    meta_server: str = Field(description="host,port,startcode; empty where hbase:meta is not open.")
+    region_servers: int
+    dead_region_servers: list[str]
+    tables: int
+    regions: int
+    regions_in_transition: int
+    transitions: list[TransitionModel] = Field(description="The longest first, at most 50.")
+    fatal_errors: list[FatalErrorModel] = Field(description="Reported by region servers, latest first.")
+    procedures: int = Field(description="That have not ended.")
+
+
 class HealthModel(BaseModel):
     """/health."""
 
     status: str = Field(description="healthy, degraded or unhealthy.")
     uptime_seconds: float
     zookeeper_connection: str = Field(description="connected, suspended or disconnected.")
+    storage_connection: str | None = Field(description="connected or disconnected; null for a role without rows.")
     timestamp: str = Field(description="Now, ISO 8601 in UTC.")
     ready: bool = Field(description="The verdict of /ready.")
     reasons: list[str] = Field(description="Why it is not healthy; empty when it is.")
@@ -50,6 +112,8 @@ class HealthModel(BaseModel):
     active_master: str | None = Field(description="host,port,startcode")
     snapshot: SnapshotModel
     election: ElectionModel | None = Field(description="Of a master; null for other roles.")
+    serving: ServingModel | None = Field(description="Of a region server; null for other roles.")
+    cluster: ClusterModel | None = Field(description="Of the active master; null for everybody else.")
 
 
 class CheckModel(BaseModel):

@@ -16,10 +16,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from registry.faults.machine import FaultRow
 from registry.http.activity import Activity
 from registry.http.answers import iso_time
+from registry.http.cluster_status import ClusterStatus
 from registry.http.grants import Grant, grants
 from registry.http.health import Health, health
 from registry.http.picture import draw, shown_s
 from registry.http.process import LoopLag, ProcessFigures, process_figures
+from registry.http.region_server_status import RegionServerStatus
 from registry.http.status import StatusSource
 from registry.lookup.agreement import Disagreement
 from registry.lookup.firewall import FirewallAnswer
@@ -32,6 +34,8 @@ REFRESH_S = 5
 REGION_SERVERS_MAX = 200
 VISITORS_MAX = 200
 HOSTS_MAX = 50
+ROWS_MAX = 200
+"""Thousands of regions would make the page heavier than what it tells; /jmx and /metrics count all."""
 NAMES_MAX = 12
 """Names listed in one cell of the table of answers."""
 
@@ -75,7 +79,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        for part in ("base.html", "activity.html"):
+        for part in ("base.html", "activity.html", "cluster.html", "serving.html"):
             self._environment.get_template(part)
         self._status = self._environment.get_template("status.html")
         self._missing = self._environment.get_template("missing.html")
@@ -92,6 +96,9 @@ class Pages:
             refresh_s=REFRESH_S if refresh else 0,
             duration=duration,
             shown_s=shown_s,
+            size=size,
+            iso_time=iso_time,
+            inf=math.inf,
         )
 
     def log_levels(self, loggers: Sequence[tuple[str, str, str]], *, enabled: bool, base: str) -> str:
@@ -141,6 +148,10 @@ class StatusPage:
     epoch_since: str
     figures: ProcessFigures
     lag: LoopLag
+    serving: RegionServerStatus | None
+    cluster: ClusterStatus | None
+    rows_max: int
+    """Of each list of regions, tables, servers and procedures."""
 
     @classmethod
     def of(cls, source: StatusSource, lag: LoopLag) -> StatusPage:
@@ -181,6 +192,9 @@ class StatusPage:
             epoch_since=iso_time(now_ms - monotonic_ms + election.since_ms) if election else "",
             figures=process_figures(),
             lag=lag,
+            serving=source.region_server(),
+            cluster=source.cluster(),
+            rows_max=ROWS_MAX,
         )
 
 
@@ -248,3 +262,14 @@ def duration(ms: float) -> str:
     if hours < 48:
         return f"{hours} h {minutes % 60} min"
     return f"{days} d {hours % 24} h"
+
+
+def size(bytes_count: float | None) -> str:
+    """A number of bytes for people."""
+    if bytes_count is None:
+        return "\u2013"
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if bytes_count < 1024:
+            return f"{bytes_count:.0f} {unit}" if unit == "B" else f"{bytes_count:.1f} {unit}"
+        bytes_count /= 1024
+    return f"{bytes_count:.1f} TiB"

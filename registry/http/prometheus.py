@@ -22,6 +22,7 @@ from registry.http.accept import Form
 from registry.http.events import Hub, SubscriberLimits
 from registry.http.hbase_metrics import hbase_families
 from registry.http.health import CONNECTED, DISCONNECTED, SUSPENDED, HealthState, health
+from registry.http.own_cluster_metrics import own_families
 from registry.http.process import LoopLag, process_figures
 from registry.http.status import StatusSource
 from registry.lookup.firewall import FirewallVerdict
@@ -66,6 +67,7 @@ class StatusCollector(Collector):
         yield from _firewall(source)
         yield from _zookeeper(source)
         yield from _election(source)
+        yield from own_families(source)
         yield from _rpc(source)
         yield from _faults(source)
         yield from _fresh(self._reader.stats if self._reader is not None else FreshStats())

@@ -6,12 +6,11 @@ Read on the role's loop when a page is asked for, as all of registry.http.status
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from registry.lookup.readiness import Check
 
-OPEN = "OPEN"
 REGIONS_NAMED_MAX = 3
 """In one sentence."""
 
@@ -21,19 +20,13 @@ class HostedRegion:
     """One region of this server."""
 
     name: str
-    """As HBase writes it: `table,start key,id.encoded.`, bytes that are no letters as \\xNN."""
-    encoded_name: str
-    table: str
-    state: str
-    """OPEN, or OPENING and CLOSING on the way."""
+    """As HBase writes it: `table,start key,id.encoded.`, bytes that are no letters as hex escapes."""
     store_id: str
     """Where its rows lie."""
     start_key: str = ""
     end_key: str = ""
     read_requests: int = 0
     write_requests: int = 0
-    families: int = 0
-    """HBase's stores."""
     open_for_ms: float = 0.0
 
 
@@ -52,6 +45,12 @@ class StoreReach:
     """On the disk; None where it is not known."""
 
 
+def no_regions(count: int) -> Sequence[HostedRegion]:
+    """What a server without regions has."""
+    del count
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class RegionServerStatus:
     """One moment of a region server."""
@@ -66,7 +65,14 @@ class RegionServerStatus:
     """Since a report was last answered; infinite before that."""
     lease_left_ms: float
     """How long calls of clients are answered without another answer of ZooKeeper."""
-    regions: Sequence[HostedRegion] = ()
+    regions_count: int = 0
+    """Open here."""
+    families_count: int = 0
+    """Of those regions: HBase's stores."""
+    opening: Sequence[str] = ()
+    """Encoded names of regions that are being opened."""
+    first_regions: Callable[[int], Sequence[HostedRegion]] = no_regions
+    """So many of the open ones, by table and key: thousands are not described for a page that shows hundreds."""
     stores: Sequence[StoreReach] = ()
     engine: str = ""
     link_problem: str = ""
@@ -93,10 +99,6 @@ class RegionServerStatus:
         """Whether calls of clients are answered now."""
         return self.registered and self.lease_left_ms > 0 and not self.storage_problem
 
-    def on_the_way(self) -> Sequence[HostedRegion]:
-        """Regions that are being opened or closed."""
-        return [region for region in self.regions if region.state != OPEN]
-
 
 def region_server_checks(status: RegionServerStatus) -> Iterator[Check]:
     """What /ready asks of a region server, beside what it asks of every registry."""
@@ -104,11 +106,12 @@ def region_server_checks(status: RegionServerStatus) -> Iterator[Check]:
         yield Check("registered", True, f"as {status.server_name}")
     else:
         yield Check("registered", False, status.link_problem or "no active master has taken this server in yet")
-    opening = [region for region in status.regions if region.state == "OPENING"]
-    if opening:
-        yield Check("regions", False, f"being opened: {named(opening)}")
+    if status.opening:
+        more = len(status.opening) - REGIONS_NAMED_MAX
+        shown = ", ".join(status.opening[:REGIONS_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")
+        yield Check("regions", False, f"being opened: {shown}")
     else:
-        yield Check("regions", True, f"{len(status.regions)} open")
+        yield Check("regions", True, f"{status.regions_count} open")
     lease = f"{status.lease_left_ms / 1000:.1f} s left" if math.isfinite(status.lease_left_ms) else "no end"
     over = "ZooKeeper has been silent for two thirds of the session time-out: clients are refused"
     yield Check("lease", status.lease_left_ms > 0, lease if status.lease_left_ms > 0 else over)
@@ -116,9 +119,3 @@ def region_server_checks(status: RegionServerStatus) -> Iterator[Check]:
     if status.registered:
         sentence = status.link_problem or f"to {status.master}"
         yield Check("master-link", not status.link_problem, sentence, required=False)
-
-
-def named(regions: Sequence[HostedRegion]) -> str:
-    """The first few by name, and how many more."""
-    more = len(regions) - REGIONS_NAMED_MAX
-    return ", ".join(region.name for region in regions[:REGIONS_NAMED_MAX]) + (f" and {more} more" if more > 0 else "")

@@ -67,6 +67,7 @@ async def test_json_of_a_healthy_server():
         "status": "healthy",
         "uptime_seconds": 65.0,
         "zookeeper_connection": "connected",
+        "storage_connection": None,
         "timestamp": "2026-11-18T11:07:45.000Z",
         "ready": True,
         "reasons": [],
@@ -80,6 +81,8 @@ async def test_json_of_a_healthy_server():
         "active_master": "m1.example.org,16000,1795000000001",
         "snapshot": {"generation": 1, "zxid": 0x2_0000_0107, "complete": True, "age_seconds": 0.12},
         "election": None,
+        "serving": None,
+        "cluster": None,
     }
 
 

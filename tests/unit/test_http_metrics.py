@@ -22,8 +22,10 @@ from registry.faults.rules import FaultKind, Rule
 from registry.histogram import Histogram
 from registry.http.accept import Form
 from registry.http.app import create_app
+from registry.http.cluster_status import ClusterStatus
 from registry.http.process import LoopLag
 from registry.http.prometheus import LABEL_VALUES_MAX, OTHER, Exposition, StatusCollector, bounded
+from registry.http.region_server_status import RegionServerStatus, StoreReach
 from registry.http.status import ElectionStatus, RpcStatus
 from registry.lookup.agreement import Disagreement
 from registry.lookup.firewall import ZooKeeperLooks
@@ -65,10 +67,24 @@ def full() -> FakeStatus:
         ),
         meta_tables=TableStatesView(wanted=True, age_ms=400.0, tables=3, readings=9, failures=1, problem="slow"),
         elected=ElectionStatus("active", "m,16000,1", "m,16000,1", acting=True, epoch=12, lives=2, elections=1),
+        led=ClusterStatus(initialized=True),
     )
     source.visitors.header_seen("10.0.0.1", Info())
     source.fault_control = NoFaults()
     return source
+
+
+def serving() -> FakeStatus:
+    """A region server with a sample in every family of its own."""
+    store = StoreReach("1", "open", home=True, data_bytes=5)
+    return FakeStatus(
+        serving=RegionServerStatus(
+            *("rs,16020,1", True, "m,16000,1", 5.0, 6.0),
+            regions_count=1,
+            stores=[store],
+            **dict.fromkeys(("memstore_bytes", "store_files", "store_file_bytes", "log_bytes"), 1),
+        )
+    )
 
 
 class NoFaults:
@@ -300,7 +316,9 @@ def test_the_time_of_look_ups_is_a_histogram():
 
 def test_the_documentation_lists_what_there_is():
     here: list[tuple[str, str, str, str]] = []
-    for family in families(full()):
+    told = families(full())
+    names = {family.name for family in told}
+    for family in (*told, *(each for each in families(serving()) if each.name not in names)):
         assert family.samples, f"{family.name} has no sample in the full source"
         suffix = "_total" if family.type == "counter" else ""
         kind = "untyped" if family.type == "unknown" else family.type
