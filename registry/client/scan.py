@@ -58,6 +58,8 @@ class Scan:
     """A longer row ends the scan with an error: nobody may fill our memory with one row."""
     priority: int = 0
     """Of the calls; clients send SYSTEMTABLE_QOS for hbase:meta, which has handlers of its own at the server."""
+    attributes: tuple[tuple[str, bytes], ...] = ()
+    """Of the calls too, such as a master's epoch."""
 
 
 class RegionScan:

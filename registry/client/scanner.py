@@ -128,6 +128,7 @@ class Scanner:
             run.scan.request().SerializeToString(),
             timeout_ms=min(self._settings.rpc_timeout_ms, self._remaining_ms(run)),
             priority=run.scan.scan.priority,
+            attributes=dict(run.scan.scan.attributes) or None,
         )
         response = channel.parse("Scan", answer.message, Client_pb2.ScanResponse)
         try:

@@ -69,6 +69,7 @@ class RegionRow:
     store: str = ""
     """Where its rows lie; empty while it is nowhere."""
     leftover: str = ""
+    """A store that still has an old copy, a blank, and the hand-over by which it left there; empty: none has."""
 
     @property
     def is_fresh(self) -> bool:

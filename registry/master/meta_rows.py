@@ -9,7 +9,7 @@ r"""The catalogue as rows of hbase:meta.
                               info:seqnumDuringOpen       int64 BE, of the same
                               hbeacon:store               id of the store in which its rows lie
                               hbeacon:life                8 bytes BE: the prefix of its keys
-                              hbeacon:leftover            id of a store that still has an old copy
+                              hbeacon:leftover            a store that has an old copy, a blank, and its hand-over
     table name                table:state                 TableState, without PBUF
                               hbeacon:schema              TableSchema
                               hbeacon:life                8 bytes BE
@@ -51,6 +51,8 @@ SCHEMA, NAMESPACE, COUNTER, PROCEDURE, DROP = b"schema", b"namespace", b"life co
 HIDDEN_ROWS = b"\0"
 """Rows that begin with it are of no table."""
 LIFE_ROW = b"\0life"
+EPOCH_ROW = b"\0epoch"
+"""The region server's own, with epochs for timestamps."""
 PROCEDURE_ROWS = b"\0procedure,"
 DROP_ROWS = b"\0drop,"
 
@@ -62,6 +64,8 @@ _LONG = struct.Struct(">q")
 
 def take_row(catalogue: Catalogue, row: Row) -> None:
     """A row as it was read. One that cannot be understood is told in `Catalogue.problems`."""
+    if row.key == EPOCH_ROW:
+        return
     catalogue.newest_ms = max(catalogue.newest_ms, *(cell.timestamp_ms for cell in row.cells))
     try:
         if row.key.startswith(HIDDEN_ROWS):

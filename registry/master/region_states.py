@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 
 from registry.master.catalogue import RegionRow, RegionState
 from registry.master.held import Batch, Code, Goal, Held, Order, Transition, Verdict
@@ -54,12 +55,15 @@ class RegionStates:
         self._new_id = new_id
         self._todo: dict[str, None] = {}
         self._waiting: dict[str, None] = {}
-        self._dirty: dict[str, None] = {}
+        self._dirty: dict[str, int] = {}
+        """In the order in which they became so, with a number that rises."""
         self._on: dict[ServerName, dict[str, None]] = {}
         """OPENING, OPEN and CLOSING by server."""
         self.outbox = Outbox()
         self._retry_at_ms = float("inf")
         self._now_ms = 0.0
+        self.changes = 0
+        """How often a region that was as written became another."""
 
     # --- what is there ------------------------------------------------------------------------------------------
 
@@ -71,7 +75,7 @@ class RegionStates:
         if is_written:
             held.written, held.written_version = row, held.version
         else:
-            self._dirty[name] = None
+            self._mark(name)
         self._index(held)
         self._todo[name] = None
 
@@ -187,7 +191,7 @@ class RegionStates:
         stray: list[str] = []
         for name in online:
             held = self.held.get(name)
-            if held is None or held.row.sn != server or held.row.state not in ON_A_SERVER:
+            if held is None or held.row.sn != server or held.row.state is RegionState.CLOSED:
                 stray.append(name)
         return stray
 
@@ -196,14 +200,14 @@ class RegionStates:
             return Verdict.REFUSED
         row = held.row
         if row.state is RegionState.OPENING and self._answers(held, told):
-            if told.open_seq_num != held.open_seq_num:
-                return Verdict.REFUSED
-            leftover = row.store if held.hand_over and row.store != held.to_store else row.leftover
+            if told.open_seq_num < held.open_seq_num:
+                return Verdict.REFUSED  # higher it may be: what clients were told before is never taken back
+            leftover = f"{row.store} {held.hand_over}" if held.hand_over else row.leftover
             self._change(
                 held,
                 state=RegionState.OPEN,
                 server=server,
-                open_seq_num=held.open_seq_num,
+                open_seq_num=told.open_seq_num,
                 store=held.to_store,
                 leftover=leftover,
             )
@@ -253,8 +257,8 @@ class RegionStates:
                 held.since_ms = now_ms
                 self._give_order(held)
 
-    def advance(self, now_ms: float) -> None:
-        """Do what can be done now."""
+    def advance(self, now_ms: float) -> list[str]:
+        """Do what can be done now; gives the regions that were looked at."""
         self._now_ms = now_ms
         if now_ms >= self._retry_at_ms:
             self._retry_at_ms = float("inf")
@@ -264,6 +268,7 @@ class RegionStates:
             held = self.held.get(name)
             if held is not None:
                 self._step(name, held)
+        return list(todo)
 
     def _step(self, name: str, held: Held) -> None:
         state = held.row.state
@@ -295,7 +300,7 @@ class RegionStates:
         elif not home:
             self._end_move(held, f"{destination} has no store of its own, or is not there")
         elif held.row.leftover:
-            self._end_move(held, f"an old copy of it in store {held.row.leftover} has not been removed yet")
+            self._end_move(held, f"an old copy of it in store {held.row.leftover.split()[0]} has not been removed yet")
         return held.destination is not None
 
     def _begin_close(self, held: Held) -> None:
@@ -344,10 +349,10 @@ class RegionStates:
 
     # --- rows and orders ----------------------------------------------------------------------------------------
 
-    def leftover_gone(self, name: str, store_id: str) -> None:
-        """The old copy in that store is no more."""
+    def leftover_gone(self, name: str, leftover: str) -> None:
+        """That old copy is no more."""
         held = self.held.get(name)
-        if held is not None and held.row.leftover == store_id:
+        if held is not None and held.row.leftover == leftover:
             held.row = replace(held.row, leftover="")
             self._touch(held)
 
@@ -356,10 +361,17 @@ class RegionStates:
         """Whether there is something to write."""
         return bool(self._dirty)
 
-    def take_changes(self) -> Batch:
-        """All that is to be written now; `written` when it is."""
-        names, self._dirty = self._dirty, {}
-        held = [(name, self.held[name]) for name in names if name in self.held]
+    @property
+    def oldest_dirty(self) -> float:
+        """What `changes` was when the region changed that has waited longest; infinite where none waits."""
+        return next(iter(self._dirty.values()), float("inf"))
+
+    def take_changes(self, at_most: int) -> Batch:
+        """What is to be written next; `written` when it is."""
+        names = list(islice(self._dirty, at_most))
+        for name in names:
+            del self._dirty[name]
+        held = [(name, self.held[name]) for name in names]
         return Batch(
             [(each.written, each.row) for _, each in held],
             {name: each.version for name, each in held},
@@ -430,8 +442,13 @@ class RegionStates:
     def _touch(self, held: Held) -> None:
         held.version += 1
         name = held.row.info.encoded_name
-        self._dirty[name] = None
+        self._mark(name)
         self._todo[name] = None
+
+    def _mark(self, name: str) -> None:
+        if name not in self._dirty:
+            self.changes += 1
+            self._dirty[name] = self.changes
 
     def _index(self, held: Held) -> None:
         if held.row.state in ON_A_SERVER and held.row.sn is not None:

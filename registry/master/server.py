@@ -13,10 +13,13 @@ from registry.config.settings import Settings
 from registry.guarded import GuardLink
 from registry.lookup.snapshot import Snapshot
 from registry.master.campaign import Campaign, Place
+from registry.master.cluster import Cluster
 from registry.master.duties import Duties, Duty, keep_cluster_up
 from registry.master.epoch import Mastership
 from registry.master.identity import DataDirectory, Memory, ProcessMemory
+from registry.master.reign import Reign
 from registry.master.services import add_master_services
+from registry.master.status_service import StatusService
 from registry.names import ServerName
 from registry.role import mapping
 from registry.role.part import Part
@@ -26,6 +29,7 @@ from registry.version import HBASE_VERSION, VERSION
 from registry.zk.session import ZooKeeperSession
 
 if TYPE_CHECKING:
+    from registry.http.cluster_status import ClusterStatus
     from registry.http.status import ElectionStatus
 
 
@@ -42,6 +46,7 @@ class Master(RoleServer):
         """Those of HBase's masters."""
         table = mapping.service_table()
         add_master_services(table, self)
+        StatusService(lambda: self.cluster_part, self.clock, lambda: self.info_port).add_to(table)
         return table
 
     def make_parts(self) -> list[Part]:
@@ -62,6 +67,7 @@ class Master(RoleServer):
             changed=self._campaign_changed,
         )
         self.duties = Duties(self.mastership, self.make_duties())
+        self.cluster_part = Cluster(self.mastership, self.campaign, self.feed, self.clock)
         return [*super().make_parts(), _Candidacy(self)]
 
     def make_duties(self) -> list[Duty]:
@@ -124,9 +130,22 @@ class Master(RoleServer):
         """Whether this master is the active one at this moment."""
         return self.mastership.is_acting
 
+    @property
+    def reign(self) -> Reign | None:
+        """What this master knows of the cluster while it acts."""
+        return self.cluster_part.reign
+
+    def cluster(self) -> ClusterStatus | None:
+        """For pages and metrics."""
+        from registry.master.cluster_view import cluster_status
+
+        reign = self.reign
+        return None if reign is None else cluster_status(reign, self.cluster_part.problem)
+
     def _campaign_changed(self) -> None:
         self.names_changed()
         self.duties.wake()
+        self.cluster_part.wake()
 
 
 class _Candidacy(Part):
@@ -140,6 +159,7 @@ class _Candidacy(Part):
         master = self._master
         master.campaign.start(Place(master.advertised, master.info_port))
         master.start_task(master.duties.run(), "duties")
+        master.start_task(master.cluster_part.run(), "cluster")
         master.start_task(self._refusal(), "refusal")
 
     async def drain(self) -> None:

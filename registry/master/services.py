@@ -16,8 +16,10 @@ from typing import Protocol
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
-from protos.hbase import ClusterStatus_pb2, LockService_pb2, Master_pb2, RegionServerStatus_pb2
+from protos.hbase import ClusterStatus_pb2, LockService_pb2, Master_pb2
 from registry.lookup.snapshot import Snapshot
+from registry.master import cluster_metrics
+from registry.master.reign import Reign
 from registry.names import ServerName
 from registry.rpc.services import Call, Handled, Handler, ServiceTable
 from registry.wire.errors import HBaseError, PleaseHoldException, ServerNotRunningYetException
@@ -26,10 +28,9 @@ from registry.wire.znode import encode_server_name
 SERVICES: tuple[ServiceDescriptor, ...] = (
     Master_pb2.DESCRIPTOR.services_by_name["MasterService"],
     Master_pb2.DESCRIPTOR.services_by_name["HbckService"],
-    RegionServerStatus_pb2.DESCRIPTOR.services_by_name["RegionServerStatusService"],
     LockService_pb2.DESCRIPTOR.services_by_name["LockService"],
 )
-"""Those of HBase's masters beside ClientMetaService, under their short names."""
+"""Those of HBase's masters beside ClientMetaService and RegionServerStatusService, under their short names."""
 
 Option = ClusterStatus_pb2.Option
 
@@ -59,6 +60,11 @@ class MasterView(Protocol):
 
     def acts(self) -> bool:
         """Whether this master is the active one at this moment."""
+        ...
+
+    @property
+    def reign(self) -> Reign | None:
+        """What this master knows of the cluster while it acts."""
         ...
 
 
@@ -122,6 +128,9 @@ def _cluster_id(view: MasterView, status: ClusterStatus_pb2.ClusterStatus) -> No
 
 
 def _live_servers(view: MasterView, status: ClusterStatus_pb2.ClusterStatus) -> None:
+    if view.acts() and view.reign is not None:
+        cluster_metrics.fill_live_servers(view.reign, status)
+        return
     for server in _workers(view):
         row = status.live_servers.add()
         row.server.CopyFrom(encode_server_name(server))
@@ -154,10 +163,24 @@ def _server_names(view: MasterView, status: ClusterStatus_pb2.ClusterStatus) -> 
 def _workers(view: MasterView) -> list[ServerName]:
     if not view.acts():
         return []
+    if view.reign is not None:
+        return [server.name for server in view.reign.servers.live()]
     return [server.server_name for server in view.snapshot.region_servers.value or ()]
 
 
-_FILLS: tuple[tuple[int, Callable[[MasterView, ClusterStatus_pb2.ClusterStatus], None]], ...] = (
+def _of_reign(fill: Callable[[Reign, ClusterStatus_pb2.ClusterStatus], None]) -> Fill:
+    """Only the active master knows it."""
+
+    def when_active(view: MasterView, status: ClusterStatus_pb2.ClusterStatus) -> None:
+        if view.acts() and view.reign is not None:
+            fill(view.reign, status)
+
+    return when_active
+
+
+Fill = Callable[[MasterView, ClusterStatus_pb2.ClusterStatus], None]
+
+_FILLS: tuple[tuple[int, Fill], ...] = (
     (Option.HBASE_VERSION, _version),
     (Option.CLUSTER_ID, _cluster_id),
     (Option.LIVE_SERVERS, _live_servers),
@@ -166,5 +189,8 @@ _FILLS: tuple[tuple[int, Callable[[MasterView, ClusterStatus_pb2.ClusterStatus],
     (Option.BALANCER_ON, _balancer),
     (Option.MASTER_INFO_PORT, _info_port),
     (Option.SERVERS_NAME, _server_names),
+    (Option.DEAD_SERVERS, _of_reign(cluster_metrics.fill_dead_servers)),
+    (Option.REGIONS_IN_TRANSITION, _of_reign(cluster_metrics.fill_in_transition)),
+    (Option.TABLE_TO_REGIONS_COUNT, _of_reign(cluster_metrics.fill_region_counts)),
 )
-"""Dead servers, regions in transition, coprocessors, tables and tasks: a master without tables has none."""
+"""Coprocessors, tasks and servers that are unknown: there are none."""

@@ -35,6 +35,7 @@ class View:
     snapshot: Snapshot = field(default_factory=small_snapshot)
     hbase_version: str = "2.6.4-hbeacon"
     info_port: int = 16010
+    reign: None = None
 
     def acts(self) -> bool:
         return self.active
@@ -147,6 +148,5 @@ def test_the_services_of_masters():
     assert {service.name for service in SERVICES} == {
         "MasterService",
         "HbckService",
-        "RegionServerStatusService",
         "LockService",
     }

@@ -1,0 +1,126 @@
+"""The cluster as a part of the master: one reign for each time that this master acts, none while it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+
+from registry.clock import Clock
+from registry.lookup.feed import RegistryFeed
+from registry.master.active import ActiveWork
+from registry.master.campaign import Campaign
+from registry.master.cluster_work import ClusterWork
+from registry.master.epoch import Mastership, NotActing, Token
+from registry.master.meta_place import MetaPlace, Unreadable
+from registry.master.reign import Begin, Reign
+from registry.wire.errors import PleaseHoldException, ServerNotRunningYetException
+
+logger = logging.getLogger("registry.master")
+
+LOOK_MS = 100.0
+"""How often it is seen to that the master still acts."""
+PAUSE_MS = 1000.0
+"""Before another reign, where one has ended while the master acts."""
+
+
+class Cluster:
+    """Belongs to the loop; `run` is its life."""
+
+    def __init__(self, mastership: Mastership, campaign: Campaign, feed: RegistryFeed, clock: Clock) -> None:
+        self.reign: Reign | None = None
+        """The present one."""
+        self.begin: list[Begin] = []
+        """Called in turn in each reign once the catalogue is read; before they return nobody else gets `work`."""
+        self.ended: list[Callable[[], None]] = []
+        """Called when a reign is over."""
+        self.problem = ""
+        """Why there is no reign though this master acts."""
+        self._mastership = mastership
+        self._campaign = campaign
+        self._feed = feed
+        self._clock = clock
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Look now whether this master acts."""
+        self._awake.set()
+
+    def acting(self) -> Reign:
+        """The present reign, initialised or not. Raises ServerNotRunningYetException."""
+        if self.reign is None or not self._mastership.is_acting:
+            raise ServerNotRunningYetException("Server is not running yet")
+        return self.reign
+
+    def work(self) -> ClusterWork:
+        """For who changes tables. Raises ServerNotRunningYetException, and PleaseHoldException before all is ready."""
+        reign = self.acting() if self._mastership.epoch else None
+        if reign is None:
+            raise ServerNotRunningYetException("Server is not running yet")
+        if reign.work is None or not reign.is_initialized:
+            raise PleaseHoldException("Master is initializing")
+        return reign.work
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            try:
+                token = self._mastership.token()
+            except NotActing:
+                await self._pause(LOOK_MS)
+                continue
+            await self._reign(token)
+
+    async def _reign(self, token: Token) -> None:
+        reign = self.reign = self._make(token)
+        running = asyncio.ensure_future(reign.run())
+        try:
+            while not running.done():
+                await self._pause(LOOK_MS, running)
+                token.check()
+            self.problem = ""
+            running.result()
+        except NotActing as error:
+            logger.info("%s", error)
+        except Unreadable as error:
+            self.problem = str(error)
+            logger.error("%s", error)
+            await self._pause(PAUSE_MS)
+        except Exception as error:
+            self.problem = f"{type(error).__name__}: {error}"
+            logger.exception("the cluster is taken over anew: a fault of hbeacon")
+            await self._pause(PAUSE_MS)
+        finally:
+            running.cancel()
+            self.reign = None
+            for ended in self.ended:
+                ended()
+            await asyncio.gather(running, return_exceptions=True)
+            await reign.close()
+
+    def _make(self, token: Token) -> Reign:
+        campaign = self._campaign
+        place = MetaPlace(campaign.paths, campaign.ask, token, campaign.writer, os.urandom)
+        return Reign(
+            token,
+            self._clock,
+            self._feed,
+            campaign.ask,
+            place,
+            f"{campaign.paths.root}/draining",
+            ActiveWork,
+            self.begin,
+        )
+
+    async def _pause(self, pause_ms: float, running: asyncio.Future[None] | None = None) -> None:
+        self._awake.clear()
+        waking = asyncio.ensure_future(self._awake.wait())
+        waited = {waking} if running is None else {waking, running}
+        try:
+            await asyncio.wait(waited, timeout=pause_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await waking

@@ -1,0 +1,144 @@
+"""Where hbase:meta is, as ZooKeeper has it: its server for everybody, its store for masters.
+
+    /hbase/meta-region-server    as HBase writes it: server and state
+    /hbase/hbeacon/meta          JSON: {"format": 1, "store": ID, "founded": bool, "open_seq_num": n, "leftover": text}
+
+`founded` says that hbase:meta holds a catalogue: from then on it is never opened empty. Nothing else is needed to find
+and to assign it.
+
+Source: MetaTableLocator#setMetaLocation, #getMetaRegionState.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
+
+from registry.lookup.snapshot import MetaLocation
+from registry.master.catalogue import RegionRow, RegionState
+from registry.master.epoch import Token
+from registry.master.mark import mark_path
+from registry.wire.errors import ProtocolError
+from registry.wire.region_info import META
+from registry.wire.znode import SALT_BYTES, decode_meta_location, encode_meta_location
+from registry.zk.paths import ZNodePaths
+from registry.zk.requests import Create, Get, Reply, Request, Result, SetData
+
+FORMAT = 1
+PAUSE_MS = 100.0
+
+
+class Unreadable(Exception):
+    """The znode holds what this program cannot read, so nothing may be assigned; `str()` says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetaStore:
+    """Where the rows of hbase:meta lie."""
+
+    store: str = ""
+    founded: bool = False
+    open_seq_num: int = 0
+    leftover: str = ""
+    format: int = FORMAT
+
+    def data(self) -> bytes:
+        """As it lies in ZooKeeper."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def parse(cls, path: str, data: bytes) -> MetaStore:
+        """Raises Unreadable."""
+        try:
+            row = cast("dict[str, Any]", json.loads(data))
+            number = int(row["format"])
+            found = cls(
+                str(row["store"]),
+                bool(row["founded"]),
+                int(row.get("open_seq_num", 0)),
+                str(row.get("leftover", "")),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Unreadable(f"{path} holds what hbeacon does not write there ({data[:60]!r}): restore it") from None
+        if number > FORMAT:
+            raise Unreadable(f"{path} has format {number}, this hbeacon reads {FORMAT}: run the newer one")
+        return found
+
+
+class MetaPlace:
+    """Reads and writes the two znodes for the active master."""
+
+    def __init__(
+        self,
+        paths: ZNodePaths,
+        ask: Callable[[Request], Awaitable[Reply]],
+        token: Token,
+        writer: str,
+        salt: Callable[[int], bytes],
+    ) -> None:
+        self.store = MetaStore()
+        self._location_path = paths.meta
+        self._store_path = f"{mark_path(paths.root)}/meta"
+        self._ask = ask
+        self._token = token
+        self._writer = writer
+        self._salt = salt
+
+    async def read(self) -> RegionRow:
+        """hbase:meta as ZooKeeper has it. Raises Unreadable, NotActing."""
+        reply = await self._until_answered(Get(self._store_path))
+        self.store = MetaStore.parse(self._store_path, reply.data) if reply.ok else MetaStore()
+        location = await self._location()
+        server = location.server_name if location is not None else None
+        state = RegionState.OFFLINE
+        if location is not None and location.state in (RegionState.OPEN, RegionState.OPENING, RegionState.CLOSING):
+            state = RegionState(location.state)
+        kept = self.store
+        return RegionRow(META, 0, state, server, server, kept.open_seq_num, kept.store, kept.leftover)
+
+    async def write(self, rows: list[tuple[RegionRow | None, RegionRow]]) -> None:
+        """The sink of its assignment: the store first, where that has changed, for nothing rests on the server."""
+        for _, row in rows:
+            await self._keep(replace(self.store, store=row.store, open_seq_num=row.open_seq_num, leftover=row.leftover))
+            if row.sn is not None and row.state in (RegionState.OPEN, RegionState.OPENING):
+                location = MetaLocation(0, row.sn, row.state)
+                data = encode_meta_location(location, self._writer, self._salt(SALT_BYTES))
+                await self._put(self._location_path, data)
+
+    async def founded(self) -> None:
+        """It holds a catalogue."""
+        await self._keep(replace(self.store, founded=True))
+
+    async def _location(self) -> MetaLocation | None:
+        reply = await self._until_answered(Get(self._location_path))
+        if not reply.ok:
+            return None
+        try:
+            return decode_meta_location(reply.data, 0)
+        except ProtocolError as error:
+            raise Unreadable(f"{self._location_path} cannot be read ({error}): remove it") from None
+
+    async def _keep(self, store: MetaStore) -> None:
+        if store != self.store:
+            await self._put(self._store_path, store.data())
+            self.store = store
+
+    async def _put(self, path: str, data: bytes) -> None:
+        reply = await self._until_answered(SetData(path, data))
+        while not reply.ok:
+            made = await self._until_answered(Create(path, data))
+            if made.ok:
+                return
+            reply = await self._until_answered(SetData(path, data))
+
+    async def _until_answered(self, request: Request) -> Reply:
+        """Until ZooKeeper has done it, or says that there is no such znode, or that there is."""
+        while True:
+            self._token.check()
+            reply = await self._ask(request)
+            if reply.ok or reply.result in (Result.NO_NODE, Result.NODE_EXISTS):
+                return reply
+            await asyncio.sleep(PAUSE_MS / 1000)
