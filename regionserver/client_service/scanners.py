@@ -11,9 +11,12 @@ Source: RSRpcServices#scan, #checkScanNextCallSeq, #closeScanner; ScannerIdGener
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 
+from regionserver.client_service.moments import Moments
+from regionserver.engine.store import Snapshot, Store
 from regionserver.region.scan import RegionScan
 from regionserver.region.visible import NO_LIMIT
 from registry.wire.errors import (
@@ -40,6 +43,8 @@ class Scanner:
     """Its name."""
     scan: RegionScan
     expires_ms: float
+    read_point: int
+    """What its client may open another scan with, to read the same moment."""
     next_call_seq: int = 0
     """The number of the call that comes next."""
     busy: bool = False
@@ -63,6 +68,7 @@ class Scanners:
         """In the order in which their leases end, but for those that are busy."""
         self._closed: OrderedDict[int, tuple[int | str, float]] = OrderedDict()
         """Call number that came next, or the region that took it along; and until when it is remembered."""
+        self._moments = Moments()
         self.expired_count = 0
         """Scanners whose clients came too late, or never."""
 
@@ -84,10 +90,25 @@ class Scanners:
         if len(self._open) >= self._scanners_max:
             raise RegionTooBusyException(f"{self._scanners_max} scanners are open on this server already")
 
-    def open(self, region: str, scan: RegionScan, now_ms: float) -> Scanner:
-        """Keep a scan for its client's next call."""
+    def open(
+        self, region: str, begin: Callable[[Snapshot], RegionScan], store: Store, now_ms: float, read_point: int = 0
+    ) -> Scanner:
+        """Keep a scan for its client's next call: `begin` makes it of the moment that it is to read.
+
+        `read_point`: where the client has read before; heeded while that moment is known. Raises what `begin` does.
+        """
         scanner_id = self._first_id | next(self._numbers)
-        scanner = Scanner(scanner_id, region, scan, now_ms + self.lease_ms)
+        moment = self._moments.join(read_point, region) if read_point else None
+        if moment is None:
+            read_point = scanner_id
+            moment = self._moments.begin(read_point, region, store.snapshot())
+        try:
+            scan = begin(moment)
+        except BaseException:
+            moment.close()
+            self._moments.ended(read_point, None)
+            raise
+        scanner = Scanner(scanner_id, region, scan, now_ms + self.lease_ms, read_point)
         self._open[scanner_id] = scanner
         return scanner
 
@@ -121,7 +142,7 @@ class Scanners:
         """Close one; it is remembered, unless it ended by an error that its client was told of."""
         if self._open.pop(scanner.scanner_id, None) is None:
             return
-        scanner.scan.close()
+        self._end_scan(scanner, now_ms)
         if not by_error:
             self._remember(scanner, scanner.next_call_seq, now_ms)
 
@@ -132,6 +153,7 @@ class Scanners:
             del self._open[scanner.scanner_id]
             scanner.scan.close()
             self._remember(scanner, region, now_ms)
+        self._moments.close_region(region)
         return len(mine)
 
     def expire(self, now_ms: float) -> None:
@@ -145,9 +167,15 @@ class Scanners:
         for scanner in late:
             self.expired_count += 1
             del self._open[scanner.scanner_id]
-            scanner.scan.close()
+            self._end_scan(scanner, now_ms)
+        self._moments.expire(now_ms)
         while self._closed and next(iter(self._closed.values()))[1] <= now_ms:
             self._closed.popitem(last=False)
+
+    def _end_scan(self, scanner: Scanner, now_ms: float) -> None:
+        within_row = scanner.scan.is_within_row
+        scanner.scan.close()
+        self._moments.ended(scanner.read_point, now_ms + self.lease_ms if within_row else None)
 
     def _remember(self, scanner: Scanner, what: int | str, now_ms: float) -> None:
         self._closed[scanner.scanner_id] = (what, now_ms + self.lease_ms)

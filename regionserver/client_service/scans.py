@@ -1,7 +1,7 @@
 """ClientService.Scan: open, next, renew and close in one message, answered as a real 2.6.4 answers.
 
-No read point is sent: a scan that a client opens anew, because its region has moved in the middle of a row, reads what
-is there then.
+A scan that its client opens anew in the middle of a row, with the read point that it was told, reads the same moment,
+as long as this server has it; elsewhere it reads what is there then.
 
 Source: RSRpcServices#scan; ScanRequest and ScanResponse in Client.proto.
 """
@@ -15,12 +15,17 @@ from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.reads import read_scan
 from regionserver.client_service.results import Answer, CellForm, inline_cells
 from regionserver.client_service.scanners import Scanner, Scanners
-from regionserver.engine.store import StoreError
+from regionserver.engine.store import Snapshot, StoreError
 from regionserver.region.record import without_tags
 from regionserver.region.region import Region
-from regionserver.region.scan import Page, PageLimits, open_scan
+from regionserver.region.scan import Page, PageLimits, RegionScan, open_scan
 from regionserver.region.visible import NO_LIMIT
-from registry.wire.errors import DoNotRetryIOException, NotServingRegionException, ScannerResetException
+from registry.wire.errors import (
+    DoNotRetryIOException,
+    NotServingRegionException,
+    RowTooBigException,
+    ScannerResetException,
+)
 
 RESULT_BYTES_MAX = 100 * 1024 * 1024
 """hbase.server.scanner.max.result.size."""
@@ -70,6 +75,7 @@ class ScanCalls:
             scanner.busy = True
             response.scanner_id = scanner.scanner_id
             response.ttl = int(self._scanners.lease_ms)
+            response.mvcc_read_point = scanner.read_point
         if request.renew and request.HasField("scanner_id"):
             self._scanners.end(scanner, at_ms)
             return Answer(response.SerializeToString())
@@ -83,8 +89,12 @@ class ScanCalls:
         asked = read_scan(request.scan)
         self._scanners.check_room()
         shape = replace(asked.shape, wanted=asked.asked.wanted(region.families))
-        scan = open_scan(region, asked.rows, shape, now_ms)
-        scanner = self._scanners.open(region.where.name, scan, at_ms)
+
+        def begin(moment: Snapshot) -> RegionScan:
+            return open_scan(region, asked.rows, shape, now_ms, moment)
+
+        name, read_point = region.where.name, request.scan.mvcc_read_point
+        scanner = self._scanners.open(name, begin, region.store, at_ms, read_point)
         scanner.bytes_max = min(asked.bytes_max, RESULT_BYTES_MAX)
         scanner.needs_cursor = asked.needs_cursor
         return scanner
@@ -130,6 +140,9 @@ class Paging:
         except StoreError as error:
             self._scanners.close(scanner, at_ms, by_error=True)
             raise ScannerResetException(f"the scanner of {scanner.region} is closed: {error}") from error
+        except RowTooBigException:
+            self._scanners.close(scanner, at_ms, by_error=True)
+            raise
         finally:
             if not self._page.turn_over:
                 self._scanners.end(scanner, at_ms)

@@ -18,6 +18,7 @@ from regionserver.region.keys import RowOrder, after_row, family_of, row_key_of,
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted, all_are_visible, visible
+from registry.wire.errors import RowTooBigException
 
 Pieces = Iterator[tuple[bytes, int]]
 """Cell blocks, and how many cells each has."""
@@ -125,14 +126,18 @@ def key_range(scan: ScanRange, where: RegionRange, prefix: bytes, order: RowOrde
     return lower, upper
 
 
-def open_scan(region: Region, rows: ScanRange, shape: ScanShape, now_ms: int) -> RegionScan:
-    """Begin a scan of a region at this moment. Raises NoSuchColumnFamilyException."""
+def open_scan(
+    region: Region, rows: ScanRange, shape: ScanShape, now_ms: int, moment: Snapshot | None = None
+) -> RegionScan:
+    """Begin a scan of a region at that moment, or this one. Raises NoSuchColumnFamilyException."""
     for family in shape.wanted:
         region.check_family(family)
     keys = key_range(rows, region.where, region.prefix, region.order)
-    return RegionScan(
-        region.store.snapshot(), keys, len(region.prefix), region.families, shape, now_ms, reverse=rows.reverse
-    )
+    if moment is None:
+        moment = region.store.snapshot()
+    scan = RegionScan(moment, keys, len(region.prefix), region.families, shape, now_ms, reverse=rows.reverse)
+    scan.row_bytes_max = region.rules.row_bytes_max
+    return scan
 
 
 def _behind(prefix: bytes) -> bytes:
@@ -214,6 +219,8 @@ class RegionScan:
         """A row of which cells are left."""
         self._tagged = False
         """A record with tags was read, in whichever page."""
+        self.row_bytes_max = NO_LIMIT
+        """Of a row that its client wants whole."""
         self._ahead: tuple[bytes, Pieces] | None = None
         """The row behind the last page, so that the client hears at once where there is none."""
 
@@ -223,8 +230,13 @@ class RegionScan:
         self._rows = iter(())
         self._snapshot.close()
 
+    @property
+    def is_within_row(self) -> bool:
+        """Whether cells are left of the row that was told last."""
+        return self._row is not None
+
     def page(self, limits: PageLimits) -> Page:
-        """The next results."""
+        """The next results. Raises RowTooBigException where a row is larger than its client can take in parts."""
         page = Page()
         while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
             if self._row is None:
@@ -256,8 +268,10 @@ class RegionScan:
         return page
 
     def _take(self, row: RowCells, limits: PageLimits, page: Page) -> None:
-        bytes_max = max(0, limits.bytes_max - page.size_bytes) if limits.partial else NO_LIMIT
+        bytes_max = max(0, limits.bytes_max - page.size_bytes) if limits.partial else self.row_bytes_max
         blocks, count, size = row.take(self._shape.batch or NO_LIMIT, bytes_max)
+        if size >= bytes_max and not limits.partial and row.has_more and not self._shape.batch:
+            raise RowTooBigException(f"Max row size allowed: {bytes_max}, but the row is bigger than that.")
         page.blocks += blocks
         page.counts.append(count)
         page.partial.append(row.has_more)

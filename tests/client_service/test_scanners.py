@@ -23,7 +23,8 @@ def scanners(count: int = 100) -> Scanners:
 
 
 def opened(where: Scanners, now_ms: float = 0.0, region: str = "r") -> Scanner:
-    return where.open(region, abc().scan(), now_ms)
+    filled = abc()
+    return where.open(region, lambda moment: filled.scan(moment=moment), filled.store, now_ms)
 
 
 def call(where: Scanners, scanner: Scanner, seq: int | None, now_ms: float = 0.0) -> None:
@@ -33,10 +34,10 @@ def call(where: Scanners, scanner: Scanner, seq: int | None, now_ms: float = 0.0
 
 
 def test_ids_are_of_one_life():
-    first, second = opened(scanners()), Scanners(8).open("r", abc().scan(), 0.0)
+    first, second = opened(scanners()), opened(Scanners(8))
     assert first.scanner_id >> 32 == 7
     assert second.scanner_id >> 32 == 8
-    assert 0 < Scanners(2**32 - 1).open("r", abc().scan(), 0.0).scanner_id < 2**63
+    assert 0 < opened(Scanners(2**32 - 1)).scanner_id < 2**63
 
 
 def test_calls_are_numbered_from_0_where_they_are_numbered():
@@ -121,9 +122,10 @@ def test_there_is_a_limit():
 def test_what_is_remembered_is_bounded():
     where = Scanners(1, lease_ms=LEASE_MS)
     ids: list[int] = []
-    scan = abc().scan()
+    filled = abc()
+    scan = filled.scan()
     for _ in range(CLOSED_MAX + 10):
-        scanner = where.open("r", scan, 0.0)
+        scanner = where.open("r", lambda _: scan, filled.store, 0.0)
         ids.append(scanner.scanner_id)
         where.close(scanner, 0.0)
     with pytest.raises(UnknownScannerException):
@@ -138,12 +140,13 @@ def test_leases_end_in_their_order_whatever_happened():
     chance = random.Random(seed)
     where, ends, now_ms = scanners(1000), dict[int, float](), 0.0
     kept: dict[int, Scanner] = {}
-    scan = abc().scan()
+    filled = abc()
+    scan = filled.scan()
     for _ in range(2000):
         now_ms += chance.random() * 100
         alive = {number for number, end_ms in ends.items() if end_ms > now_ms}
         if chance.random() < 0.4:
-            scanner = where.open("r", scan, now_ms)
+            scanner = where.open("r", lambda _: scan, filled.store, now_ms)
             kept[scanner.scanner_id], ends[scanner.scanner_id] = scanner, now_ms + LEASE_MS
         elif ends:
             number = chance.choice(list(ends))

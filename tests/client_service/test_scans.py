@@ -14,6 +14,7 @@ from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import Durability
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.region import Region, RegionRange
+from regionserver.region.rules import TableRules
 from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import KeyType, Tag, TagType, decode_cells, encode_tags
 from registry.wire.errors import (
@@ -21,6 +22,7 @@ from registry.wire.errors import (
     NoSuchColumnFamilyException,
     NotServingRegionException,
     OutOfOrderScannerNextException,
+    RowTooBigException,
     ScannerResetException,
     UnknownScannerException,
 )
@@ -202,3 +204,80 @@ def test_a_store_that_fails_resets_the_scanner():
     with pytest.raises(ScannerResetException):
         server.call(scanner_id=response.scanner_id, number_of_rows=1)
     assert len(server.scanners) == 0
+
+
+# --- read points ------------------------------------------------------------------------------------------------------
+
+
+def half_a_row(server: Server) -> Client_pb2.ScanResponse:
+    """A scan that has told two of four cells of its first row."""
+    response, _ = server.call(Client_pb2.Scan(batch_size=2), number_of_rows=1, **PARTIALS)
+    assert response.partial_flag_per_result == [True]
+    return response
+
+
+def again(server: Server, read_point: int) -> list[bytes]:
+    """The values of the first row, of a scan that is opened anew."""
+    request = Client_pb2.ScanRequest(number_of_rows=1, close_scanner=True)
+    request.scan.mvcc_read_point = read_point
+    request.region.type, request.region.value = HBase_pb2.RegionSpecifier.REGION_NAME, b"t1,,1.aa."
+    return [cell.value for cell in decode_cells(server.calls.answer(request, CellForm.BLOCK, server.now_ms).cells)]
+
+
+def change(server: Server) -> None:
+    put = Mutation(MutationKind.PUT, b"a", [Change(b"f", b"p", 50, KeyType.PUT, b"new")])
+    server.region.mutate([put], Durability.PROCESS, lambda error: None, server.now_ms)
+
+
+def test_a_row_is_read_to_its_end_at_one_moment():
+    server = Server("pqrs")
+    first = half_a_row(server)
+    assert first.mvcc_read_point > 0
+    change(server)
+    assert again(server, first.mvcc_read_point) == [b"v"] * 4
+    assert again(server, 0) == [b"new", b"v", b"v", b"v"]
+    assert again(server, first.mvcc_read_point + 1) == [b"new", b"v", b"v", b"v"], "of nobody here"
+    server.call(scanner_id=first.scanner_id, close_scanner=True)
+    assert again(server, first.mvcc_read_point) == [b"v"] * 4, "it ended within a row"
+    server.now_ms += LEASE_MS
+    server.scanners.expire(server.now_ms)
+    assert again(server, first.mvcc_read_point) == [b"new", b"v", b"v", b"v"]
+
+
+def test_one_that_was_lost_in_the_middle_of_a_row():
+    server = Server("pqrs")
+    first = half_a_row(server)
+    change(server)
+    server.now_ms += LEASE_MS
+    server.scanners.expire(server.now_ms)
+    assert again(server, first.mvcc_read_point) == [b"v"] * 4
+    assert server.scanners.close_region(server.region.where.name, server.now_ms) == 0
+    assert again(server, first.mvcc_read_point) == [b"new", b"v", b"v", b"v"]
+
+
+def test_scans_that_are_over_keep_no_moment():
+    server = Server("pqrs")
+    response, rows = server.call(ALL, number_of_rows=100, **PARTIALS)
+    assert len(rows) == 4 * len(ROWS)
+    change(server)
+    assert again(server, response.mvcc_read_point)[0] == b"new"
+    before = server.region.store.size_bytes(b"", b"z")
+    for number in range(100):
+        first = half_a_row(server)
+        server.call(scanner_id=first.scanner_id, close_scanner=True)
+        put = Mutation(MutationKind.PUT, b"a", [Change(b"f", b"p", 50, KeyType.PUT, b"%03d" % number)])
+        server.region.mutate([put], Durability.PROCESS, lambda error: None, server.now_ms)
+    assert server.region.store.size_bytes(b"", b"z") > 20 * before / 10
+    server.now_ms += LEASE_MS
+    server.scanners.expire(server.now_ms)
+    assert server.region.store.size_bytes(b"", b"z") < before + 100
+
+
+def test_a_row_that_its_client_takes_whole_and_cannot():
+    server = Server("pqrs")
+    server.region.rules = TableRules(row_bytes_max=200)
+    with pytest.raises(RowTooBigException, match="Max row size allowed: 200, but the row is bigger than that"):
+        server.call(ALL, number_of_rows=1)
+    assert len(server.scanners) == 0
+    _, rows = server.call(ALL, number_of_rows=1, **PARTIALS)
+    assert rows == ["a"] * 4

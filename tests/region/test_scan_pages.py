@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regionserver.engine.memory import MemoryStore
-from regionserver.engine.store import Batch, Durability
+from regionserver.engine.store import Batch, Durability, Snapshot
 from regionserver.region.family import write_cells
 from regionserver.region.keys import RowOrder, family_key, meta_order, plain_order
 from regionserver.region.record import read_entries
@@ -62,10 +62,12 @@ class Filled:
             write_cells(self.store, batch, family_key(prefix + self.order(row), family), read_entries(own))
             self.store.commit(batch, Durability.PROCESS, lambda error: None)
 
-    def scan(self, rows: ScanRange | None = None, shape: ScanShape | None = None) -> RegionScan:
+    def scan(
+        self, rows: ScanRange | None = None, shape: ScanShape | None = None, moment: Snapshot | None = None
+    ) -> RegionScan:
         rows = rows or ScanRange()
         return RegionScan(
-            self.store.snapshot(),
+            moment or self.store.snapshot(),
             key_range(rows, self.where, PREFIX, self.order),
             len(PREFIX),
             FAMILIES,
