@@ -16,6 +16,7 @@ from registry.names import Address
 
 SOURCES = ROOT / "benchmarks" / "loadgen"
 ANSWER_S_MAX = 60.0
+JOB_S_MAX = 180.0
 
 
 class LoadError(Exception):
@@ -63,21 +64,34 @@ def run(
     warm_up_ms: float,
     rate_per_second: float = 0.0,
     enter: Sequence[str] = (),
+    words: Sequence[str] = (),
 ) -> Sample:
-    """One round of load: the line that the program prints. `enter` goes before the command.
+    """One round of load: the line that the program prints. `enter` goes before the command, `words` behind it.
 
     Raises LoadError when nothing was answered.
     """
-    words = [
+    command = [
         *enter,
         *_words(program, op, targets, connections),
         *("-p", str(outstanding), "-d", f"{measured_ms:g}ms", "-w", f"{warm_up_ms:g}ms"),
         *("-rate", f"{rate_per_second:g}"),
+        *words,
     ]
-    limit_s = ANSWER_S_MAX + (measured_ms + warm_up_ms) / 1000
-    done = subprocess.run(words, capture_output=True, text=True, timeout=limit_s, check=False)
+    return _line(command, ANSWER_S_MAX + (measured_ms + warm_up_ms) / 1000)
+
+
+def job(program: Path, op: str, target: Address, words: Sequence[str], *, limit_s: float = JOB_S_MAX) -> Sample:
+    """What is done once: rows written or compared. Raises LoadError where one is not as it should be."""
+    return _line([*_words(program, op, [target], 1), *words], limit_s)
+
+
+def _line(command: Sequence[str], limit_s: float) -> Sample:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+    except subprocess.TimeoutExpired:
+        raise LoadError(f"{' '.join(command)}: not done within {limit_s:g} s") from None
     if done.returncode:
-        raise LoadError(f"{' '.join(words)}: {done.stdout.strip()} {done.stderr.strip()}")
+        raise LoadError(f"{' '.join(command)}: {done.stdout.strip()} {done.stderr.strip()}")
     return cast("Sample", json.loads(done.stdout))
 
 

@@ -24,7 +24,8 @@ from tests.support.processes import wait_for
 
 HBEACON = "hbeacon"
 HBASE = f"HBase {CURRENT_SERVER.version}"
-MASTERS = REGION_SERVERS = 2
+REGION_SERVERS = 2
+"""And as many masters: `hbeacon dev` starts two."""
 READY_S_MAX = 180.0
 CREATE_S_MAX = 300.0
 HEAP = ("-Xmx1g",)
@@ -35,6 +36,10 @@ class Side(Protocol):
     """One cluster under test."""
 
     name: str
+
+    def wait_ready(self) -> None:
+        """Until clients may come."""
+        ...
 
     @property
     def masters(self) -> list[Address]:
@@ -60,13 +65,11 @@ class Side(Protocol):
 
 
 class HBeaconSide:
-    """`hbeacon dev` on free ports."""
+    """`hbeacon dev` on free ports, with more flags."""
 
-    def __init__(self, directory: Path, *, region_servers: int = REGION_SERVERS, data_dir: Path | None = None) -> None:
-        """Start it; `wait_ready` waits."""
+    def __init__(self, directory: Path, *flags: str) -> None:
+        """Start it, with its log in the directory; `wait_ready` waits."""
         self.name = HBEACON
-        directory.mkdir(parents=True, exist_ok=True)
-        flags = ["--data-dir", str(data_dir or directory / "data"), "--regionservers", str(region_servers)]
         # Byte code lies ready, as pip leaves it; a checkout need not have any, or may forbid Python to write it.
         env = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(BYTE_CODE)}
         self.dev = DevProcess(directory / "dev.log", *flags, env=env)
@@ -107,16 +110,16 @@ class HBeaconSide:
 class HBaseSide:
     """ZooKeeper and HBase's servers, one JVM each."""
 
-    def __init__(self, directory: Path) -> None:
-        """Start ZooKeeper, then HBase; `wait_ready` waits."""
+    def __init__(self, directory: Path, *, servers: int = REGION_SERVERS) -> None:
+        """Start ZooKeeper, then HBase with so many servers of each kind; `wait_ready` waits."""
         self.name = HBASE
         self._zookeeper = ZooKeeperAsInstalled(directory / "zookeeper")
         first_answer_ms(self._zookeeper, time.perf_counter())
         self._cluster = HBaseAsInstalled(
             directory / "hbase",
             str(self._zookeeper.rpc),
-            masters=MASTERS,
-            region_servers=REGION_SERVERS,
+            masters=servers,
+            region_servers=servers,
             heap=HEAP,
         )
 

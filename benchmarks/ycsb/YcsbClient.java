@@ -111,6 +111,7 @@ public final class YcsbClient {
     Properties found = new Properties();
     found.setProperty("table", table);
     found.setProperty("recordcount", records);
+    found.setProperty("operationcount", records); // for its guess of how many keys will be inserted
     found.setProperty("fieldcount", Integer.toString(FIELDS));
     found.setProperty("fieldlength", Integer.toString(FIELD_BYTES));
     found.setProperty("requestdistribution", "zipfian");
