@@ -96,6 +96,7 @@ class RocksStore:
         start = upper if reverse else lower
         items = self._guarded(lambda: self._database.items(backwards=reverse, from_key=start, read_opt=options))
         scan = (_ScanDown if reverse else _Scan)(cast("Iterator[tuple[bytes, bytes]]", items), self.name, lower)
+        scan.held = options, upper  # the iterator reads its upper bound where these have it, and keeps neither
         self._reading.add(scan)
         return scan
 
@@ -270,9 +271,11 @@ class RocksSnapshot:
 class _Scan(Iterator[tuple[bytes, bytes]]):
     """Reads on until it is closed: an iterator of RocksDB keeps the whole database open."""
 
-    __slots__ = ("__weakref__", "_items", "_lower", "_name")
+    __slots__ = ("__weakref__", "_items", "_lower", "_name", "held")
 
     def __init__(self, items: Iterator[tuple[bytes, bytes]], name: str, lower: bytes) -> None:
+        self.held: object = None
+        """What must live as long as the iterator."""
         self._items: Iterator[tuple[bytes, bytes]] | None = items
         self._name = name
         self._lower = lower
