@@ -1,0 +1,1 @@
+"""AdminService: what administrators, tools and the master ask of one region server."""
