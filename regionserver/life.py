@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from protos.hbeacon import ClusterV1_pb2
 from regionserver.engine.store import StoreNotUsable
+from regionserver.hosting.orders import sweep_hand_overs
 from regionserver.link import Unwelcome
 from regionserver.membership import Membership
 from registry.lookup.snapshot import RegionServer as Entry
@@ -82,6 +83,7 @@ class Life(Part):
         if self._home is not None:
             await asyncio.wait([self._home])
         await server.orders.close_all()
+        await server.maintenance.close()
         await asyncio.to_thread(server.stores.close)
         await self.membership.leave()
         await server.link.close()
@@ -111,6 +113,8 @@ class Life(Part):
         self._run(server.link.tell(name), "transitions")
         self._run(self._watch_cluster(), "cluster")
         self._run(self._expire(), "expiry")
+        if server.stores.hand_overs is not None:
+            self._run(sweep_hand_overs(server.stores.hand_overs, server.clock.wall_ms), "hand-overs")
         server.is_registered()
 
     async def _opened(self) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protos.hbeacon import ClusterV1_pb2
+from regionserver.admin_service.maintenance import Maintenance
+from regionserver.admin_service.service import AdminCalls
 from regionserver.bootstrap import TIMES_LIMIT, add_bootstrap_service
 from regionserver.client_service.scanners import Scanners
 from regionserver.door import ClientDoor
@@ -78,6 +80,7 @@ class RegionServer(RoleServer):
         self.orders = Orders(self.stores, self.regions, self.reports, scanners, clock, rules_of(settings))
         self.door = ClientDoor(self.gate, self.regions.region_of, scanners, clock, self.orders.check_epoch, call_soon)
         self.loads = Loads(clock)
+        self.maintenance = Maintenance(self.regions, clock)
         super().__init__(settings, load, link, clock)
 
     # --- what a role says of itself -------------------------------------------------------------------------------
@@ -104,6 +107,17 @@ class RegionServer(RoleServer):
         """Those of HBase's region servers."""
         table = mapping.service_table()
         self.door.add_to(table)
+        AdminCalls(
+            self.regions,
+            self.stores,
+            self.orders,
+            self.maintenance,
+            check_open=self.gate.check,
+            region_load=self.loads.region_load,
+            info_port=lambda: self.info_port,
+            reload=self._asked_to_reload,
+            stop=self._stop_by_call,
+        ).add_to(table)
         add_bootstrap_service(table, self.bootstrap_nodes)
         return table
 
@@ -199,6 +213,10 @@ class RegionServer(RoleServer):
     def stop_soon(self) -> None:
         """End in order, as SIGTERM does."""
         self._stop_asked.set()
+
+    def _stop_by_call(self, reason: str) -> None:
+        logger.warning("stopped by a call: %s", reason)
+        self.stop_soon()
 
     def _active_master(self) -> ServerName | None:
         master = self.feed.snapshot.active_master.value
