@@ -34,6 +34,8 @@ class Cluster:
         """The present one."""
         self.begin: list[Begin] = []
         """Called in turn in each reign once the catalogue is read; before they return nobody else gets `work`."""
+        self.initialized: Callable[[], None] = lambda: None
+        """Called in each reign when tables may be changed."""
         self.ended: list[Callable[[], None]] = []
         """Called when a reign is over."""
         self.problem = ""
@@ -112,6 +114,7 @@ class Cluster:
             f"{campaign.paths.root}/draining",
             ActiveWork,
             self.begin,
+            self.initialized,
         )
 
     async def _pause(self, pause_ms: float, running: asyncio.Future[None] | None = None) -> None:

@@ -23,7 +23,7 @@ def cluster_status(reign: Reign, problem: str) -> ClusterStatus:
     meta_server = reign.meta_server()
     return ClusterStatus(
         initialized=reign.is_initialized,
-        waits_for=problem or reign.waits_for,
+        waits_for=problem or (reign.waits_for and f"it waits until {reign.waits_for}"),
         meta_server=str(meta_server or ""),
         servers=[_server_row(reign, server, now_ms) for server in reign.servers.live()],
         dead_servers=[str(name) for name in dead_servers(reign)],

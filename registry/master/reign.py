@@ -63,11 +63,15 @@ class Reign:
         draining_path: str,
         make_work: Make,
         begin: Sequence[Begin],
+        initialized: Callable[[], None],
     ) -> None:
-        """`begin` is called in turn once the catalogue is read, before the master says that it is initialised."""
+        """`begin` is called in turn once the catalogue is read, before the master says that it is initialised.
+
+        `initialized` is called then.
+        """
         self.token = token
         self.clock = clock
-        self.waits_for = "ZooKeeper"
+        self.waits_for = "ZooKeeper has been read"
         """What the take-over waits for, for people; empty once it is done."""
         self.servers = LiveServers()
         self.catalogue = Catalogue()
@@ -106,6 +110,7 @@ class Reign:
         self._draining_path = draining_path
         self._make_work = make_work
         self._begin = begin
+        self._initialized = initialized
         self._meta_schema = meta_schema(hidden=True)
         self._online: dict[ServerName, dict[str, RegionInfo]] = {}
         self._compared: set[tuple[ServerName, RegionStates]] = set()
@@ -269,6 +274,7 @@ class Reign:
         for begin in self._begin:
             await begin(work)
         self.waits_for = ""
+        self._initialized()
         logger.info("master initialised: %d tables, %d regions", len(self.catalogue.tables), len(self.states.held))
 
     async def _read_zookeeper(self) -> None:

@@ -68,6 +68,7 @@ class Master(RoleServer):
         )
         self.duties = Duties(self.mastership, self.make_duties())
         self.cluster_part = Cluster(self.mastership, self.campaign, self.feed, self.clock)
+        self.cluster_part.initialized = lambda: self.tell_parent("initialized")
         return [*super().make_parts(), _Candidacy(self)]
 
     def make_duties(self) -> list[Duty]:
