@@ -256,26 +256,30 @@ class Reign:
         await self._read_zookeeper()
         row = await self._place.read()
         self.meta_states.meta_is_fresh = not self._place.store.founded
-        self.waits_for = "every live region server knows of this master"
+        self._wait_for("every live region server knows of this master")
         await self._until(lambda: all(server.is_met for server in self.servers.live()))
         self.meta_states.put(row, Goal.OPEN)
         self.knows_meta = True
         self._bury([row])
         await self._reconcile(list(self._online))
-        self.waits_for = "hbase:meta is open"
+        self._wait_for("hbase:meta is open")
         self._spawn(self.meta.run(), "assignment of hbase:meta")
         await self.meta.settled([META_ENCODED_NAME])
-        self.waits_for = "hbase:meta is read"
+        self._wait_for("hbase:meta is read")
         await self._read_catalogue()
         self._spawn(self.regions.run(), "assignment")
         self._spawn(self.drops.run(), "drops")
-        self.waits_for = "procedures go on"
+        self._wait_for("procedures go on")
         work = self.work = self._make_work(self)
         for begin in self._begin:
             await begin(work)
         self.waits_for = ""
         self._initialized()
         logger.info("master initialised: %d tables, %d regions", len(self.catalogue.tables), len(self.states.held))
+
+    def _wait_for(self, what: str) -> None:
+        logger.info("waiting until %s", what)
+        self.waits_for = what
 
     async def _read_zookeeper(self) -> None:
         while True:
