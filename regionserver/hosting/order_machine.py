@@ -138,6 +138,7 @@ class OrderMachine:
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
         self._held: dict[str, _Held] = {}
+        self._is_over = False
 
     def __len__(self) -> int:
         """Regions that are open, or on their way."""
@@ -264,6 +265,7 @@ class OrderMachine:
 
     def close_all(self) -> list[Effect]:
         """The server ends: everything that is open is closed, and nothing is reported."""
+        self._is_over = True
         effects: list[Effect] = []
         for held in list(self._held.values()):
             self._reports.withdraw(held.opened_as.region)
@@ -292,6 +294,8 @@ class OrderMachine:
         master_active_ms: int,
         open_seq_num: int | None = None,
     ) -> None:
+        if self._is_over:
+            return
         transition = Transition(transition_code=code, open_seq_num=open_seq_num)
         if info is not None:
             transition.region_info.append(info.message())

@@ -282,8 +282,7 @@ class Orders:
     def _begin_close(self, close: Close) -> Store | None:
         """Let nobody in; the store whose writes are to be waited for."""
         self._ready.pop(close.opened_as.region, None)
-        if len(self._scanners):
-            self._scanners.close_region(str(close.opened_as.info), self._clock.monotonic_ms())
+        self._scanners.close_region(str(close.opened_as.info), self._clock.monotonic_ms())
         return self._stores.get(close.opened_as.store_id)
 
     async def _end_closes(self, store: Store | None, closes: list[Close]) -> None:
