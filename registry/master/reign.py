@@ -176,6 +176,9 @@ class Reign:
         logger.warning("region server %s is dead; %d regions were there", name, len(self.states.on(name)))
         self.sender.gone(name)
         self._online.pop(name, None)
+        self._lose(name)
+
+    def _lose(self, name: ServerName) -> None:
         self.meta_states.died(name)
         self.states.died(name)
         self.servers_changed()
@@ -236,7 +239,9 @@ class Reign:
         """Servers that rows name and that do not live are dead."""
         named = {name for row in rows for name in (row.sn, row.server) if name is not None}
         for name in sorted(named):
-            if name not in self.servers.known or self.servers.is_dead(name):
+            if self.servers.is_dead(name):
+                self._lose(name)  # it died before anybody knew what it had
+            elif name not in self.servers.known:
                 self.died(name)
 
     async def _follow_draining(self) -> None:
