@@ -15,6 +15,8 @@ from registry.master.campaign import Campaign
 from registry.master.cluster_work import ClusterWork
 from registry.master.epoch import Mastership, NotActing, Token
 from registry.master.meta_place import MetaPlace, Unreadable
+from registry.master.meta_table import MetaTable
+from registry.master.order_sender import AdminTalk
 from registry.master.reign import Begin, Reign
 from registry.wire.errors import PleaseHoldException, ServerNotRunningYetException
 
@@ -115,6 +117,8 @@ class Cluster:
             ActiveWork,
             self.begin,
             self.initialized,
+            lambda where: MetaTable(token.epoch, where, self._clock),
+            AdminTalk(),
         )
 
     async def _pause(self, pause_ms: float, running: asyncio.Future[None] | None = None) -> None:

@@ -15,6 +15,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
+from typing import Protocol
 
 from protos.hbase import Client_pb2, HBase_pb2, RPC_pb2
 from registry.client.channels import Channels
@@ -52,6 +53,22 @@ DEPOSED = "was deposed"
 
 class Deposed(NotActing):
     """Somebody has heard of a later master."""
+
+
+class MetaRows(Protocol):
+    """hbase:meta to the active master."""
+
+    async def load(self, token: Token) -> Catalogue:
+        """All of it. Raises NotActing."""
+        ...
+
+    async def write(self, make: Callable[[int], Sequence[Written]], token: Token) -> None:
+        """Until it is durable. Raises NotActing."""
+        ...
+
+    async def close(self) -> None:
+        """End all connections."""
+        ...
 
 
 class MetaTable:

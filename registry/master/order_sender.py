@@ -8,6 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
 
 from protos.hbase import Admin_pb2, HBase_pb2
 from protos.hbeacon import ClusterV1_pb2
@@ -27,10 +30,50 @@ from registry.wire.region_info import RegionInfo
 
 logger = logging.getLogger("registry.master")
 
+M = TypeVar("M", bound=Message)
+
 SERVICE = "AdminService"
 CALL_TIMEOUT_MS = 5000.0
 CONNECT_TIMEOUT_MS = 1000.0
 PAUSE_MS_FIRST, PAUSE_MS_MAX = 20.0, 1000.0
+
+
+class Talk(Protocol):
+    """Calls to AdminService of region servers."""
+
+    async def call(self, server: ServerName, method: str, request: Message, response_type: type[M]) -> M:
+        """Raises HBaseError."""
+        ...
+
+    def drop(self, server: ServerName) -> None:
+        """It is not called any more."""
+        ...
+
+    async def close(self) -> None:
+        """Nobody is."""
+        ...
+
+
+class AdminTalk:
+    """Over sockets, one connection to a server: what is said first arrives first."""
+
+    def __init__(self) -> None:
+        self._channels = Channels(
+            ClientSettings(rpc_timeout_ms=CALL_TIMEOUT_MS, connect_timeout_ms=CONNECT_TIMEOUT_MS), SERVICE
+        )
+
+    async def call(self, server: ServerName, method: str, request: Message, response_type: type[M]) -> M:
+        """Raises HBaseError."""
+        channel = await self._channels.get(server.address, connect_timeout_ms=CONNECT_TIMEOUT_MS)
+        return await channel.call(method, request, response_type, timeout_ms=CALL_TIMEOUT_MS, priority=HIGH_QOS)
+
+    def drop(self, server: ServerName) -> None:
+        """End the connection."""
+        self._channels.drop(server.address)
+
+    async def close(self) -> None:
+        """End all connections."""
+        await self._channels.close()
 
 
 class OrderSender:
@@ -45,6 +88,7 @@ class OrderSender:
         schema_of: Callable[[str], HBase_pb2.TableSchema],
         clock: Clock,
         failed: Callable[[BaseException], None],
+        talk: Talk,
     ) -> None:
         """Orders of earlier `outboxes` go first. `failed` hears that this master was deposed, or of a fault of ours."""
         self._token = token
@@ -54,9 +98,7 @@ class OrderSender:
         self._schema_of = schema_of
         self._clock = clock
         self._failed = failed
-        self._channels = Channels(
-            ClientSettings(rpc_timeout_ms=CALL_TIMEOUT_MS, connect_timeout_ms=CONNECT_TIMEOUT_MS), SERVICE
-        )
+        self._talk = talk
         self._busy: dict[ServerName, asyncio.Task[None]] = {}
         self.problems: dict[ServerName, str] = {}
         """Why a server has not been told yet."""
@@ -74,15 +116,8 @@ class OrderSender:
     async def call(self, server: ServerName, message: ClusterV1_pb2.Orders) -> None:
         """One ExecuteProcedures. Raises HBaseError; Deposed where the server has heard of a later master."""
         self._token.check()
-        channel = await self._channels.get(server.address, connect_timeout_ms=CONNECT_TIMEOUT_MS)
         try:
-            await channel.call(
-                "ExecuteProcedures",
-                message,
-                Admin_pb2.ExecuteProceduresResponse,
-                timeout_ms=CALL_TIMEOUT_MS,
-                priority=HIGH_QOS,
-            )
+            await self._talk.call(server, "ExecuteProcedures", message, Admin_pb2.ExecuteProceduresResponse)
         except HBaseError as error:
             if DEPOSED in error.message:
                 raise Deposed(error.message) from None
@@ -91,13 +126,8 @@ class OrderSender:
     async def online(self, server: ServerName) -> list[RegionInfo]:
         """What is open there, once it knows our epoch. Raises HBaseError, Deposed."""
         await self.call(server, no_orders(self._token.epoch))
-        channel = await self._channels.get(server.address, connect_timeout_ms=CONNECT_TIMEOUT_MS)
-        answer = await channel.call(
-            "GetOnlineRegion",
-            Admin_pb2.GetOnlineRegionRequest(),
-            Admin_pb2.GetOnlineRegionResponse,
-            timeout_ms=CALL_TIMEOUT_MS,
-            priority=HIGH_QOS,
+        answer = await self._talk.call(
+            server, "GetOnlineRegion", Admin_pb2.GetOnlineRegionRequest(), Admin_pb2.GetOnlineRegionResponse
         )
         return [RegionInfo.from_message(info) for info in answer.region_info]
 
@@ -108,7 +138,7 @@ class OrderSender:
             task.cancel()
         self.problems.pop(server, None)
         if not any(other.address == server.address for other in self._servers.known):
-            self._channels.drop(server.address)
+            self._talk.drop(server)
 
     async def close(self) -> None:
         """End."""
@@ -116,7 +146,7 @@ class OrderSender:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self._channels.close()
+        await self._talk.close()
 
     async def _tell(self, server: ServerName) -> None:
         pause_ms = PAUSE_MS_FIRST

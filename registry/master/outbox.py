@@ -31,9 +31,9 @@ class Outbox:
         """Who is to be told something."""
         return [server for server, orders in self._orders.items() if orders]
 
-    def orders(self, server: ServerName, at_most: int) -> list[Order]:
+    def orders(self, server: ServerName, orders_max: int) -> list[Order]:
         """What to tell next; the same again until `sent`."""
-        return list(islice(self._orders.get(server, {}).values(), at_most))
+        return list(islice(self._orders.get(server, {}).values(), orders_max))
 
     def sent(self, server: ServerName, orders: Iterable[Order]) -> None:
         """The server has them."""

@@ -366,9 +366,9 @@ class RegionStates:
         """What `changes` was when the region changed that has waited longest; infinite where none waits."""
         return next(iter(self._dirty.values()), float("inf"))
 
-    def take_changes(self, at_most: int) -> Batch:
+    def take_changes(self, rows_max: int) -> Batch:
         """What is to be written next; `written` when it is."""
-        names = list(islice(self._dirty, at_most))
+        names = list(islice(self._dirty, rows_max))
         for name in names:
             del self._dirty[name]
         held = [(name, self.held[name]) for name in names]

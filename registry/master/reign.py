@@ -28,8 +28,8 @@ from registry.master.live_servers import LiveServers
 from registry.master.meta_place import MetaPlace
 from registry.master.meta_rows import cells_of, region_cells
 from registry.master.meta_schema import meta_schema
-from registry.master.meta_table import MetaTable
-from registry.master.order_sender import OrderSender
+from registry.master.meta_table import MetaRows
+from registry.master.order_sender import OrderSender, Talk
 from registry.master.orders import close_strays
 from registry.master.placement import Placement
 from registry.master.region_states import RegionStates
@@ -64,10 +64,12 @@ class Reign:
         make_work: Make,
         begin: Sequence[Begin],
         initialized: Callable[[], None],
+        meta_table: Callable[[Callable[[], ServerName | None]], MetaRows],
+        talk: Talk,
     ) -> None:
         """`begin` is called in turn once the catalogue is read, before the master says that it is initialised.
 
-        `initialized` is called then.
+        `initialized` is called then. `meta_table` is made with what tells who has hbase:meta.
         """
         self.token = token
         self.clock = clock
@@ -81,7 +83,7 @@ class Reign:
         self._next_id = int(clock.wall_ms()) << 20
         self.meta_states = RegionStates(self.placement, self.new_id, meta_is_fresh=True)
         self.states = RegionStates(self.placement, self.new_id)
-        self.meta_table = MetaTable(token.epoch, self.meta_server, clock)
+        self.meta_table = meta_table(self.meta_server)
         self.sender = OrderSender(
             token,
             self.servers,
@@ -90,6 +92,7 @@ class Reign:
             self._schema_of,
             clock,
             self._fail,
+            talk,
         )
         self.meta = Assignment(self.meta_states, place.write, clock, self.sender.wake)
         self.regions = Assignment(self.states, self._write_regions, clock, self.sender.wake)
