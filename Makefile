@@ -21,5 +21,5 @@ chaos: ; python -m pytest -m "chaos"
 campaign: ; python -m tests.sim.campaign --seeds $(or $(SEEDS),4000)
 # an hour of clients beside faults; `make soak MINUTES=10 SEED=7`
 soak: ; python -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
-bench: ; for each in registry coordinator dev facade subscribers race; do python -m benchmarks.$$each || exit 1; done
+bench: ; for each in registry coordinator dev facade subscribers race data_path; do python -m benchmarks.$$each || exit 1; done
 protos: ; python protos/generate.py

@@ -12,7 +12,7 @@ from benchmarks import record
 from benchmarks.record import TRACK_RECORD, Record, markdown, provenance, recorded
 from benchmarks.samples import RESULTS
 
-NAMES = ("registry", "coordinator", "dev", "race", "subscribers", "soak")
+NAMES = ("registry", "coordinator", "dev", "race", "subscribers", "soak", "data_path")
 DOCUMENT = {
     "at": "2026-11-21T16:23:29+00:00",
     "commit": "3f57cc97745c",
