@@ -18,6 +18,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.client_service.cell_reader import CellReader
 from regionserver.client_service.multi import MultiCalls
 from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.results import Answer as RowAnswer
@@ -32,7 +33,7 @@ from regionserver.region.region import Region
 from regionserver.scan_turns import ScanTurns
 from registry.clock import Clock
 from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
-from registry.wire.cellblock import Cell, decode_cells
+from registry.wire.cellblock import Cell
 from registry.wire.errors import (
     DoNotRetryIOException,
     HBaseError,
@@ -238,7 +239,7 @@ def cell_form(info: ConnectionInfo, *, of_get: bool = False) -> CellForm:
 def _cells(call: Call, form: CellForm) -> Iterator[Cell]:
     if not call.cells:
         return NO_CELLS
-    return decode_cells(call.cells, with_tags=form is CellForm.BLOCK_WITH_TAGS)
+    return CellReader(call.cells, with_tags=form is CellForm.BLOCK_WITH_TAGS)
 
 
 def _weigh_region(request: Message) -> int:

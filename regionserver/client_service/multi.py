@@ -10,20 +10,31 @@ Source: RSRpcServices#multi, #doNonAtomicRegionMutation, #doAtomicBatchOp, #chec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import Answer, CellForm, get_result, inline_cells
 from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase
-from regionserver.client_service.writes import MutationAsked, read_condition, read_mutation
+from regionserver.client_service.writes import (
+    DURABILITIES,
+    MutationAsked,
+    read_condition,
+    read_mutation,
+    shaped_put,
+)
 from regionserver.engine.store import Batch, Durability, StoreError
 from regionserver.region.region import Region
+from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import Cell
 from registry.wire.errors import DoNotRetryIOException, HBaseError, MultiActionResultTooLarge, ProtocolError
+from registry.wire.framing import encode_varint
 
 RESULT_BYTES_MAX = 100 * 1024 * 1024
 """Cells of one answer; what is left is to be asked for again."""
+
+NO_CELLS: Iterator[Cell] = iter(())
 
 Outcome = tuple[Client_pb2.Result, bytes] | HBaseError
 """Of one action: a result with its cells in the block, or why there is none."""
@@ -66,15 +77,19 @@ class MultiCalls:
             return
         puts = _Puts(region, part)
         for index, action in enumerate(part.action.action):
-            own = list(_own_cells(action, cells))
+            mutation = action.mutation
+            shaped = None if action.HasField("get") else shaped_put(mutation, cells)
+            own = NO_CELLS if shaped is not None else _own_cells(action, cells)
             try:
-                if action.HasField("get"):
+                if shaped is not None:
+                    puts.add_shaped(index, shaped, DURABILITIES[mutation.durability], now_ms)
+                elif action.HasField("get"):
                     puts.write()
                     part.set(index, _got(region, action.get, form, now_ms, part.whole))
                 elif not action.HasField("mutation"):
                     raise DoNotRetryIOException("an action that is neither Get nor mutation")
                 else:
-                    asked = read_mutation(action.mutation, iter(own))
+                    asked = read_mutation(mutation, own)
                     if asked.mutation.kind in DELTAS:
                         puts.write()
                         told = part.expect(index)
@@ -140,12 +155,14 @@ class _Whole:
         self._awaited -= 1
         if not self._awaited:
             response = Client_pb2.MultiResponse()
-            blocks = [block for part in self.parts for block in part.write(response.regionActionResult.add())]
+            blocks: list[bytes] = []
+            results = [_field(part.write(blocks)) for part in self.parts]
             processed = [part.processed for part in self.parts if part.processed is not None]
             if processed:
                 response.processed = processed[0]
             response.regionStatistics.SetInParent()
-            self._reply(Answer(response.SerializeToString(), b"".join(blocks)))
+            message = b"".join([*results, response.SerializeToString()])
+            self._reply(Answer(message, b"".join(blocks)))
 
     def all_begun(self) -> None:
         self.drop_one()
@@ -164,7 +181,8 @@ class _Part:
         self.is_conditional = is_conditional
         self.processed: bool | None = None
         self._error: HBaseError | None = None
-        self._outcomes: list[Outcome] = [(Client_pb2.Result(), b"")] * len(action.action)
+        self._outcomes: dict[int, Outcome] = {}
+        """Of those that have more to say than that they were done."""
         whole.parts.append(self)
 
     def set(self, index: int, outcome: Outcome) -> None:
@@ -202,22 +220,33 @@ class _Part:
             cells = inline_cells(b"".join(left))
             self._outcomes[0] = (Client_pb2.Result(cell=cells, stale=False, partial=False), b"")
 
-    def write(self, result: Client_pb2.RegionActionResult) -> list[bytes]:
-        """Fill the message; the cells of its results."""
+    def write(self, blocks: list[bytes]) -> bytes:
+        """The RegionActionResult; the cells of its results are added to `blocks`."""
+        result = Client_pb2.RegionActionResult()
         if self._error is not None:
             _fill(result.exception, self._error)
-            return []
+            return result.SerializeToString()
         if self.processed is not None:
             result.processed = self.processed
-        blocks: list[bytes] = []
-        for number, (action, outcome) in enumerate(zip(self.action.action, self._outcomes, strict=True)):
-            entry = result.resultOrException.add(index=action.index if action.HasField("index") else number)
+        if not self._outcomes and self.processed is None:
+            return b"".join([_done(index) for index in self._indexes()])
+        for number, index in enumerate(self._indexes()):
+            entry = result.resultOrException.add(index=index)
+            outcome = self._outcomes.get(number)
             if isinstance(outcome, HBaseError):
                 _fill(entry.exception, outcome)
-            else:
+            elif outcome is not None:
                 entry.result.CopyFrom(outcome[0])
                 blocks.append(outcome[1])
-        return blocks
+            else:
+                entry.result.SetInParent()
+        return result.SerializeToString()
+
+    def _indexes(self) -> list[int]:
+        """As they came; where there is none, the place."""
+        return [
+            action.index if action.HasField("index") else number for number, action in enumerate(self.action.action)
+        ]
 
 
 class _Puts:
@@ -237,7 +266,17 @@ class _Puts:
         if row in self._rows:
             self.write()  # the batch reads the store, and has to see what it changes itself
         self._region.put(asked.mutation, self._batch, now_ms)
-        self._durability = max(self._durability, self._region.rules.durability_of(asked.durability))
+        self._added(index, row, asked.durability)
+
+    def add_shaped(self, index: int, put: Shaped, durability: Durability | None, now_ms: int) -> None:
+        """The same."""
+        if put.row in self._rows:
+            self.write()
+        self._region.put_shaped(put, self._batch, now_ms)
+        self._added(index, put.row, durability)
+
+    def _added(self, index: int, row: bytes, durability: Durability | None) -> None:
+        self._durability = max(self._durability, self._region.rules.durability_of(durability))
         self._rows.add(row)
         self._indexes.append(index)
 
@@ -262,13 +301,25 @@ class _Puts:
             ended(error)
 
 
+@lru_cache(maxsize=8192)
+def _done(index: int) -> bytes:
+    """A RegionActionResult of one action that was done and has no more to say."""
+    entry = Client_pb2.ResultOrException(index=index, result=Client_pb2.Result())
+    return Client_pb2.RegionActionResult(resultOrException=[entry]).SerializeToString()
+
+
+def _field(part: bytes) -> bytes:
+    """It as the first field of a MultiResponse, which is written before the others."""
+    return b"\x0a" + encode_varint(len(part)) + part
+
+
 def _got(
     region: Region, get: Client_pb2.Get, form: CellForm, now_ms: int, whole: _Whole
 ) -> tuple[Client_pb2.Result, bytes]:
     if whole.size_bytes > RESULT_BYTES_MAX:
         raise MultiActionResultTooLarge(f"Max size exceeded: CellSize {whole.size_bytes} of {RESULT_BYTES_MAX} bytes")
     asked = read_get(get)
-    found = region.get(asked.row, asked.asked.wanted(region.families), now_ms)
+    found = region.get(asked.row, asked.wanted(region.families), now_ms)
     if not asked.existence_only:
         whole.size_bytes += len(found.block)
     return get_result(found, form, existence_only=asked.existence_only)

@@ -15,6 +15,7 @@ from registry.wire.cellblock import ROW_BYTES_MAX
 from registry.wire.errors import DoNotRetryIOException, UnknownProtocolException
 
 RAW = "_raw_"
+EVER = (0, FOR_EVER_MS)
 FALSE = b"\0"
 FILTERS_PACKAGE = "org.apache.hadoop.hbase.filter."
 
@@ -45,8 +46,13 @@ class GetAsked:
     """A Get."""
 
     row: bytes
-    asked: Asked
+    asked: Asked | None
+    """None: the newest of all columns."""
     existence_only: bool
+
+    def wanted(self, families: Iterable[bytes]) -> dict[bytes, Wanted]:
+        """By family, as `Region.get` takes it."""
+        return self.asked.wanted(families) if self.asked is not None else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +76,20 @@ def read_get(message: Client_pb2.Get) -> GetAsked:
             " hbase-2.0.0 replaced by reverse Scan."
         )
     _refuse_filter(message)
-    return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
+    asked = None if _is_usual(message) else _asked(message, raw=False)
+    return GetAsked(message.row, asked, message.existence_only)
+
+
+def _is_usual(message: Client_pb2.Get) -> bool:
+    """Whether it asks for the newest of all columns, as most do; whatever is not sure is read in full."""
+    return not (
+        message.max_versions > 1
+        or message.column
+        or message.cf_time_range
+        or message.store_offset
+        or message.HasField("store_limit")
+        or (message.HasField("time_range") and read_range(message.time_range) != EVER)
+    )
 
 
 def read_scan(message: Client_pb2.Scan) -> ScanAsked:

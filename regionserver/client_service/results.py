@@ -6,6 +6,7 @@ Source: ProtobufUtil#toResult, #toResultNoData; RSRpcServices#get, #mutate. The 
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 from typing import NamedTuple
 
 from protos.hbase import Cell_pb2, Client_pb2
@@ -57,8 +58,17 @@ def get_result(found: Found, form: CellForm, *, existence_only: bool) -> tuple[C
 
 def get_answer(found: Found, form: CellForm, *, existence_only: bool) -> Answer:
     """The same as an answer of its own."""
+    if form is not CellForm.INLINE and found.cells_count and not found.tagged and not existence_only:
+        return Answer(_counted(found.cells_count), found.block)
     result, cells = get_result(found, form, existence_only=existence_only)
     return Answer(Client_pb2.GetResponse(result=result).SerializeToString(), cells)
+
+
+@lru_cache(maxsize=4096)
+def _counted(count: int) -> bytes:
+    """A GetResponse of so many cells in the block."""
+    result = Client_pb2.Result(associated_cell_count=count, stale=False)
+    return Client_pb2.GetResponse(result=result).SerializeToString()
 
 
 def inline_cells(block: bytes) -> list[Cell_pb2.Cell]:

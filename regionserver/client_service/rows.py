@@ -13,12 +13,19 @@ from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.nonces import Nonce, Nonces, Seen
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
-from regionserver.client_service.writes import MutationAsked, read_condition, read_mutation
-from regionserver.engine.store import StoreBusy, StoreError
+from regionserver.client_service.writes import (
+    DURABILITIES,
+    MutationAsked,
+    read_condition,
+    read_mutation,
+    shaped_put,
+)
+from regionserver.engine.store import Batch, Durability, StoreBusy, StoreError
 from regionserver.region.conditions import Condition
 from regionserver.region.mutations import Mutation, MutationKind
 from regionserver.region.record import has_tags
 from regionserver.region.region import Found, Region
+from regionserver.region.shapes import Shaped
 from regionserver.region.visible import Wanted
 from registry.wire.cellblock import Cell
 from registry.wire.errors import DoNotRetryIOException, HBaseError, IOException, ProtocolError, RegionTooBusyException
@@ -41,7 +48,7 @@ class RowCalls:
         """Raises HBase's exceptions."""
         region = self._region_of(request.region)
         asked = read_get(request.get)
-        found = region.get(asked.row, asked.asked.wanted(region.families), now_ms)
+        found = region.get(asked.row, asked.wanted(region.families), now_ms)
         return get_answer(found, form, existence_only=asked.existence_only)
 
     def mutate(
@@ -50,6 +57,9 @@ class RowCalls:
         """`reply` gets the answer or the error. Raises nothing of HBase's, nor of the store's."""
         try:
             region = self._region_of(request.region)
+            if not request.HasField("condition") and (put := shaped_put(request.mutation, cells)) is not None:
+                _put_shaped(region, put, DURABILITIES[request.mutation.durability], now_ms, reply)
+                return
             asked = read_mutation(request.mutation, cells)
             condition = read_condition(request.condition) if request.HasField("condition") else None
             self.apply(region, asked, request.nonce_group, condition, form, now_ms, reply)
@@ -147,6 +157,15 @@ class RowCalls:
             found = Found(b"", 0, tagged=False)
         result, cells = result_of(found, form)
         reply(Answer(Client_pb2.MutateResponse(result=result).SerializeToString(), cells))
+
+
+def _put_shaped(region: Region, put: Shaped, durability: Durability | None, now_ms: int, reply: Reply) -> None:
+    def committed(error: StoreError | None) -> None:
+        reply(PROCESSED if error is None else as_hbase(error))
+
+    batch = Batch()
+    region.put_shaped(put, batch, now_ms)
+    region.store.commit(batch, region.rules.durability_of(durability), committed)
 
 
 def as_hbase(error: HBaseError | StoreError | ProtocolError) -> HBaseError:

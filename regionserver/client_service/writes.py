@@ -12,16 +12,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from protos.hbase import Client_pb2, Comparator_pb2
+from regionserver.client_service.cell_reader import CellReader
 from regionserver.client_service.reads import FALSE, FILTERS_PACKAGE, read_range
 from regionserver.engine.store import Durability
 from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
+from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType
 from registry.wire.errors import DoNotRetryIOException, ProtocolError
 
 RETURN_RESULTS = "_rr_"
 
-_DURABILITIES: Mapping[int, Durability | None] = {
+DURABILITIES: Mapping[int, Durability | None] = {
     Client_pb2.MutationProto.USE_DEFAULT: None,
     Client_pb2.MutationProto.SKIP_WAL: Durability.MEMORY,
     Client_pb2.MutationProto.ASYNC_WAL: Durability.LATER,
@@ -63,10 +65,29 @@ def read_mutation(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> M
     from_ms, to_ms = read_range(message.time_range)
     return MutationAsked(
         Mutation(kind, row, changes, from_ms, to_ms, _time(message.timestamp, message.HasField("timestamp"))),
-        _DURABILITIES[message.durability],
+        DURABILITIES[message.durability],
         message.nonce,
         not any(each.name == RETURN_RESULTS and each.value == FALSE for each in message.attribute),
     )
+
+
+def shaped_put(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> Shaped | None:
+    """A put that needs no reading of its cells, which are taken then. None, and none is taken: `read_mutation`."""
+    count = message.associated_cell_count
+    if (
+        count <= 0
+        or not isinstance(cells, CellReader)
+        or message.mutate_type != Client_pb2.MutationProto.PUT
+        or message.attribute
+        or message.HasField("time_range")
+        or message.timestamp > LATEST_TIMESTAMP
+    ):
+        return None
+    put = cells.find_put(count)
+    if put is None or message.row not in (b"", put.row):
+        return None
+    cells.pass_over(put)
+    return put
 
 
 def _from_cells(

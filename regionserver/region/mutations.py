@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from regionserver.region.record import Entry
+from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE, Entry
 from regionserver.region.visible import FOR_EVER_MS, Wanted
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cell, decode_tags, encode_cell
 from registry.wire.errors import DoNotRetryIOException
@@ -71,10 +71,24 @@ def entry_of(row: bytes, change: Change, timestamp_ms: int) -> Entry:
 
 
 def put_entries(mutation: Mutation, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
-    """Family and cell of each change."""
+    """Family and cell of each change; what the cells of a family have in common is made once."""
+    row = mutation.row
+    row_bytes = len(row)
+    beginnings: dict[bytes, bytes] = {}
     for change in mutation.changes:
-        latest = change.timestamp_ms == LATEST_TIMESTAMP
-        yield change.family, entry_of(mutation.row, change, now_ms if latest else change.timestamp_ms)
+        family, qualifier, timestamp_ms, key_type, value, tags = change
+        if timestamp_ms == LATEST_TIMESTAMP:
+            timestamp_ms = now_ms
+        if tags:
+            yield family, entry_of(row, change, timestamp_ms)
+            continue
+        beginning = beginnings.get(family)
+        if beginning is None:
+            beginning = beginnings[family] = row + bytes((len(family),)) + family
+        key_bytes, value_bytes = 2 + len(beginning) + len(qualifier) + 9, len(value)
+        lengths = CELL_LENGTHS.pack(8 + key_bytes + value_bytes, key_bytes, value_bytes, row_bytes)
+        cell = b"".join((lengths, beginning, qualifier, TIMESTAMP_TYPE.pack(timestamp_ms, key_type), value))
+        yield family, (qualifier, -timestamp_ms, -key_type, cell)
 
 
 def delete_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry]]:

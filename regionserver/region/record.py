@@ -33,8 +33,8 @@ Entry = tuple[bytes, int, int, bytes]
 
 _HEAD = struct.Struct(">BBIqq")
 HEAD_BYTES = _HEAD.size
-_LENGTHS = struct.Struct(">iiiH")  # cell, key, value, row
-_TIMESTAMP_TYPE = struct.Struct(">qB")
+CELL_LENGTHS = struct.Struct(">iiiH")  # cell, key, value, row
+TIMESTAMP_TYPE = struct.Struct(">qB")
 _FIXED_BYTES = 4 + 8 + 2 + 1
 """Of a cell before its qualifier, without row and family."""
 
@@ -84,9 +84,9 @@ def read_entries(block: bytes, start: int = 0) -> list[Entry]:
     stop = len(block)
     if start == stop:
         return entries
-    row_bytes: int = _LENGTHS.unpack_from(block, start)[3]
+    row_bytes: int = CELL_LENGTHS.unpack_from(block, start)[3]
     before_qualifier = _FIXED_BYTES + row_bytes + block[start + _FIXED_BYTES - 1 + row_bytes]
-    lengths, times, at = _LENGTHS.unpack_from, _TIMESTAMP_TYPE.unpack_from, start
+    lengths, times, at = CELL_LENGTHS.unpack_from, TIMESTAMP_TYPE.unpack_from, start
     while at < stop:
         cell_bytes, key_bytes, _, _ = lengths(block, at)
         times_at = at + 3 + key_bytes
@@ -107,7 +107,7 @@ def merged(old: Sequence[Entry], new: Iterable[Entry]) -> list[Entry]:
 
 def has_tags(cell: bytes) -> bool:
     """Whether something lies behind the value of a cell."""
-    cell_bytes, key_bytes, value_bytes, _ = _LENGTHS.unpack_from(cell)
+    cell_bytes, key_bytes, value_bytes, _ = CELL_LENGTHS.unpack_from(cell)
     return cell_bytes != 8 + key_bytes + value_bytes
 
 
@@ -116,7 +116,7 @@ def without_tags(block: bytes) -> bytes:
     pieces: list[bytes] = []
     at, stop = 0, len(block)
     while at < stop:
-        cell_bytes, key_bytes, value_bytes, _ = _LENGTHS.unpack_from(block, at)
+        cell_bytes, key_bytes, value_bytes, _ = CELL_LENGTHS.unpack_from(block, at)
         end = at + 12 + key_bytes + value_bytes
         pieces += ((8 + key_bytes + value_bytes).to_bytes(4, "big"), block[at + 4 : end])
         at += 4 + cell_bytes
@@ -144,6 +144,16 @@ def encode_record(entries: Sequence[Entry], *, more: bool = False) -> bytes:
     return head + b"".join([entry[3] for entry in entries])
 
 
+def plain_record(cells: bytes, count: int, timestamp_ms: int) -> bytes:
+    """A record of sorted cells of different columns, all puts of this time and without tags."""
+    return _HEAD.pack(FORMAT, 0, count, timestamp_ms, timestamp_ms) + cells
+
+
+def versions_record(cells: bytes, count: int, newest_ms: int, oldest_ms: int) -> bytes:
+    """The same of cells of columns that are there more than once."""
+    return _HEAD.pack(FORMAT, Mark.VERSIONS, count, newest_ms, oldest_ms) + cells
+
+
 def spliced(record: bytes, new: Sequence[Entry]) -> bytes:
     """The record with sorted new cells in their places, the old ones copied as they lie.
 
@@ -152,7 +162,7 @@ def spliced(record: bytes, new: Sequence[Entry]) -> bytes:
     _, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
     if not count:
         return encode_record(new, more=bool(marks & Mark.MORE))
-    lengths, times = _LENGTHS.unpack_from, _TIMESTAMP_TYPE.unpack_from
+    lengths, times = CELL_LENGTHS.unpack_from, TIMESTAMP_TYPE.unpack_from
     row_bytes: int = lengths(record, HEAD_BYTES)[3]
     before_qualifier = _FIXED_BYTES + row_bytes + record[HEAD_BYTES + _FIXED_BYTES - 1 + row_bytes]
     pieces: list[bytes] = []

@@ -15,12 +15,13 @@ from typing import NamedTuple
 
 from regionserver.engine.store import Batch, Committed, Durability, Store, View
 from regionserver.region.conditions import Checked, Condition, check
-from regionserver.region.family import read_cells, write_cells
+from regionserver.region.family import LOOKED_AT_CELLS, read_cells, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
 from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, plain_record
 from regionserver.region.rules import USUAL, TableRules
-from regionserver.region.visible import FamilyRules, Wanted, all_are_visible, visible
+from regionserver.region.shapes import Shaped
+from regionserver.region.visible import NEWEST, FamilyRules, Wanted, all_are_visible, visible
 from registry.wire.cellblock import KeyType
 from registry.wire.errors import (
     DoNotRetryIOException,
@@ -60,6 +61,9 @@ class Found(NamedTuple):
     """There may be tags among them."""
 
 
+_NOTHING = Found(b"", 0, tagged=False)
+
+
 class Region:
     """An open region. Belongs to the loop of its store."""
 
@@ -79,6 +83,8 @@ class Region:
         self.prefix = prefix
         self.order = order
         self.rules = rules
+        self._lower = order(where.start_key) if where.start_key else b""
+        self._upper = order(where.end_key) if where.end_key else None
 
     # --- reading --------------------------------------------------------------------------------------------------
 
@@ -89,10 +95,12 @@ class Region:
         RowTooBigException.
         """
         self.check_row("Get", row)
+        row_key = self.row_key(row)
+        if not wanted and len(self.families) == 1:
+            return self._newest(row_key, now_ms)
         pieces: list[bytes] = []
         count = 0
         tagged = False
-        row_key = self.row_key(row)
         for family, of_family in self._families_of(wanted):
             for cells, cells_count, with_tags in self._seen(self.store, row_key, family, of_family, now_ms):
                 pieces.append(cells)
@@ -100,15 +108,26 @@ class Region:
                 tagged |= with_tags
         return Found(b"".join(pieces), count, tagged)
 
+    def _newest(self, row_key: bytes, now_ms: int) -> Found:
+        """The same of the only family, as most Gets ask for it."""
+        [(family, rules)] = self.families.items()
+        record = self.store.get(row_key + family + b"\0")
+        if record is None:
+            return _NOTHING
+        head = head_of(record)
+        if all_are_visible(head, rules, NEWEST, now_ms):
+            return Found(record[HEAD_BYTES:], head.cells_count, tagged=False)
+        found = list(self._seen(self.store, row_key, family, NEWEST, now_ms))
+        return found[0] if found else _NOTHING
+
     def row_key(self, row: bytes) -> bytes:
         """The beginning of all keys of a row."""
         return self.prefix + self.order(row)
 
     def _families_of(self, wanted: Mapping[bytes, Wanted]) -> Iterator[tuple[bytes, Wanted]]:
         if not wanted:
-            newest = Wanted()
             for family in self.families:
-                yield family, newest
+                yield family, NEWEST
         for family in sorted(wanted):
             self.check_family(family)
             yield family, wanted[family]
@@ -154,6 +173,24 @@ class Region:
         self.check_writable()
         self.check_row("batchMutate", mutation.row, FailedSanityCheckException)
         self._write([mutation], batch, now_ms)
+
+    def put_shaped(self, put: Shaped, batch: Batch, now_ms: int) -> None:
+        """The same of a put whose cells are ready to be written."""
+        self.check_writable()
+        self.check_row("batchMutate", put.row, FailedSanityCheckException)
+        shape, family = put.shape, put.shape.family
+        self.check_family(family)
+        if 0 < self.rules.cell_bytes_max < shape.cell_bytes_max:
+            raise self._too_large(put.row, family, shape.cell_bytes_max)
+        key, view = family_key(self.row_key(put.row), family), self.store.uncommitted
+        cells, timestamp_ms = put.cells(now_ms)
+        old = view.get(key)
+        if old is None:
+            batch.put(key, plain_record(cells, shape.count, timestamp_ms))
+        elif 2 * shape.count < LOOKED_AT_CELLS and (made := shape.over(cells, timestamp_ms, old)) is not None:
+            batch.put(key, made)
+        else:
+            write_cells(view, batch, key, shape.entries(cells, timestamp_ms), self.families[family], now_ms)
 
     def mutate(
         self,
@@ -215,10 +252,7 @@ class Region:
                     written = iter(list(delta_entries(mutation, read, now_ms)))
             for family, entry in written:
                 if 0 < cell_bytes_max < len(entry[3]):
-                    raise DoNotRetryIOException(
-                        f"Cell[{mutation.row[:64]!r}/{family.decode('utf-8', 'replace')}] with size {len(entry[3])}"
-                        f" exceeds limit of {cell_bytes_max} bytes"
-                    )
+                    raise self._too_large(mutation.row, family, len(entry[3]))
                 by_family.setdefault(family, []).append(entry)
                 if mutation.kind in (MutationKind.INCREMENT, MutationKind.APPEND):
                     left.append(entry[3])
@@ -239,7 +273,8 @@ class Region:
         self, operation: str, row: bytes, error: type[DoNotRetryIOException | WrongRegionException] | None = None
     ) -> None:
         """Raise where a row does not lie here; `error` instead of WrongRegionException."""
-        if not self.where.holds(row, self.order):
+        place = self.order(row)
+        if place < self._lower or (self._upper is not None and place >= self._upper):
             raise (error or WrongRegionException)(
                 f"Requested row out of range for {operation} on HRegion {self.where.name}, startKey="
                 f"'{string_binary(self.where.start_key)}', getEndKey()='{string_binary(self.where.end_key)}',"
@@ -257,6 +292,12 @@ class Region:
             self.check_row("batchMutate", row, FailedSanityCheckException)
         else:
             self.check_row(kind.name.lower(), row)
+
+    def _too_large(self, row: bytes, family: bytes, cell_bytes: int) -> DoNotRetryIOException:
+        return DoNotRetryIOException(
+            f"Cell[{row[:64]!r}/{family.decode('utf-8', 'replace')}] with size {cell_bytes} exceeds limit of"
+            f" {self.rules.cell_bytes_max} bytes"
+        )
 
     def check_writable(self) -> None:
         """Raise where the table is read-only."""

@@ -60,6 +60,9 @@ class Wanted:
     cells_skipped: int = 0
 
 
+NEWEST = Wanted()
+
+
 def all_are_visible(head: Head, rules: FamilyRules, wanted: Wanted, now_ms: int) -> bool:
     """Whether a record can be answered as it is. One in chunks cannot: a column may lie in two of them."""
     return (

@@ -153,20 +153,22 @@ def test_conditions():
 
 def test_columns_of_a_get():
     message = Client_pb2.Get(row=b"r", max_versions=3)
-    assert read_get(message).asked.wanted([b"a", b"b"]) == {b"a": Wanted(None, 3), b"b": Wanted(None, 3)}
+    assert read_get(message).wanted([b"a", b"b"]) == {b"a": Wanted(None, 3), b"b": Wanted(None, 3)}
     message.column.add(family=b"b", qualifier=[b"z", b"", b"z"])
     message.column.add(family=b"nope")
     message.cf_time_range.add(column_family=b"b").time_range.to = 9
-    wanted = read_get(message).asked.wanted([b"a", b"b"])
+    wanted = read_get(message).wanted([b"a", b"b"])
     assert wanted == {b"b": Wanted((b"", b"z"), 3, 0, 9), b"nope": Wanted(None, 3)}
 
 
 def test_time_ranges():
     message = Client_pb2.Get(row=b"r")
     message.time_range.SetInParent()  # gohbase sends an empty one always
-    assert read_get(message).asked.every == Wanted(None, 1, 0, FOR_EVER_MS)
+    assert read_get(message).wanted([b"f"]) == {}, "the newest of all"
+    message.max_versions = 2
+    assert read_get(message).wanted([b"f"]) == {b"f": Wanted(None, 2, 0, FOR_EVER_MS)}
     message.time_range.to = 2**63 - 1
-    assert read_get(message).asked.every.to_ms == FOR_EVER_MS
+    assert read_get(message).wanted([b"f"]) == {b"f": Wanted(None, 2, 0, FOR_EVER_MS)}
     message.time_range.to = 2**64 - 1
     with pytest.raises(DoNotRetryIOException, match="cannot be negative"):
         read_get(message)
