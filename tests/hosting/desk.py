@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ from registry.wire.znode import encode_server_name
 WAIT_S = 20.0
 LIFE = 7
 NOW_MS = 1_800_000_000_000
+TIMES_MS = itertools.count(NOW_MS)
+"""Of writes: no two are of the same time, whichever server they are sent to."""
 
 
 def schema(table: str = "t", **attributes: str) -> HBase_pb2.TableSchema:
@@ -142,17 +145,21 @@ class Desk:
     def region(self, info: RegionInfo) -> Region:
         return self.regions.region_of(specifier(info))
 
-    async def put(self, info: RegionInfo, row: bytes, value: bytes) -> None:
-        """Acknowledged."""
+    async def put(self, info: RegionInfo, row: bytes, value: bytes | None) -> None:
+        """Acknowledged; None deletes the row."""
         done = asyncio.get_running_loop().create_future()
         region = self.region(info)
-        mutation = Mutation(MutationKind.PUT, row, [Change(b"f", b"q", NOW_MS, KeyType.PUT, value)])
-        region.mutate([mutation], region.rules.durability, lambda error: done.set_result(error), NOW_MS)
+        now_ms = next(TIMES_MS)
+        if value is None:
+            mutation = Mutation(MutationKind.DELETE, row, [])
+        else:
+            mutation = Mutation(MutationKind.PUT, row, [Change(b"f", b"q", now_ms, KeyType.PUT, value)])
+        region.mutate([mutation], region.rules.durability, lambda error: done.set_result(error), now_ms)
         assert await done is None
 
     def rows(self, info: RegionInfo, rows: Sequence[bytes]) -> dict[bytes, bytes]:
         """What a client reads."""
-        found = {row: self.region(info).get(row, {}, NOW_MS).block for row in rows}
+        found = {row: self.region(info).get(row, {}, 2 * NOW_MS).block for row in rows}
         return {row: next(iter(decode_cells(block, with_tags=True))).value for row, block in found.items() if block}
 
 
