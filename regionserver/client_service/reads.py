@@ -13,6 +13,7 @@ from regionserver.region.scan import ScanRange, ScanShape
 from regionserver.region.visible import FOR_EVER_MS, NO_LIMIT, VERSIONS_ALL, Wanted
 from registry.wire.cellblock import ROW_BYTES_MAX
 from registry.wire.errors import DoNotRetryIOException, UnknownProtocolException
+from registry.wire.text import lenient_text
 
 RAW = "_raw_"
 EVER = (0, FOR_EVER_MS)
@@ -141,7 +142,7 @@ def read_range(message: HBase_pb2.TimeRange) -> tuple[int, int]:
 def _refuse_filter(message: Client_pb2.Get | Client_pb2.Scan) -> None:
     if not message.HasField("filter"):
         return
-    name = message.filter.name
+    name = lenient_text(message.filter.name)
     if not name.startswith(FILTERS_PACKAGE):
         raise DoNotRetryIOException(f"java.lang.ClassNotFoundException: {name}")
     raise DoNotRetryIOException(f"this server does not evaluate filters: {name}")

@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from google.protobuf.message import DecodeError
+
 from protos.hbase import Client_pb2, Comparator_pb2
 from regionserver.client_service.cell_reader import CellReader
 from regionserver.client_service.reads import FALSE, FILTERS_PACKAGE, read_range
@@ -20,6 +22,7 @@ from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType
 from registry.wire.errors import DoNotRetryIOException, ProtocolError
+from registry.wire.text import lenient_text
 
 RETURN_RESULTS = "_rr_"
 
@@ -142,7 +145,7 @@ def _time(timestamp: int, present: bool) -> int:
 def read_condition(message: Client_pb2.Condition) -> Condition:
     """The form with a value. Raises DoNotRetryIOException."""
     if message.HasField("filter"):
-        raise DoNotRetryIOException(f"this server does not evaluate filters: {message.filter.name}")
+        raise DoNotRetryIOException(f"this server does not evaluate filters: {lenient_text(message.filter.name)}")
     from_ms, to_ms = read_range(message.time_range)
     expected = _expected(message)
     compare = CompareType(message.compare_type)
@@ -150,12 +153,22 @@ def read_condition(message: Client_pb2.Condition) -> Condition:
 
 
 def _expected(message: Client_pb2.Condition) -> bytes | None:
-    name = message.comparator.name
+    name = lenient_text(message.comparator.name)
     match name.removeprefix(FILTERS_PACKAGE):
         case "NullComparator":
             return None
         case "BinaryComparator":
-            stored = message.comparator.serialized_comparator
-            return Comparator_pb2.BinaryComparator.FromString(stored).comparable.value
+            return _binary_comparator(message.comparator.serialized_comparator)
         case _:
             raise DoNotRetryIOException(f"this server does not evaluate comparators of this class: {name}")
+
+
+def _binary_comparator(stored: bytes) -> bytes:
+    try:
+        comparator = Comparator_pb2.BinaryComparator.FromString(stored)
+        if not comparator.IsInitialized():
+            raise DecodeError("it has no value")
+    except DecodeError as error:
+        text = f"org.apache.hadoop.hbase.exceptions.DeserializationException: BinaryComparator: {error}"
+        raise DoNotRetryIOException(text) from None
+    return comparator.comparable.value
