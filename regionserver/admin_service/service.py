@@ -25,6 +25,7 @@ from regionserver.hosting.stores import Stores
 from registry.rpc.services import ADMIN_QOS, HIGH_QOS, Call, Handled, ServiceTable
 from registry.wire.errors import DoNotRetryIOException, HBaseError, IOException, NotServingRegionException
 from registry.wire.region_info import META_TABLE, table_text
+from registry.wire.text import lenient_text
 from registry.wire.znode import encode_server_name
 
 SERVICE = Admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
@@ -293,9 +294,10 @@ class AdminCalls:
         """Slow calls are not kept: the list is empty, in the form that 2.4 and later ask for it."""
         request = call.request
         assert isinstance(request, HBase_pb2.LogRequest), "the table has the type"
-        if not request.log_class_name.endswith(SLOW_LOG_REQUEST):
+        asked = lenient_text(request.log_class_name)
+        if not asked.endswith(SLOW_LOG_REQUEST):
             raise IOException("Invalid request params")
-        name = request.log_class_name.removesuffix(SLOW_LOG_REQUEST) + SLOW_LOG_RESPONSES
+        name = asked.removesuffix(SLOW_LOG_REQUEST) + SLOW_LOG_RESPONSES
         return HBase_pb2.LogEntry(log_class_name=name, log_message=Admin_pb2.SlowLogResponses().SerializeToString())
 
     def _nothing(self, answer: Message) -> Callable[[Call], Handled]:
