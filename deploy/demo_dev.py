@@ -25,7 +25,7 @@ from tests.support.dev import DevProcess
 from tests.support.processes import accepts
 
 HOST = "127.0.0.1"
-PORTS = (2181, 16000, 16010, 16100, 16110)
+PORTS = (2181, *(16000 + 100 * number + more for number in range(4) for more in (0, 10, 20, 30)))
 ARRIVAL_S_MAX = 15.0
 
 
@@ -116,7 +116,6 @@ def show(dev: DevProcess) -> None:
     """Look-ups on both paths, and a fail-over between them."""
     uri = "hbase+rpc://" + ",".join(dev.masters)
     command("lookup", uri)
-    step("    (hbase:meta has no server yet: region servers are the next part of hbeacon)")
     active = as_old_clients_do(dev)
     fail_over(dev, active)
     command("lookup", uri)

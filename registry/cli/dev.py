@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def run(argv: Sequence[str]) -> int:
     clock = SystemClock()
     began_ms = clock.monotonic_ms()
     from registry.cli.flags import DEV_FLAGS, add_common_flags, flags_of, parser
-    from registry.dev.plan import MASTERS_MAX, REGION_SERVERS_MAX
+    from registry.dev.plan import MASTERS_MAX, REGION_SERVERS_MAX, REGION_SERVERS_UNASKED
     from registry.dev.process import DevOptions, run_dev
 
     made = parser("dev", "Run coordinator, masters and registry on this machine, without an installation.", EPILOG)
@@ -51,8 +52,8 @@ def run(argv: Sequence[str]) -> int:
         "--regionservers",
         metavar="N",
         type=_count(REGION_SERVERS_MAX, 0),
-        default=0,
-        help="how many region servers; 0: a cluster without tables (0)",
+        default=min(REGION_SERVERS_UNASKED, len(os.sched_getaffinity(0))),
+        help="how many region servers, 0 for a cluster without tables (one for each core, at most 4)",
     )
     group.add_argument("--ports", choices=("free",), help="take any free ports instead of HBase's own")
     group.add_argument("--write-conf", metavar="DIR", type=Path, help="write hbase-site.xml for Java clients there")

@@ -20,6 +20,8 @@ REGION_SERVER_STEP = 20
 """From 16000 and 16010, HBase's ports of a master, to 16020 and 16030, those of a region server."""
 MASTERS_MAX = REGION_SERVERS_MAX = 16
 """Each is a process of some tens of MiB; more would only show that a laptop is busy."""
+REGION_SERVERS_UNASKED = 4
+"""At most, where nobody has said how many: one for each core."""
 
 ZOOKEEPER_FLAG, RPC_FLAG, HTTP_FLAG, GRPC_FLAG = "--zookeeper-listen", "--rpc", "--http", "--grpc"
 

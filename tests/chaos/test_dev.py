@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
@@ -36,10 +39,12 @@ Start = Callable[..., DevProcess]
 def start(tmp_path: Path) -> Generator[Start]:
     made: list[DevProcess] = []
 
-    def started(*flags: str) -> DevProcess:
+    def started(*flags: str, region_servers: int = 0) -> DevProcess:
+        """Without region servers unless they matter: there is one core for each, and other tests wait."""
         temporary = tmp_path / "tmp"
         temporary.mkdir(exist_ok=True)
-        made.append(DevProcess(tmp_path / f"dev-{len(made)}.log", *flags, env={"TMPDIR": str(temporary)}))
+        words = (*flags, "--regionservers", str(region_servers))
+        made.append(DevProcess(tmp_path / f"dev-{len(made)}.log", *words, env={"TMPDIR": str(temporary)}))
         return made[-1]
 
     yield started
@@ -83,34 +88,111 @@ def known_cluster_id(dev: DevProcess) -> str:
 
 
 def test_one_command_is_a_cluster_and_ctrl_c_leaves_nothing(start: Start, tmp_path: Path) -> None:
-    dev = start().wait_ready(READY_S_MAX)
+    dev = start(region_servers=2).wait_ready(READY_S_MAX)
     assert dev.lines[0].startswith(f"hbeacon dev ready zookeeper={dev.zookeeper} masters=")
-    assert len(set(dev.ports())) == 5
+    assert len(set(dev.ports())) == 9
     assert known_cluster_id(dev) == dev.cluster_id
     actives = {dev.active(number) for number in (0, 1)}
     assert len(actives) == 1
     assert None not in actives
     uri = "hbase+rpc://" + ",".join(dev.masters)
-    looked = subprocess.run(
-        [sys.executable, "-m", "registry.cli.main", "lookup", uri],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    looked = look_up(uri)
+    assert looked.returncode == 0, looked.stderr
     assert dev.cluster_id in looked.stdout, looked.stderr
     assert all(address.replace(":", ",") in looked.stdout for address in dev.masters)
-    assert looked.stderr.count("was not found") == 1, looked.stderr
-    assert "knows no location of hbase:meta" in looked.stderr, "without region servers there is none"
+    assert any(address.replace(":", ",") in looked.stdout for address in dev.region_servers), "hbase:meta is open"
+    assert look_up("hbase+rpc://" + ",".join(dev.region_servers)).returncode == 0, "they are registry servers too"
     data, pids = dev.data_dir, dev.pids()
     assert data.parent == tmp_path / "tmp"
-    assert len(pids) == 4
+    assert len(pids) == 6
     dev.process.signal(signal.SIGINT)
     assert dev.process.popen.wait(15) == 0
     assert all(map(is_gone, pids))
     assert not any(accepts("127.0.0.1", port) for port in dev.ports())
     assert not list((tmp_path / "tmp").iterdir())
+
+
+def look_up(uri: str) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "registry.cli.main", "lookup", uri]
+    return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+
+
+def test_without_region_servers_a_cluster_is_found_and_has_no_meta(start: Start) -> None:
+    dev = start().wait_ready(READY_S_MAX)
+    looked = look_up("hbase+rpc://" + ",".join(dev.masters))
+    assert looked.stderr.count("was not found") == 1, looked.stderr
+    assert "knows no location of hbase:meta" in looked.stderr
+    assert "regionservers" not in dev.lines[0]
+
+
+def test_kill_9_of_region_servers_is_survived_and_told(start: Start, tmp_path: Path) -> None:
+    flags = ("--data-dir", str(tmp_path / "data"))
+    dev = start(*flags, region_servers=2).wait_ready(READY_S_MAX)
+    for page in dev.region_server_pages:
+        wait_for(f"{page} to be ready", lambda page=page: status(page, "/ready") == 200, 20)
+        assert status(page, "/rs-status") == 200
+        found = health(page)
+        assert (found["storage_connection"], found["serving"]["registered"]) == ("connected", True)
+    assert sum(health(page)["serving"]["regions"] for page in dev.region_server_pages) == 1, "hbase:meta"
+    before = [dev.pid(f"rs{number}") for number in (0, 1)]
+    for pid in before:
+        os.kill(pid, signal.SIGKILL)
+    for number, page in enumerate(dev.region_server_pages):
+        wait_for(f"another rs{number}", lambda number=number: dev.pid(f"rs{number}") not in before, 10)
+        wait_for(f"{page} to be ready again", lambda page=page: status(page, "/ready") == 200, 30)
+    uri = "hbase+rpc://" + ",".join(dev.masters)
+    wait_for("hbase:meta to be open again", lambda: look_up(uri).returncode == 0 or None, 30)
+    stores = {store["store_id"] for page in dev.region_server_pages for store in health(page)["serving"]["stores"]}
+    assert len(stores) == 2, "the next life takes the rows of the last, and makes no new place"
+    pids = dev.pids()
+    dev.kill_all()
+    wait_for("the end of all", lambda: all(map(is_gone, pids)), 10)
+    again = start(*flags, region_servers=2).wait_ready(READY_S_MAX + SESSION_S)
+    assert again.cluster_id == dev.cluster_id
+    assert look_up("hbase+rpc://" + ",".join(again.masters)).returncode == 0
+
+
+def test_the_page_of_the_active_master_tells_of_region_servers_and_of_who_is_missing(start: Start) -> None:
+    dev = start(region_servers=1).wait_ready(READY_S_MAX)
+    active = dev.number_of(elected(dev, 0, lambda _: True, 5))
+    cluster = health(dev.http[active])["cluster"]
+    assert cluster["initialized"]
+    assert cluster["region_servers"] == 1
+    assert health(dev.http[1 - active])["cluster"] is None, "who stands by leads nothing"
+    os.kill(dev.pid("master0"), signal.SIGSTOP)
+    os.kill(dev.pid("master1"), signal.SIGSTOP)
+    page = dev.region_server_pages[0]
+    alone = wait_for(
+        "a region server to miss its master",
+        lambda: found if (found := health(page))["status"] == "degraded" else None,
+        SESSION_S + 20,
+    )
+    print(alone["reasons"])
+    assert status(page, "/ready") == 200, "its rows are served all the same"
+    for number in (0, 1):
+        os.kill(dev.pid(f"master{number}"), signal.SIGCONT)
+    wait_for("a master to lead again", lambda: any(map(leads, dev.http)), SESSION_S + 20)
+    wait_for("it to be well again", lambda: health(page)["status"] == "healthy" or None, 20)
+
+
+def leads(page: str) -> bool:
+    cluster = health(page)["cluster"]
+    return cluster is not None and cluster["initialized"]
+
+
+def status(page: str, path: str) -> int:
+    try:
+        with urllib.request.urlopen(f"http://{page}{path}", timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
+def health(page: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"http://{page}/health", timeout=10) as answer:
+        return json.load(answer)
 
 
 def test_ctrl_c_in_a_terminal_reaches_the_parent_alone(start: Start) -> None:
@@ -277,7 +359,7 @@ def test_ctrl_c_at_any_moment_of_the_start_leaves_nothing(start: Start, tmp_path
     dev.process.signal(signal.SIGINT)
     code = dev.process.popen.wait(15)
     # Before its first line of Python: the signal itself, or Python's own word for it while it reads its site.
-    in_python = code == 1 and "init_import_site" in dev.process.tail()
+    in_python = code == 1 and "init_import_site" in dev.process.log.read_text()
     assert in_python or code in (0, 130, -signal.SIGINT), dev.process.tail()
     assert all(map(is_gone, pids))
     assert not list((tmp_path / "tmp").iterdir())

@@ -34,6 +34,8 @@ class DevProcess:
         self.zookeeper = ""
         self.masters: list[str] = []
         self.http: list[str] = []
+        self.region_servers: list[str] = []
+        self.region_server_pages: list[str] = []
 
     def _read(self) -> None:
         assert self.process.popen.stdout is not None
@@ -51,6 +53,9 @@ class DevProcess:
         doors = dict(word.split("=", 1) for word in self.lines[0].split() if "=" in word)
         self.zookeeper = doors["zookeeper"]
         self.masters, self.http = doors["masters"].split(","), doors["http"].split(",")
+        if "regionservers" in doors:
+            self.region_servers = doors["regionservers"].split(",")
+            self.region_server_pages = doors["regionservers-http"].split(",")
         return self
 
     def row(self, name: str) -> str:
@@ -68,7 +73,7 @@ class DevProcess:
         return Path(found[1])
 
     def pid(self, name: str) -> int:
-        """Of `coordinator` or `master0`: the process carries its name."""
+        """Of `coordinator`, `master0` or `rs0`: the process carries its name."""
         return wait_for(f"a process of {name}", lambda: self._named(name), 10)
 
     def _named(self, name: str) -> int | None:
@@ -85,7 +90,8 @@ class DevProcess:
         return [self.process.pid, *children(self.process.pid)]
 
     def ports(self) -> list[int]:
-        return [int(text.rpartition(":")[2]) for text in (self.zookeeper, *self.masters, *self.http)]
+        doors = (self.zookeeper, *self.masters, *self.http, *self.region_servers, *self.region_server_pages)
+        return [int(text.rpartition(":")[2]) for text in doors]
 
     def active(self, number: int) -> ServerName | None:
         """The active master as master `number` answers it; None where it does not."""
