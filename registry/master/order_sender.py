@@ -105,7 +105,7 @@ class OrderSender:
 
     def wake(self) -> None:
         """There may be orders for servers that nobody talks to at the moment."""
-        waiting = {server for outbox in self._outboxes for server in outbox.servers()}
+        waiting = dict.fromkeys(server for outbox in self._outboxes for server in outbox.servers())
         for server in waiting:
             known = self._servers.known.get(server)
             if server not in self._busy and known is not None and known.is_met:

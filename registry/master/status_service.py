@@ -129,7 +129,7 @@ class StatusService:
         if reign.servers.is_dead(name):
             raise YouAreDeadException(f"Server REPORT rejected; currently processing {name} as dead server")
         answer = ClusterV1_pb2.TransitionsTaken()
-        touched: set[Assignment] = set()
+        touched: dict[Assignment, None] = {}
         for index, message in enumerate(request.transition):
             told = transition_of(message)
             if told is None:
@@ -141,7 +141,7 @@ class StatusService:
                 logger.info("%s is not to have %s open", name, told.region)
                 answer.refused.append(index)
             else:
-                touched.add(assignment)
+                touched[assignment] = None
         try:
             await asyncio.gather(*(assignment.durable() for assignment in touched))
         except NotActing:
