@@ -148,7 +148,11 @@ is_of_this_machine() {
 }
 
 start_coordination() {
-  local servers=${ZK_QUORUM%%/*} server
+  local servers=${ZK_QUORUM%%/*} server pid
+  if pid=$(pid_of coordinator); then
+    echo "coordinator runs already, pid $pid"
+    return
+  fi
   for server in ${servers//,/ }; do
     [[ $server == *:* ]] || server=$server:2181
     if answers "$server"; then
@@ -159,7 +163,7 @@ start_coordination() {
   [[ $servers != *,* ]] || die "nobody answers at $servers"
   [[ $servers == *:* ]] || servers=$servers:2181
   is_of_this_machine "$servers" || die "nobody answers at $servers, and that is not this machine"
-  start coordinator coordinator --listen "$servers" --data-dir "$DATA_DIR/coordinator"
+  start coordinator coordinator --listen "$servers" --data-dir "$DATA_DIR/coordinator" --guard on
   wait_ready
 }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,49 @@ def test_the_first_show_needs_no_java(monkeypatch: pytest.MonkeyPatch, tmp_path:
 def test_the_demo_shows_what_a_failed_command_printed() -> None:
     with pytest.raises(demo.DemoError, match=r"trying it failed:\nE: Unable to locate"):
         demo.run("trying it", ["sh", "-c", "echo 'E: Unable to locate package zookeeper'; exit 100"])
+
+
+@pytest.mark.parametrize(
+    ("script", "words", "environment", "sentence"),
+    [
+        ("start", ["0"], {}, "N=0: write a number from 1 to 64"),
+        ("start", ["3", "4"], {}, "one number, or none"),
+        ("start", ["--all"], {}, "--all is not known; --help tells what is"),
+        ("start", [], {"BASE_PORT": "x"}, "BASE_PORT=x: write a number from 1 to"),
+        ("start", [], {"SERVER_ID": "one"}, "SERVER_ID=one: write a number from 1 to 9999"),
+        ("start", [], {"BIND_PORT": "16023"}, "give its SERVER_ID too"),
+        ("stop", ["now"], {}, "now is not known"),
+        ("stop", [], {"STOP_TIMEOUT_S": "-1"}, "STOP_TIMEOUT_S=-1: write a number from 0"),
+    ],
+)
+def test_a_wrong_word_to_the_scripts_is_one_line_and_starts_nothing(
+    tmp_path: Path, script: str, words: list[str], environment: dict[str, str], sentence: str
+) -> None:
+    where = {name: str(tmp_path / name) for name in ("PID_DIR", "LOG_DIR", "DATA_DIR")}
+    done = subprocess.run(
+        [str(DEPLOY / f"{script}-distributed-cluster.sh"), *words],
+        env={"PATH": os.environ["PATH"], **where, **environment},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert sentence in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("script", ["start", "stop"])
+def test_help_names_every_variable_that_the_scripts_read(script: str) -> None:
+    done = subprocess.run(
+        [str(DEPLOY / f"{script}-distributed-cluster.sh"), "--help"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    text = (DEPLOY / f"{script}-distributed-cluster.sh").read_text()
+    read = set(re.findall(r"\$\{([A-Z_]+):-", text)) - {"HBEACON_REGISTRY_SERVERS"}
+    assert read
+    assert all(name in done.stdout for name in read), read
