@@ -216,7 +216,12 @@ class RocksSnapshot:
         found = self._seek(lower, mover)
         while found is not None and found[0] < upper:
             yield found
-            found = self._next(found[0], mover)
+            moment = self._open()
+            if self._mover is mover:
+                moment.next()
+                found = (moment.key(), moment.value()) if moment.valid() else self._here(moment)
+            else:
+                found = self._seek(found[0] + b"\0", mover)
 
     def _down(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
         mover = object()
@@ -237,13 +242,6 @@ class RocksSnapshot:
         moment.seek_for_prev(key)
         if moment.valid() and moment.key() == key:
             moment.prev()
-        return self._here(moment)
-
-    def _next(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:
-        moment = self._open()
-        if self._mover is not mover:
-            return self._seek(key + b"\0", mover)
-        moment.next()
         return self._here(moment)
 
     def _previous(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:

@@ -22,6 +22,7 @@ RowOrder = Callable[[bytes], bytes]
 """A row as keys have it, its end included."""
 
 ROW_END = b"\0\0"
+ROW_END_BYTES = len(ROW_END)
 _AFTER_ROW = b"\0\1"
 _PART_END = b"\0\1"
 _ZERO, _ESCAPED_ZERO = b"\0", b"\0\xff"

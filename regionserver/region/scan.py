@@ -9,24 +9,26 @@ Source: RSRpcServices#scan, RegionScannerImpl, ScannerContext; ScanRequest, Scan
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 from regionserver.engine.store import Snapshot
-from regionserver.region.keys import RowOrder, after_row, family_of, row_key_of, row_of
+from regionserver.region.keys import ROW_END, ROW_END_BYTES, RowOrder, after_row, family_of, row_key_of, row_of
+from regionserver.region.pieces import CELL_OVERHEAD_BYTES, OneFamily, OneRow, Pieces, RowCells
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted, all_are_visible, visible
 from registry.wire.errors import RowTooBigException
 
-Pieces = Iterator[tuple[bytes, int]]
-"""Cell blocks, and how many cells each has."""
+FoundRow = tuple[bytes, "bytes | Pieces", int]
+"""A row's key and cells: one block of so many, all of them seen, or pieces that are looked for when they are taken."""
 
-CELL_OVERHEAD_BYTES = 48
-"""Counted for each cell besides its bytes, about as much as an object of Java has, so that limits mean the same."""
 PIECE_CELLS = 64
 """Of what was looked into cell by cell, told at once."""
+LOOK_AT_CLOCK = 8
+"""Rows that are one block each, between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +96,14 @@ class Page:
     last_row: bytes | None = None
     """The row that was read last, seen or not: the cursor of a heartbeat."""
 
+    def add_row(self, block: bytes, count: int, size_bytes: int) -> None:
+        """A whole row in one block; all of the page counts for so many bytes then."""
+        self.blocks.append(block)
+        self.counts.append(count)
+        self.partial.append(False)
+        self.size_bytes = size_bytes
+        self.rows_done += 1
+
     def extend(self, other: Page) -> None:
         """Go on with what was read after it."""
         self.blocks += other.blocks
@@ -146,52 +156,12 @@ def _behind(prefix: bytes) -> bytes:
     return number.to_bytes(len(prefix), "big")
 
 
-class RowCells:
-    """The visible cells of one row, taken piece by piece."""
+class _Begun(enum.Enum):
+    """What became of the next row."""
 
-    def __init__(self, pieces: Pieces) -> None:
-        self._pieces = pieces
-        self._block, self._count = next(pieces, (b"", 0))
-        self._cells: Iterator[Entry] | None = None
-        """Set while a block is taken cell by cell; the next one is `_cell`."""
-        self._cell = b""
-
-    @property
-    def has_more(self) -> bool:
-        """Whether a cell is left."""
-        return self._count > 0
-
-    def take(self, cells_max: int, bytes_max: int) -> tuple[list[bytes], int, int]:
-        """Cells until a limit is met, at least one: blocks, cells, and the bytes they count for."""
-        blocks: list[bytes] = []
-        count = size = 0
-        while self._count and count < cells_max and (size < bytes_max or not count):
-            block_bytes = len(self._block) + CELL_OVERHEAD_BYTES * self._count
-            if self._cells is None and self._count <= cells_max - count and block_bytes <= bytes_max - size:
-                blocks.append(self._block)
-                count += self._count
-                size += block_bytes
-                self._block, self._count = next(self._pieces, (b"", 0))
-            else:
-                cell = self._one()
-                blocks.append(cell)
-                count += 1
-                size += len(cell) + CELL_OVERHEAD_BYTES
-        return blocks, count, size
-
-    def _one(self) -> bytes:
-        cells = self._cells
-        if cells is None:
-            cells = self._cells = iter(read_entries(self._block))
-            self._cell = next(cells)[3]
-        cell = self._cell
-        self._count -= 1
-        if self._count:
-            self._cell = next(cells)[3]
-        else:
-            self._cells = None
-            self._block, self._count = next(self._pieces, (b"", 0))
-        return cell
+    NOT = "there is none"
+    TAKEN = "taken whole"
+    LEFT = "to be taken, or without a cell"
 
 
 class RegionScan:
@@ -221,8 +191,16 @@ class RegionScan:
         """A record with tags was read, in whichever page."""
         self.row_bytes_max = NO_LIMIT
         """Of a row that its client wants whole."""
-        self._ahead: tuple[bytes, Pieces] | None = None
+        self._plain = {
+            family + b"\0": (families[family], wanted)
+            for family, wanted in shape.wanted.items()
+            if wanted.columns is None and not wanted.raw
+        }
+        """By the end of the key of a family's only record."""
+        self._ahead: FoundRow | None = None
         """The row behind the last page, so that the client hears at once where there is none."""
+        self._last_key = b""
+        """Of the row that was read last."""
 
     def close(self) -> None:
         """Let go of the moment."""
@@ -238,19 +216,15 @@ class RegionScan:
     def page(self, limits: PageLimits) -> Page:
         """The next results. Raises RowTooBigException where a row is larger than its client can take in parts."""
         page = Page()
+        whole_bytes_max = NO_LIMIT if limits.partial or self._shape.batch else self.row_bytes_max
         while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
             if self._row is None:
-                found = self._ahead or next(self._rows, None)
-                if found is None:
+                begun = self._begin_row(page, limits.bytes_max, whole_bytes_max)
+                if begun is _Begun.NOT:
                     page.more_in_region = False
                     break
-                self._ahead = None
-                row_key, pieces = found
-                page.rows_read += 1
-                row = RowCells(pieces)
-                page.last_row = row_of(row_key[self._prefix_bytes :])
-                if row.has_more:
-                    self._row = row
+                if begun is _Begun.TAKEN and page.rows_done % LOOK_AT_CLOCK:
+                    continue
             if self._row is not None:
                 self._take(self._row, limits, page)
             if page.size_bytes >= limits.bytes_max and (self._row is None or limits.partial):
@@ -261,11 +235,33 @@ class RegionScan:
             if limits.is_turn_over is not None and self._row is None and limits.is_turn_over():
                 page.turn_over = True
                 break
+        if page.rows_read:
+            page.last_row = row_of(self._last_key[self._prefix_bytes :])
         if page.more_in_region and self._row is None and self._ahead is None:
             self._ahead = next(self._rows, None)
             page.more_in_region = self._ahead is not None
         page.tagged = self._tagged
         return page
+
+    def _begin_row(self, page: Page, bytes_max: int, whole_bytes_max: int) -> _Begun:
+        """The next row. One that is a block and fits is taken at once; what is left of others is `_row`."""
+        found = self._ahead or next(self._rows, None)
+        if found is None:
+            return _Begun.NOT
+        self._ahead = None
+        self._last_key, cells, count = found
+        page.rows_read += 1
+        if not isinstance(cells, bytes):
+            row = RowCells(cells)
+            self._row = row if row.has_more else None
+            return _Begun.LEFT
+        row_bytes = len(cells) + CELL_OVERHEAD_BYTES * count
+        size_bytes = page.size_bytes + row_bytes
+        if count <= (self._shape.batch or NO_LIMIT) and size_bytes < bytes_max and row_bytes <= whole_bytes_max:
+            page.add_row(cells, count, size_bytes)
+            return _Begun.TAKEN
+        self._row = RowCells(iter([(cells, count)]))
+        return _Begun.LEFT
 
     def _take(self, row: RowCells, limits: PageLimits, page: Page) -> None:
         bytes_max = max(0, limits.bytes_max - page.size_bytes) if limits.partial else self.row_bytes_max
@@ -282,22 +278,33 @@ class RegionScan:
 
     # --- rows -----------------------------------------------------------------------------------------------------
 
-    def _up(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, Pieces]]:
+    def _up(self, lower: bytes, upper: bytes) -> Iterator[FoundRow]:
         records = self._snapshot.scan(lower, upper)
+        prefix_bytes, plain, now_ms = self._prefix_bytes, self._plain, self._now_ms
         record = next(records, None)
         while record is not None:
-            row_key = row_key_of(record[0], self._prefix_bytes)
-            row = _OneRow(row_key, record, records)
-            yield row_key, self._pieces(row_key, row)
+            key, value = record
+            following = next(records, None)
+            end = key.index(ROW_END, prefix_bytes) + ROW_END_BYTES
+            row_key = key[:end]
+            family = plain.get(key[end:])
+            if family is not None and (following is None or not following[0].startswith(row_key)):
+                head = head_of(value)
+                if all_are_visible(head, family[0], family[1], now_ms):
+                    yield row_key, value[HEAD_BYTES:], head.cells_count
+                    record = following
+                    continue
+            row = OneRow(row_key, record, following, records)
+            yield row_key, self._pieces(row_key, row), 0
             record = row.rest()
 
-    def _down(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, Pieces]]:
+    def _down(self, lower: bytes, upper: bytes) -> Iterator[FoundRow]:
         while True:
             record = next(self._snapshot.scan(lower, upper, reverse=True), None)
             if record is None:
                 return
             row_key = row_key_of(record[0], self._prefix_bytes)
-            yield row_key, self._pieces(row_key, self._snapshot.scan(row_key, after_row(row_key)))
+            yield row_key, self._pieces(row_key, self._snapshot.scan(row_key, after_row(row_key))), 0
             upper = row_key
 
     def _pieces(self, row_key: bytes, records: Iterator[tuple[bytes, bytes]]) -> Pieces:
@@ -306,7 +313,7 @@ class RegionScan:
         record = next(records, None)
         while record is not None:
             family = family_of(record[0], len(row_key))
-            own = _OneFamily(family, len(row_key), record, records)
+            own = OneFamily(family, len(row_key), record, records)
             rules, wanted = self._families.get(family), shape.wanted.get(family)
             if rules is None or wanted is None:
                 record = own.rest()
@@ -329,49 +336,3 @@ class RegionScan:
     def _entries(self, record: bytes) -> list[Entry]:
         self._tagged = self._tagged or bool(head_of(record).marks & Mark.TAGS)
         return read_entries(record, HEAD_BYTES)
-
-
-class _OneRow(Iterator["tuple[bytes, bytes]"]):
-    """The records of one row out of those of many."""
-
-    def __init__(self, row_key: bytes, first: tuple[bytes, bytes], records: Iterator[tuple[bytes, bytes]]) -> None:
-        self._row_key = row_key
-        self._next: tuple[bytes, bytes] | None = first
-        self._records = records
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        record = self._next
-        if record is None or not record[0].startswith(self._row_key):
-            raise StopIteration
-        self._next = next(self._records, None)
-        return record
-
-    def rest(self) -> tuple[bytes, bytes] | None:
-        """The first record of another row, those of this one passed over."""
-        for _ in self:
-            pass
-        return self._next
-
-
-class _OneFamily(Iterator["tuple[bytes, bytes]"]):
-    """The records of one family out of those of a row."""
-
-    def __init__(
-        self, family: bytes, row_key_bytes: int, first: tuple[bytes, bytes], records: Iterator[tuple[bytes, bytes]]
-    ) -> None:
-        self._begin = first[0][: row_key_bytes + len(family) + 1]
-        self._next: tuple[bytes, bytes] | None = first
-        self._records = records
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        record = self._next
-        if record is None or not record[0].startswith(self._begin):
-            raise StopIteration
-        self._next = next(self._records, None)
-        return record
-
-    def rest(self) -> tuple[bytes, bytes] | None:
-        """The first record of another family, those of this one passed over."""
-        for _ in self:
-            pass
-        return self._next

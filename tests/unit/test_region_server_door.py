@@ -212,7 +212,7 @@ async def test_a_region_that_goes_in_the_middle_of_a_page_is_no_end_of_it() -> N
         def monotonic_ms() -> float:
             nonlocal asked
             asked += 1
-            if asked == 40:
+            if asked == 8:
                 door.door.scanners.close_region(TABLE.decode(), ticking())
             door.clock.advance(0.7)
             return ticking()
