@@ -15,7 +15,6 @@ from regionserver.region.region import Region
 from registry.clock import Clock
 from registry.names import ServerName
 from registry.wire.errors import (
-    DoNotRetryIOException,
     NotServingRegionException,
     RegionMovedException,
     RegionOpeningException,
@@ -76,14 +75,14 @@ class HostedRegions:
     def region_of(self, spec: HBase_pb2.RegionSpecifier) -> Region:
         """The region that a request names.
 
-        Raises NotServingRegionException, RegionMovedException, RegionOpeningException, DoNotRetryIOException.
+        Raises NotServingRegionException, RegionMovedException, RegionOpeningException.
         """
         region = self._serving.get(spec.value)
         return region if region is not None else self._not_by_name(spec)
 
     def hosted_of(self, spec: HBase_pb2.RegionSpecifier) -> Hosted:
         """The same with all that is known of it."""
-        encoded_name = self.region_encoded_name(spec)
+        encoded_name = encoded_name_of(spec.value)
         found = self._hosted.get(encoded_name)
         if found is None:
             raise self._missing(spec.value, encoded_name)
@@ -101,14 +100,8 @@ class HostedRegions:
         """Encoded names of regions that are on their way to be served."""
         return sorted(self._opening)
 
-    def region_encoded_name(self, spec: HBase_pb2.RegionSpecifier) -> str:
-        """The encoded name that a specifier means, whether there is such a region or not."""
-        if spec.type not in (REGION_NAME, ENCODED_REGION_NAME):
-            raise DoNotRetryIOException(f"Unsupported region specifier type: {spec.type}")
-        return encoded_name_of(spec.value)
-
     def _not_by_name(self, spec: HBase_pb2.RegionSpecifier) -> Region:
-        encoded_name = self.region_encoded_name(spec)
+        encoded_name = encoded_name_of(spec.value)
         found = self._hosted.get(encoded_name)  # by another name with the same encoded one, as HBase takes it
         if found is None:
             raise self._missing(spec.value, encoded_name)
