@@ -214,7 +214,7 @@ async def test_a_region_that_goes_in_the_middle_of_a_page_is_no_end_of_it() -> N
             asked += 1
             if asked == 8:
                 door.door.scanners.close_region(TABLE.decode(), ticking())
-            door.clock.advance(0.7)
+            door.clock.advance(2.1)
             return ticking()
 
         door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
@@ -228,7 +228,7 @@ async def test_heartbeats_come_after_half_of_what_the_client_waits() -> None:
         ticking = door.clock.monotonic_ms
 
         def monotonic_ms() -> float:
-            door.clock.advance(1.0)
+            door.clock.advance(8.0)
             return ticking()
 
         door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
