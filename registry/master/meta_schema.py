@@ -1,4 +1,4 @@
-"""The descriptor of hbase:meta: as clients are shown it, and as its region is opened with.
+"""The descriptor of hbase:meta: as a 2.6.4 was recorded to show it to clients, and as its region is opened with.
 
 Source: FSTableDescriptors#createMetaTableDescriptorBuilder of 2.6, TableDescriptorBuilder#toString of its meta.
 """
@@ -10,22 +10,24 @@ from registry.master.meta_rows import HIDDEN
 from registry.wire.region_info import META_TABLE, table_name
 
 COPROCESSOR = b"|org.apache.hadoop.hbase.coprocessor.MultiRowMutationEndpoint|536870911|"
+FILE_TRACKER = (b"hbase.store.file-tracker.impl", b"DEFAULT")
 _USUAL = {
-    "BLOCKSIZE": "8192",
-    "IN_MEMORY": "true",
-    "BLOOMFILTER": "ROWCOL",
-    "DATA_BLOCK_ENCODING": "ROW_INDEX_V1",
+    "INDEX_BLOCK_ENCODING": "NONE",
     "VERSIONS": "3",
-    "MIN_VERSIONS": "0",
     "KEEP_DELETED_CELLS": "FALSE",
+    "DATA_BLOCK_ENCODING": "ROW_INDEX_V1",
     "TTL": "2147483647",
+    "MIN_VERSIONS": "0",
+    "REPLICATION_SCOPE": "0",
+    "BLOOMFILTER": "ROWCOL",
+    "IN_MEMORY": "true",
     "COMPRESSION": "NONE",
     "BLOCKCACHE": "true",
-    "REPLICATION_SCOPE": "0",
+    "BLOCKSIZE": "8192",
 }
 _FAMILIES = {
     b"info": _USUAL,
-    b"rep_barrier": _USUAL | {"VERSIONS": "2147483647"},
+    b"rep_barrier": _USUAL | {"VERSIONS": "2147483647", "BLOCKSIZE": "65536"},
     b"table": _USUAL,
 }
 
@@ -35,9 +37,10 @@ def meta_schema(*, hidden: bool = False) -> HBase_pb2.TableSchema:
     schema = HBase_pb2.TableSchema(table_name=table_name(META_TABLE))
     schema.attributes.add(first=b"IS_META", second=b"true")
     schema.attributes.add(first=b"coprocessor$1", second=COPROCESSOR)
+    schema.attributes.add(first=FILE_TRACKER[0], second=FILE_TRACKER[1])
     families = _FAMILIES | ({HIDDEN: _USUAL | {"VERSIONS": "1"}} if hidden else {})
     for name, attributes in sorted(families.items()):
         family = schema.column_families.add(name=name)
-        for key, value in sorted(attributes.items()):
+        for key, value in attributes.items():
             family.attributes.add(first=key.encode(), second=value.encode())
     return schema

@@ -19,13 +19,19 @@ from registry.master.epoch import Mastership
 from registry.master.identity import DataDirectory, Memory, ProcessMemory
 from registry.master.reign import Reign
 from registry.master.services import add_master_services
+from registry.master.shutdown import Shutdown
 from registry.master.status_service import StatusService
+from registry.master.tables.mirror import Mirror
+from registry.master.tables.outside import TablesOutside
+from registry.master.tables.service import TableService
+from registry.master.tables.switches import KeptSwitches
 from registry.names import ServerName
 from registry.role import mapping
 from registry.role.part import Part
 from registry.role.server import Refused, RoleServer
 from registry.rpc.services import ServiceTable
 from registry.version import HBASE_VERSION, VERSION
+from registry.zk.requests import Reply, Request
 from registry.zk.session import ZooKeeperSession
 
 if TYPE_CHECKING:
@@ -45,7 +51,8 @@ class Master(RoleServer):
     def make_services(self) -> ServiceTable:
         """Those of HBase's masters."""
         table = mapping.service_table()
-        add_master_services(table, self)
+        self.table_service = self._make_table_service()
+        add_master_services(table, self, self.table_service.handlers(), self.table_service.refuse)
         StatusService(lambda: self.cluster_part, self.clock, lambda: self.info_port).add_to(table)
         return table
 
@@ -69,11 +76,34 @@ class Master(RoleServer):
         self.duties = Duties(self.mastership, self.make_duties())
         self.cluster_part = Cluster(self.mastership, self.campaign, self.feed, self.clock)
         self.cluster_part.initialized = lambda: self.tell_parent("initialized")
+        self.cluster_part.begin.append(self.table_service.begin)
+        self.cluster_part.ended.append(self.table_service.ended)
         return [*super().make_parts(), _Candidacy(self)]
 
     def make_duties(self) -> list[Duty]:
         """What the active master does by itself."""
-        return [keep_cluster_up(self.campaign, self.clock, os.urandom)]
+        return [self.shutdown.unless_begun(keep_cluster_up(self.campaign, self.clock, os.urandom))]
+
+    def _make_table_service(self) -> TableService:
+        """Before there is a campaign, which is asked for when it is needed."""
+        root = mapping.feed_settings(self.settings).root
+
+        async def ask(request: Request) -> Reply:
+            return await self.campaign.ask(request)
+
+        self.shutdown = Shutdown(f"{root}/running", ask, self._servers_count, self._asked_to_stop)
+        mirror = Mirror(root, ask, lambda: self.campaign.writer, os.urandom)
+        return TableService(
+            lambda: self.cluster_part.work(),
+            TablesOutside(mirror),
+            KeptSwitches(root, ask),
+            self.clock,
+            self._asked_to_stop,
+            self.shutdown.begin,
+        )
+
+    def _servers_count(self) -> int:
+        return len(self.reign.servers.live()) if self.reign is not None else 0
 
     def own_names(self) -> frozenset[ServerName]:
         """A master speaks ClientMetaService: `auto` hands it out like the others that were seen to."""

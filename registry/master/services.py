@@ -10,7 +10,8 @@ getClusterMetricsWithoutCoprocessor; a standby's answers as recorded from 2.6.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Protocol
 
 from google.protobuf.descriptor import ServiceDescriptor
@@ -68,9 +69,15 @@ class MasterView(Protocol):
         ...
 
 
-def add_master_services(table: ServiceTable, view: MasterView) -> None:
-    """Offer every method of `SERVICES`."""
+def add_master_services(
+    table: ServiceTable,
+    view: MasterView,
+    more: Mapping[str, Handler] = MappingProxyType({}),
+    unknown: Handler | None = None,
+) -> None:
+    """Offer every method of `SERVICES`: `more` are methods of MasterService, `unknown` answers all that is left."""
     own: dict[str, Handler] = {
+        **more,
         "IsMasterRunning": lambda call: _is_master_running(view, call),
         "GetClusterStatus": lambda call: _get_cluster_status(view, call),
     }
@@ -81,7 +88,8 @@ def add_master_services(table: ServiceTable, view: MasterView) -> None:
 
     for service in SERVICES:
         for method in service.methods:
-            handler = own.get(method.name, refuse) if service.name == "MasterService" else refuse
+            handler = own.get(method.name) if service.name == "MasterService" else None
+            handler = handler or unknown or refuse
             table.add(service.name, method.name, GetMessageClass(method.input_type), handler)
 
 

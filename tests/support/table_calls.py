@@ -474,7 +474,6 @@ def _switches() -> Iterator[Step]:
     yield _plain("GetUserPermissions")
     yield _plain("FlushMasterStore")
     yield _on("getLastMajorCompactionTimestamp", "bare")
-    yield _plain("GetLocks")
 
 
 async def play(address: Address, steps: Sequence[Step]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from registry.names import ServerName
 from registry.wire.errors import HBaseIOException
 from registry.wire.region_info import RegionInfo
 from registry.zk.lease import Lease
+from registry.zk.requests import Children, Create, Delete, Get, Multi, Reply, Request, Result
 
 SERVERS = [ServerName("127.0.0.1", 16020, 1), ServerName("127.0.0.1", 16120, 2)]
 
@@ -234,3 +235,34 @@ def _one_by_one(changes: Changes) -> list[Changes]:
 
 def enabled(world: World, table: str) -> bool:
     return world.catalogue.tables[table].state == TableState.ENABLED
+
+
+class ModelZooKeeper:
+    """Requests of a master, answered from a dictionary."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.nodes: dict[str, bytes] = {"/hbase/table": b"", "/hbase/namespace": b"", "/hbase/hbeacon": b""}
+        self.lost = 0
+        """So many of the next writes are not carried out."""
+
+    async def ask(self, request: Request) -> Reply:
+        await asyncio.sleep(0)
+        if isinstance(request, Children):
+            below = f"{request.path}/"
+            return Reply(Result.OK, children=tuple(path[len(below) :] for path in self.nodes if path.startswith(below)))
+        assert not isinstance(request, Multi)
+        if isinstance(request, Get):
+            if request.path not in self.nodes:
+                return Reply(Result.NO_NODE)
+            return Reply(Result.OK, self.nodes[request.path])
+        if self.lost:
+            self.lost -= 1
+            return Reply(Result.LOST)
+        if isinstance(request, Create) == (request.path in self.nodes):
+            return Reply(Result.NODE_EXISTS if isinstance(request, Create) else Result.NO_NODE)
+        if isinstance(request, Delete):
+            del self.nodes[request.path]
+        else:
+            self.nodes[request.path] = request.data
+        return Reply(Result.OK)

@@ -104,9 +104,9 @@ class ProcedureRunner:
             logger.info("%d procedures go on", self.machine.running_count)
         self._cleaner = asyncio.get_running_loop().create_task(self._clean())
 
-    async def stop(self, why: HBaseError | None = None) -> None:
-        """Do nothing more; calls that wait hear `why`."""
-        self._stopped = why or PleaseHoldException("Master is initializing")
+    def halt(self) -> list[asyncio.Task[None]]:
+        """Do nothing more: what is under way is left as it was written last. Gives what is ending."""
+        self._stopped = PleaseHoldException("Master is initializing")
         tasks = [*self._tasks.values(), *([self._cleaner] if self._cleaner else [])]
         for task in tasks:
             task.cancel()
@@ -114,7 +114,11 @@ class ProcedureRunner:
             _settle(acked, self._stopped)
         for ended in self._ends.values():
             _settle(ended, self._stopped)
-        if tasks:
+        return tasks
+
+    async def stop(self) -> None:
+        """The same, until all has ended."""
+        if tasks := self.halt():
             await asyncio.wait(tasks)
 
     # --- what is asked for ------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Tables and namespaces as clients see them on the active master: requests, checks, descriptors, and their znodes."""
