@@ -25,7 +25,7 @@ from registry.client.settings import ClientSettings
 from registry.clock import Clock
 from registry.master.catalogue import Catalogue
 from registry.master.epoch import NotActing, Token
-from registry.master.meta_rows import EPOCH_ATTRIBUTE, Written, take_row
+from registry.master.meta_rows import COUNTER, EPOCH_ATTRIBUTE, LEFTOVER, LIFE, SCHEMA, STORE, Written, take_row
 from registry.names import Address, ServerName
 from registry.rpc.services import META_QOS
 from registry.wire.cellblock import encode_cells
@@ -47,6 +47,8 @@ CALL_TIMEOUT_MS = 5000.0
 CONNECT_TIMEOUT_MS = 1000.0
 SCAN_TIMEOUT_MS = 600_000.0
 PAUSE_MS_FIRST, PAUSE_MS_MAX = 10.0, 500.0
+LASTING = frozenset((STORE, LIFE, LEFTOVER, COUNTER, SCHEMA))
+"""Qualifiers without which rows that survive a loss of power (FSYNC_WAL) would be found by nobody: synced as well."""
 DEPOSED = "was deposed"
 """Part of what a region server tells a master after whom there was another."""
 
@@ -195,7 +197,8 @@ def multi_of(rows: Sequence[Written]) -> tuple[Client_pb2.MultiRequest, bytes]:
             mutation = region.action.add(index=len(region.action)).mutation
             mutation.row = row.row
             mutation.mutate_type = kind
-            mutation.durability = Client_pb2.MutationProto.SYNC_WAL
+            lasts = any(cell.qualifier in LASTING for cell in cells)
+            mutation.durability = Client_pb2.MutationProto.FSYNC_WAL if lasts else Client_pb2.MutationProto.SYNC_WAL
             mutation.associated_cell_count = len(cells)
             blocks.append(encode_cells(cells))
     return request, b"".join(blocks)
