@@ -72,7 +72,7 @@ class Range:
 async def write_hand_over(path: Path, rows: Range, store: Store) -> int:
     """Write all rows of a closed region to a file; how many bytes of keys and values they were.
 
-    The store notes durably that they have left. Raises HandOverError, StoreError; then there is no such file.
+    The store notes that they have left. Raises HandOverError, StoreError; then there is no such file.
     """
     snapshot = store.snapshot()
     try:
@@ -81,7 +81,7 @@ async def write_hand_over(path: Path, rows: Range, store: Store) -> int:
             total = await _write_frames(file, rows, snapshot.scan(rows.lower, rows.upper))
             batch = Batch()
             note_out(batch, rows.region, path.name)
-            await commit(store, batch, Durability.POWER)
+            await commit(store, batch, Durability.PROCESS)
             await asyncio.to_thread(_finish, file, path)
         except BaseException:
             file.close()
@@ -158,9 +158,10 @@ async def take_hand_over(path: Path, rows: Range, store: Store) -> int:
         file = await asyncio.to_thread(path.open, "rb")
         with file:
             total = await _take_frames(file, rows, store)
+        await asyncio.to_thread(store.flush)  # synced in a thread: the loop would wait for the log
         noted = Batch()
         note_in(noted, rows.region, taken_id)
-        await commit(store, noted, Durability.POWER)  # syncs what was written before it too
+        await commit(store, noted, Durability.POWER)
     except OSError as error:
         raise HandOverError(f"{path} cannot be read: {error.strerror or error}") from None
     except HandOverError as error:
