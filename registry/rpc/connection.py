@@ -1,12 +1,13 @@
 """One connection of the server: bytes between a transport and the wire's machine.
 
-Three ways for bytes, from the usual to the rare:
+Four ways for bytes, from the usual to the rare:
 
     look-ups         `_lookups`: found by the frame's bytes, all answers of one read joined in one write
+    other calls      `_known_calls`: headers found by their bytes
     a first segment  `_hello`: preamble and header in one piece, the header known from another client
     all the rest     `_general`: the wire's machine, which is made when it is first needed
 
-so an idle connection is this object and its transport. Everything happens on the loop.
+so an idle connection is this object and its transport.
 
 Source: org.apache.hadoop.hbase.ipc.NettyServerRpcConnection, NettyRpcServerChannelWritabilityHandler.
 """
@@ -19,8 +20,9 @@ from typing import cast
 
 from google.protobuf.message import DecodeError
 
-from registry.rpc.context import RpcContext
-from registry.rpc.services import Call, Method
+from registry.rpc.context import IPV4_MAPPED, RpcContext
+from registry.rpc.known_headers import PIECES_BYTES_MAX
+from registry.rpc.services import Call
 from registry.wire.calls import encode_answer, encode_error
 from registry.wire.errors import BadAuthException, DoNotRetryIOException, HBaseError, ProtocolError
 from registry.wire.events import (
@@ -31,7 +33,7 @@ from registry.wire.events import (
     PreambleAnswered,
     RegistryAsked,
     ServerEvent,
-)
+)  # fmt: skip
 from registry.wire.framing import LENGTH_BYTES
 from registry.wire.header import ConnectionInfo
 from registry.wire.preamble import PREAMBLE_BYTES, REGISTRY_PREAMBLE, SIMPLE_PREAMBLE
@@ -49,9 +51,6 @@ PEER_HAS_CALLS = 2
 PEER_HAD_ITS_TURN = 4
 SERVER_DRAINS = 8
 """Why a connection is not read from; bits of `RpcConnection.held`."""
-
-IPV4_MAPPED = "::ffff:"
-"""How an IPv4 client looks to a socket that takes both; people and limits know it without."""
 
 EVENTS_PER_TURN = 128
 """What one connection gets of one turn of the loop through the machine, about a millisecond; then the others come."""
@@ -126,6 +125,9 @@ class RpcConnection(asyncio.Protocol):
                     return
             else:
                 self.since_ms = context.now_ms
+                if not self.held and (wire is None or wire.may_take(PIECES_BYTES_MAX)):
+                    self._known_calls(data)
+                    return
             self._general(data)
             return
         self.since_ms = context.now_ms
@@ -163,8 +165,9 @@ class RpcConnection(asyncio.Protocol):
         """Send the answer of a call."""
         self._context.stats.calls[call.method.service, call.method.name] += 1
         if self.is_open:
-            extra = self._stamp(call.method.name) if wants_stamp(call.header) else b""
-            self._write_late(encode_answer(call.header.call_id, message, cells, extra))
+            header = call.header
+            extra = self._stamp(call.method.name) if header.attribute and wants_stamp(header) else b""
+            self._write_late(encode_answer(call.call_id, message, cells, extra))
         self.drop(call)
 
     def fail(self, call: Call, error: BaseException) -> None:
@@ -173,7 +176,7 @@ class RpcConnection(asyncio.Protocol):
         stats.calls[call.method.service, call.method.name] += 1
         stats.exceptions[error.java_class if isinstance(error, HBaseError) else "java.io.IOException"] += 1
         if self.is_open:
-            self._write_late(encode_error(call.header.call_id, error))
+            self._write_late(encode_error(call.call_id, error))
         self.drop(call)
 
     def drop(self, call: Call) -> None:
@@ -269,6 +272,19 @@ class RpcConnection(asyncio.Protocol):
         if more:
             self._end_turn()
         self._general(data[offset:] if offset else data)
+
+    def _known_calls(self, data: bytes) -> None:
+        """Calls whose headers have come before; hands on what begins with something else."""
+        assert self.info is not None, "calls come after the connection header"
+        if self._wire is not None and self._wire.buffered_bytes:
+            data = self._wire.take_buffered() + data  # a call that was cut in two
+            self._context.received.release(self)
+        known = self._context.known_headers(self.info.service)
+        taken_bytes, count = known.take_calls(data, self, self, EVENTS_PER_TURN)
+        if count == EVENTS_PER_TURN and self.is_open:
+            self._end_turn()
+        if taken_bytes < len(data) and self.is_open:
+            self._general(data[taken_bytes:])
 
     def _hello(self, data: bytes) -> bool:
         """A first segment that holds all of `Regist`, or of preamble and header; False leaves it to the machine."""
@@ -400,15 +416,17 @@ class RpcConnection(asyncio.Protocol):
         except DecodeError as error:
             self._dispatch(wire, wire.unreadable_call(read, DoNotRetryIOException(str(error)[:1000])))
             return
-        self._submit(method, read, Call(
-            self, method, read.header, request, read.cells, info=self.info, peer_host=self.peer_host,
-            frame_bytes=read.frame_bytes, deadline_ms=float("inf"),
-        ))  # fmt: skip
+        self.submit(Call(
+            self, method, read.header, request, read.cells, call_id=read.call_id, info=self.info,
+            peer_host=self.peer_host, frame_bytes=read.frame_bytes, deadline_ms=float("inf"),
+        ), read.header.timeout)  # fmt: skip
 
-    def _submit(self, method: Method, read: CallRead, call: Call) -> None:
+    def submit(self, call: Call, timeout_ms: int) -> None:
+        """Hand a call to the scheduler."""
         scheduler = self._context.scheduler
-        assert scheduler is not None, f"{method.service} has methods, so the server has a scheduler"
-        call.deadline_ms = scheduler.deadline_ms(read.header.timeout)
+        assert scheduler is not None, f"{call.method.service} has methods, so the server has a scheduler"
+        if timeout_ms:
+            call.deadline_ms = scheduler.deadline_ms(timeout_ms)
         self._count_call()
         try:
             scheduler.submit(call)
@@ -432,8 +450,7 @@ class RpcConnection(asyncio.Protocol):
             self._context.observer.registry_preamble_seen(self.peer_host)
 
     def _stamp(self, method: str) -> bytes:
-        stamp = self._context.stamp
-        return stamp(method) if stamp is not None else b""
+        return self._context.stamp(method) if self._context.stamp is not None else b""
 
     def _write(self, data: bytes) -> None:
         self._context.stats.sent_bytes += len(data)

@@ -15,6 +15,7 @@ from cachetools import FIFOCache
 
 from registry.budget import ByteBudget
 from registry.clock import Clock
+from registry.rpc.known_headers import KnownHeaders
 from registry.rpc.scheduler import RpcScheduler, SchedulerSettings
 from registry.rpc.services import ConnectionObserver, ServiceTable
 from registry.rpc.stats import RpcStats
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from registry.rpc.connection import RpcConnection
     from registry.rpc.fault_view import FaultView
     from registry.rpc.waiting import Waiting
+
+IPV4_MAPPED = "::ffff:"
+"""How an IPv4 client looks to a socket that takes both; people and limits know it without."""
 
 HEADERS_REMEMBERED_MAX = 1024
 """Connection headers kept with what they say: one for each user, version and service that connects."""
@@ -118,6 +122,7 @@ class RpcContext:
         self.unsent = ByteBudget["RpcConnection"](settings.send_bytes_max)
         """Answers that slow readers do not take."""
         self._headers: FIFOCache[bytes, ConnectionInfo] = FIFOCache(HEADERS_REMEMBERED_MAX)
+        self._known: dict[str, KnownHeaders] = {}
 
     def refusal(self, peer_host: str) -> str:
         """Why one more connection from this peer is not taken; empty where it is."""
@@ -174,6 +179,13 @@ class RpcContext:
         """Faults were set, or are gone; connections are the desk's business."""
         self.is_faulty = is_faulty
         self.set_cluster_id(self.cluster_id)
+
+    def known_headers(self, service: str) -> KnownHeaders:
+        """The request headers of a service that have come before."""
+        known = self._known.get(service)
+        if known is None:
+            known = self._known[service] = KnownHeaders(self.services.methods(service))
+        return known
 
     def frame_bytes_max(self, service: str) -> int:
         """The longest request that is taken for a service."""

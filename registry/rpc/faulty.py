@@ -20,7 +20,7 @@ from registry.faults.machine import Decision
 from registry.faults.rules import REGIST, SECURI, FaultKind
 from registry.rpc.connection import PEER_HAS_CALLS, RpcConnection
 from registry.rpc.fault_view import FaultView
-from registry.rpc.services import Call, Method
+from registry.rpc.services import Call
 from registry.wire.calls import encode_answer, encode_error
 from registry.wire.events import CallRead, PreambleAnswered, RegistryAsked, ServerEvent
 from registry.wire.framing import delimited
@@ -77,6 +77,9 @@ class FaultyConnection(RpcConnection):
         del ready
         self._general(data[offset:] if offset else data)
 
+    def _known_calls(self, data: bytes) -> None:
+        self._general(data)
+
     # --- what happens --------------------------------------------------------------------------------------------
 
     def _dispatch(self, wire: ServerConnection, event: ServerEvent) -> None:
@@ -130,7 +133,7 @@ class FaultyConnection(RpcConnection):
                     self.write_part(ready.encode(event.call_id, self._stamp_of(event)), half_bytes)
                     return
                 desk = self._desk
-                desk.half = (self, half_bytes)  # for `_submit`, if it comes to that
+                desk.half = (self, half_bytes)  # for `submit`, if it comes to that
                 try:
                     super()._dispatch(wire, event)
                 finally:
@@ -138,11 +141,12 @@ class FaultyConnection(RpcConnection):
             case _:
                 raise AssertionError(f"{event} has no method")
 
-    def _submit(self, method: Method, read: CallRead, call: Call) -> None:
+    def submit(self, call: Call, timeout_ms: int) -> None:
+        """Hand a call to the scheduler, with a caller of its own where half of its answer is asked for."""
         half = self._desk.half
         if half is not None and half[0] is self:
             call.caller = _HalfCaller(self, half[1])
-        super()._submit(method, read, call)
+        super().submit(call, timeout_ms)
 
     def _stale(self, decision: Decision, wire: ServerConnection, event: ServerEvent) -> None:
         kept = self._desk.kept(decision.number)
@@ -253,11 +257,11 @@ class _HalfCaller:
         return self._connection.is_open
 
     def answer(self, call: Call, message: bytes, cells: bytes) -> None:
-        self._send(encode_answer(call.header.call_id, message, cells))
+        self._send(encode_answer(call.call_id, message, cells))
         self.drop(call)
 
     def fail(self, call: Call, error: BaseException) -> None:
-        self._send(encode_error(call.header.call_id, error))
+        self._send(encode_error(call.call_id, error))
         self.drop(call)
 
     def drop(self, call: Call) -> None:

@@ -26,8 +26,8 @@ import select
 import socket
 from typing import Any, cast
 
-from registry.rpc.connection import IPV4_MAPPED, RpcConnection
-from registry.rpc.context import RpcContext
+from registry.rpc.connection import RpcConnection
+from registry.rpc.context import IPV4_MAPPED, RpcContext
 from registry.wire.preamble import REGISTRY_PREAMBLE
 
 LOG = logging.getLogger(__name__)

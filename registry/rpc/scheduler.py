@@ -12,19 +12,31 @@ Source: org.apache.hadoop.hbase.ipc.SimpleRpcScheduler, CallRunner, ServerRpcCon
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from registry.clock import Clock
-from registry.rpc.services import QOS_THRESHOLD, REPLICATION_QOS, Call
+from registry.rpc.services import KEPT, QOS_THRESHOLD, REPLICATION_QOS, Call, Kept
 from registry.rpc.stats import RpcStats
 from registry.wire.errors import CallQueueTooBigException
 from registry.wire.preamble import worded
 
 MIN_CLIENT_REQUEST_TIMEOUT_MS = 20
 """hbase.ipc.min.client.request.timeout: a shorter time-out counts as this, for it could never be met."""
+
+
+class Ran(enum.Enum):
+    """What became of a call that was started."""
+
+    OVER = "over"
+    RUNS = "runs"
+
+
+OVER, RUNS = Ran.OVER, Ran.RUNS
+Outcome = Ran | Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +80,9 @@ class Lanes(NamedTuple):
 
 
 class RpcScheduler:
-    """Starts calls by `execute(call, done)`, which calls `done` once, at once or later.
+    """Starts calls by `execute(call)`, which tells whether the call is over, kept or running.
 
-    It gives whether the call is kept: then it takes no handler from there on, only its bytes count.
+    One that runs takes a handler until its `ended` is called; one that is kept does not, only its bytes count.
     `call_soon` runs a function in the loop's next turn. Time comes from `clock`; there is nothing of asyncio here.
     """
 
@@ -79,7 +91,7 @@ class RpcScheduler:
         settings: SchedulerSettings,
         clock: Clock,
         *,
-        execute: Callable[[Call, Callable[[], None]], bool],
+        execute: Callable[[Call], Outcome],
         call_soon: Callable[[Callable[[], None]], object],
         stats: RpcStats,
         server_name: str = "",
@@ -99,6 +111,8 @@ class RpcScheduler:
         )
         self._kept = 0
         """Calls that are kept now."""
+        self._now_ms = 0.0
+        """When it was asked last whether the turn lasts."""
         self._turn_ends_ms = 0.0
         """When the calls of this turn have had their share; 0 outside a turn."""
         self._turn_is_due = False
@@ -125,11 +139,23 @@ class RpcScheduler:
         if len(lane.queue) >= lane.calls_max or self._kept >= self._settings.kept_max:
             self._stats.calls_shed += 1
             raise _full(f"Call queue is full on {name}, too many items queued ?")
+        if not lane.queue and lane.running < lane.handlers_max and self._may_start():
+            self._start(lane, call, self._now_ms)
+            return
         self._stats.queue_bytes += call.frame_bytes
         self._stats.queue_depth += 1
         self._stats.calls_in_queue[lane.name] += 1
         lane.queue.append(call)
-        self._run_lane(lane)
+        if lane.running < lane.handlers_max:
+            self._ask_for_turn()
+
+    def _may_start(self) -> bool:
+        """Whether this turn lasts; the first that asks begins it."""
+        now_ms = self._now_ms = self._clock.monotonic_ms()
+        if not self._turn_ends_ms:
+            self._turn_ends_ms = now_ms + self._settings.turn_ms_max
+            self._ask_for_turn()
+        return now_ms < self._turn_ends_ms
 
     def _lane(self, priority: int) -> _Lane:
         if priority > QOS_THRESHOLD:
@@ -145,46 +171,45 @@ class RpcScheduler:
 
     def _run_lane(self, lane: _Lane) -> None:
         """Start calls while there are handlers and the turn lasts."""
-        while lane.queue and lane.running < lane.handlers_max:
-            now_ms = self._clock.monotonic_ms()
-            if not self._turn_ends_ms:
-                self._turn_ends_ms = now_ms + self._settings.turn_ms_max
-                self._ask_for_turn()
-            elif now_ms >= self._turn_ends_ms:
-                return
+        while lane.queue and lane.running < lane.handlers_max and self._may_start():
             call = lane.queue.popleft()
             self._stats.queue_depth -= 1
+            self._stats.queue_bytes -= call.frame_bytes
             self._stats.calls_in_queue[lane.name] -= 1
-            self._start(lane, call, now_ms)
+            self._start(lane, call, self._now_ms)
 
     def _start(self, lane: _Lane, call: Call, now_ms: float) -> None:
-        if not call.caller.is_open or now_ms > call.deadline_ms:
+        if now_ms > call.deadline_ms or not call.caller.is_open:
             if call.caller.is_open:
                 self._stats.calls_expired += 1
-            self._stats.queue_bytes -= call.frame_bytes
             call.caller.drop(call)
             return
-        lane.running += 1
+        call.place, call.ended = None, self._ended
+        outcome = self._execute(call)
+        if outcome is OVER or call.ended is None:
+            return  # most calls are over by now: none of what follows was counted for them
         self._stats.calls_executing += 1
-        is_done = is_kept = False
-
-        def done() -> None:
-            nonlocal is_done
-            assert not is_done, "a call ends once"
-            is_done = True
-            if is_kept:
-                self._kept -= 1
-            else:
-                lane.running -= 1
-            self._stats.calls_executing -= 1
-            self._stats.queue_bytes -= call.frame_bytes
-            if lane.queue:
-                self._ask_for_turn()
-
-        if self._execute(call, done) and not is_done:
-            is_kept = True
-            lane.running -= 1
+        self._stats.queue_bytes += call.frame_bytes
+        if outcome is KEPT:
+            call.place = KEPT
             self._kept += 1
+        else:
+            call.place = lane
+            lane.running += 1
+
+    def _ended(self, call: Call) -> None:
+        """A call is over that was, or may have been, counted."""
+        place, call.place = call.place, None
+        if place is None:
+            return
+        self._stats.calls_executing -= 1
+        self._stats.queue_bytes -= call.frame_bytes
+        if isinstance(place, _Lane):
+            place.running -= 1
+            if place.queue:
+                self._ask_for_turn()
+        else:
+            self._kept -= 1
 
     def _ask_for_turn(self) -> None:
         if not self._turn_is_due:

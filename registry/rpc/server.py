@@ -24,7 +24,7 @@ from registry.names import Address
 from registry.rpc.connection import RpcConnection
 from registry.rpc.context import RpcContext, RpcServerSettings
 from registry.rpc.reception import Reception
-from registry.rpc.scheduler import RpcScheduler
+from registry.rpc.scheduler import OVER, RUNS, Outcome, RpcScheduler
 from registry.rpc.services import KEPT, Answer, Call, ConnectionObserver, Handled, Kept, ServiceTable
 from registry.rpc.stats import RpcStats
 from registry.rpc.timed import new_connection
@@ -219,30 +219,26 @@ class RpcServer:
         self._sweep_later()
         self.sweep()
 
-    def _execute(self, call: Call, done: Callable[[], None]) -> bool:
-        """Run a call's handler, and tell whether that keeps it; see RpcScheduler."""
-        call.done = done
+    def _execute(self, call: Call) -> Outcome:
+        """Run a call's handler; see RpcScheduler."""
         try:
             handled = call.method.handler(call)
-        except Exception as error:  # a handler's fault is its client's error, not the server's end
-            if call.done is None:  # it has been answered
-                LOG.error("%s.%s failed behind its answer", call.method.service, call.method.name, exc_info=error)
-                return True
-            self._failed(call, error)
-            done()
-            return False
-        if handled is KEPT:
-            return True
-        if inspect.isawaitable(handled):
-            task = asyncio.get_running_loop().create_task(self._finish(call, handled, done))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        else:
+            if handled is KEPT:
+                return KEPT
+            if inspect.isawaitable(handled):
+                task = asyncio.get_running_loop().create_task(self._finish(call, handled))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+                return RUNS
             _answer(call, handled)
-            done()
-        return False
+        except Exception as error:  # a handler's fault is its client's error, not the server's end
+            if call.ended is None:  # it has been answered
+                LOG.error("%s.%s failed behind its answer", call.method.service, call.method.name, exc_info=error)
+            else:
+                self._failed(call, error)
+        return OVER
 
-    async def _finish(self, call: Call, handled: Awaitable[Handled], done: Callable[[], None]) -> None:
+    async def _finish(self, call: Call, handled: Awaitable[Handled]) -> None:
         try:
             _answer(call, await handled)
         except asyncio.CancelledError:
@@ -251,7 +247,9 @@ class RpcServer:
         except Exception as error:  # noqa: BLE001  as above
             self._failed(call, error)
         finally:
-            done()
+            ended, call.ended = call.ended, None
+            if ended is not None:
+                ended(call)
 
     def _failed(self, call: Call, error: Exception) -> None:
         if not isinstance(error, HBaseError):

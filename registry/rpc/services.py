@@ -70,7 +70,8 @@ class Call:
     """One call as its handler sees it."""
 
     __slots__ = (
-        "caller", "cells", "deadline_ms", "done", "frame_bytes", "header", "info", "method", "peer_host", "request",
+        "call_id", "caller", "cells", "deadline_ms", "ended", "frame_bytes", "header", "info", "method", "peer_host",
+        "place", "request",
     )  # fmt: skip
 
     def __init__(
@@ -81,6 +82,7 @@ class Call:
         request: Message,
         cells: bytes,
         *,
+        call_id: int,
         info: ConnectionInfo,
         peer_host: str,
         frame_bytes: int,
@@ -89,6 +91,8 @@ class Call:
         self.caller = caller
         self.method = method
         self.header = header
+        """What the client asks for besides; its call id is `call_id`, wherever the header is from."""
+        self.call_id = call_id
         self.request = request
         """The parsed request, of the method's type."""
         self.cells = cells
@@ -99,8 +103,10 @@ class Call:
         """Size of the request on the wire."""
         self.deadline_ms = deadline_ms
         """Monotonic time after which the client no longer waits; infinite where it did not say."""
-        self.done: Callable[[], None] | None = None
+        self.ended: Callable[[Call], None] | None = None
         """Tells the scheduler that the call is over; set while a handler has it."""
+        self.place: object = None
+        """What the scheduler has counted it as."""
 
     @property
     def priority(self) -> int:
@@ -111,26 +117,26 @@ class Call:
 
     def answer(self, message: bytes, cells: bytes = b"") -> None:
         """Answer a call that was kept; on the loop, once."""
-        done = self._over()
+        ended = self._over()
         self.caller.answer(self, message, cells)
-        done()
+        ended(self)
 
     def fail(self, error: BaseException) -> None:
         """Answer a call that was kept with an error; on the loop, once."""
-        done = self._over()
+        ended = self._over()
         self.caller.fail(self, error)
-        done()
+        ended(self)
 
     def drop(self) -> None:
         """Give a call that was kept no answer: nobody waits for one any more."""
-        done = self._over()
+        ended = self._over()
         self.caller.drop(self)
-        done()
+        ended(self)
 
-    def _over(self) -> Callable[[], None]:
-        done, self.done = self.done, None
-        assert done is not None, "a call is answered once, by who keeps it"
-        return done
+    def _over(self) -> Callable[[Call], None]:
+        ended, self.ended = self.ended, None
+        assert ended is not None, "a call is answered once, by who keeps it"
+        return ended
 
 
 Handled = Message | bytes | Answer

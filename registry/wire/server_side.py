@@ -193,6 +193,10 @@ class ServerConnection:
             case ServerState.REGISTRY | ServerState.CLOSED:
                 return None
 
+    def may_take(self, bytes_max: int) -> bool:
+        """Whether calls come next, and no more than so many bytes of them have arrived."""
+        return self.state is ServerState.CALLS and self._reader.buffered_bytes <= bytes_max
+
     def take_buffered(self) -> bytes:
         """Hand over what has arrived and made no event yet, for a reader of the same frames elsewhere."""
         return self._reader.take(self._reader.buffered_bytes) or b""

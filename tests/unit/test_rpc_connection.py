@@ -10,7 +10,7 @@ from protos.hbase import RPC_pb2
 from registry.budget import ByteBudget
 from registry.rpc.connection import EVENTS_PER_TURN, RpcConnection
 from registry.rpc.context import HEADERS_REMEMBERED_MAX, RpcContext, RpcServerSettings
-from registry.rpc.scheduler import RpcScheduler
+from registry.rpc.scheduler import RUNS, Outcome, RpcScheduler
 from registry.rpc.services import Call, ServiceTable
 from registry.wire.calls import encode_answer, encode_request
 from registry.wire.framing import FrameReader, delimited, encode_length
@@ -37,10 +37,14 @@ class Door:
         self.context.scheduler = RpcScheduler(
             self.context.settings.scheduler,
             self.clock,
-            execute=lambda call, done: self.calls.append(call),
+            execute=self.execute,
             call_soon=lambda function: None,
             stats=self.context.stats,
         )
+
+    def execute(self, call: Call) -> Outcome:
+        self.calls.append(call)
+        return RUNS
 
     def connect(self, data: bytes = b"", host: str = "h") -> tuple[RpcConnection, RecordingTransport]:
         connection, transport = RpcConnection(self.context), RecordingTransport((host, 1))

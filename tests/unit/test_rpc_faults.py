@@ -397,7 +397,7 @@ async def test_calls_that_are_worked_on_meet_faults_too() -> None:
 
     async def work(call: Call) -> Handled:
         await asyncio.sleep(0)
-        ran.append(call.header.call_id)
+        ran.append(call.call_id)
         return bytes(100)
 
     table = ServiceTable()

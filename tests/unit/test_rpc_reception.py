@@ -74,7 +74,7 @@ async def test_a_call_of_a_handler_is_answered_on_either() -> None:
     gates = [asyncio.Event() for _ in range(2)]
 
     async def wait(call: Call) -> bytes:
-        await gates[call.header.call_id].wait()
+        await gates[call.call_id].wait()
         return b""
 
     table = ServiceTable()

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 
 from protos.hbase import Registry_pb2, RPC_pb2
-from registry.rpc.scheduler import RpcScheduler, SchedulerSettings
-from registry.rpc.services import ADMIN_QOS, META_QOS, NORMAL_QOS, REPLICATION_QOS, Call, Method
+from registry.rpc.scheduler import OVER, RUNS, Outcome, RpcScheduler, SchedulerSettings
+from registry.rpc.services import ADMIN_QOS, KEPT, META_QOS, NORMAL_QOS, REPLICATION_QOS, Call, Method
 from registry.rpc.stats import RpcStats
 from registry.wire.errors import CallQueueTooBigException, encode_exception
 from registry.wire.header import ConnectionInfo
@@ -23,7 +23,7 @@ class Client:
         self.dropped: list[Call] = []
 
     def answer(self, call: Call, message: bytes, cells: bytes) -> None:
-        raise AssertionError("the scheduler answers nothing")
+        """By the handler of a call that was kept; the scheduler answers nothing."""
 
     def fail(self, call: Call, error: BaseException) -> None:
         raise AssertionError("the scheduler answers nothing")
@@ -55,14 +55,18 @@ class Harness:
             server_name="h,1",
         )
 
-    def execute(self, call: Call, done: Callable[[], None]) -> bool:
+    def execute(self, call: Call) -> Outcome:
         self.started.append(call.method.name)
         if self.run_ms:
             self.clock.advance(self.run_ms)
-            done()
+            if not self.keeps:
+                return OVER
+            call.answer(b"")
         else:
-            self.done[call.method.name] = done
-        return self.keeps
+            ended = call.ended
+            assert ended is not None
+            self.done[call.method.name] = lambda: ended(call)
+        return KEPT if self.keeps else RUNS
 
     def submit(
         self, name: str, *, priority: int = NORMAL_QOS, asked: int = 0, timeout_ms: int = 0, size: int = 10
@@ -76,6 +80,7 @@ class Harness:
             header,
             request,
             b"",
+            call_id=0,
             info=ConnectionInfo("Service"),
             peer_host="h",
             frame_bytes=size,
@@ -126,7 +131,7 @@ def test_priority_calls_have_handlers_of_their_own() -> None:
     harness.submit("replication", asked=REPLICATION_QOS)
     harness.submit("ten is not above the threshold", asked=10)
     assert harness.started == ["general", "by method", "replication"]
-    assert harness.stats.calls_in_queue == {"general": 2, "priority": 1, "replication": 0}
+    assert harness.stats.calls_in_queue == {"general": 2, "priority": 1}
     harness.finish("by method")
     harness.turn()
     assert harness.started[-1] == "by client"
@@ -263,7 +268,7 @@ def test_a_method_may_weigh_a_request() -> None:
     method = Method("Service", "weighed", type(request), lambda call: b"", weigh=lambda request: META_QOS)
     call = Call(
         harness.client, method, RPC_pb2.RequestHeader(), request, b"",
-        info=ConnectionInfo("Service"), peer_host="h", frame_bytes=1, deadline_ms=float("inf"),
+        call_id=0, info=ConnectionInfo("Service"), peer_host="h", frame_bytes=1, deadline_ms=float("inf"),
     )  # fmt: skip
     assert call.priority == META_QOS
     harness.scheduler.submit(call)
