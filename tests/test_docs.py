@@ -63,6 +63,11 @@ def test_commands_and_flags_in_shell_blocks_exist() -> None:
                 assert flag in helps[command], f"{document}: hbeacon {command} {flag}"
 
 
+def test_java_that_the_readme_shows_is_the_program_that_is_tried() -> None:
+    shown = [text for document, text in blocks("java") if document.name == "README.md"]
+    assert [text.strip() for text in shown] == [(ROOT / "deploy" / "hello" / "Hello.java").read_text().strip()]
+
+
 def test_make_targets_in_documents_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for document in DOCUMENTS:
