@@ -53,6 +53,10 @@ class Owner:
         return json.dumps({"pid": self.pid, "started": self.started, "server": self.server})
 
 
+class StoreInUse(StoreNotUsable):
+    """Another process has its lock, and may not have said yet who it is."""
+
+
 class StorePlace:
     """A directory that this process owns until `close`. Belongs to whoever opens it; its calls touch the disk."""
 
@@ -76,7 +80,7 @@ class StorePlace:
         except Held as held:
             owner = _owner(held.line)
             named = f"process {owner.pid} {owner.server}".rstrip() if owner is not None else "another process"
-            raise StoreNotUsable(f"{directory} is in use by {named}") from None
+            raise StoreInUse(f"{directory} is in use by {named}") from None
         except OSError as error:
             self.close()
             raise StoreNotUsable(f"{directory} cannot be used: {error.strerror or error}") from None

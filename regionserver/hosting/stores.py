@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 from protos.hbeacon import ClusterV1_pb2
 from regionserver.engine.grouped import GroupedStore
 from regionserver.engine.memory import MemoryStore
-from regionserver.engine.place import Owner, StorePlace, identity_of, owner_of, process_started
+from regionserver.engine.place import Owner, StoreInUse, StorePlace, identity_of, owner_of, process_started
 from regionserver.engine.store import Batch, Durability, Store, StoreError, StoreNotUsable
 from regionserver.hosting.reserved import IDENTITY_KEY
 from registry.durable import read_line, write_line
@@ -144,10 +144,8 @@ class Stores:
                 continue
             try:
                 return StorePlace(directory, self._engine, self._server, RACE_WAIT_S)
-            except StoreNotUsable:
-                owner = owner_of(directory)
-                if owner is None or not owner.is_alive:
-                    raise
+            except StoreInUse:  # taken since, by one that starts too and may not have written its name yet
+                continue
 
     async def open(self, store_id: str, dead: Collection[str] = ()) -> Store:
         """Open a store of the machine by its id, in a thread; several may ask for it at once.

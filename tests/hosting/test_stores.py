@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -18,10 +19,11 @@ from typing import Any, cast
 import pytest
 
 from protos.hbeacon.ClusterV1_pb2 import ReachedStore
-from regionserver.engine.place import Owner, process_started
+from regionserver.engine.place import OWNER_FILE, Owner, process_started
 from regionserver.engine.store import Batch, Durability, StoreError, StoreNotUsable
 from regionserver.hosting.committing import commit
 from regionserver.hosting.stores import MEMORY, Stores, kill_owner
+from registry.locked import take_lock
 from tests.hosting.owner import key_of
 
 ROOT = Path(__file__).parents[2]
@@ -99,6 +101,19 @@ async def test_each_has_its_own_and_the_lowest_free_one_is_taken(tmp_path: Path)
     assert third.home == ids[0]
     for stores in (second, third):
         stores.close()
+
+
+async def test_one_whose_owner_has_not_yet_said_who_it_is_is_passed_over(tmp_path: Path):
+    """Two that start together on a busy machine: the lock comes first, and the name may come much later."""
+    first = tmp_path / "stores" / "1"
+    first.mkdir(parents=True)
+    lock = take_lock(first / OWNER_FILE, 0)
+    try:
+        stores = opened(tmp_path)
+        assert [each.place.directory.name for each in stores if each.place is not None] == ["2"]
+        stores.close()
+    finally:
+        os.close(lock)
 
 
 async def test_a_free_one_is_opened_on_order_once(tmp_path: Path):
