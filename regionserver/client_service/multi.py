@@ -238,8 +238,8 @@ class _Part:
             elif outcome is not None:
                 entry.result.CopyFrom(outcome[0])
                 blocks.append(outcome[1])
-            else:
-                entry.result.SetInParent()
+            elif self.processed is None:
+                entry.result.SetInParent()  # of what is atomic clients read `processed`, where there is none
         return result.SerializeToString()
 
     def _indexes(self) -> list[int]:
@@ -341,4 +341,5 @@ def _pass_over(region_action: Client_pb2.RegionAction, cells: Iterator[Cell]) ->
 
 def _fill(message: HBase_pb2.NameBytesPair, error: HBaseError) -> None:
     message.name = error.java_class
-    message.value = (error.stack_trace or f"{error.java_class}: {error.message}").encode()
+    # a stack trace, whose first line clients show: they look for its end
+    message.value = (error.stack_trace or f"{error.java_class}: {error.message}\n").encode()

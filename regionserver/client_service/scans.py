@@ -194,5 +194,5 @@ def _cells(response: Client_pb2.ScanResponse, page: Page, form: CellForm) -> byt
 
 
 def _metrics(response: Client_pb2.ScanResponse, page: Page) -> None:
-    for name, value in (("ROWS_SCANNED", page.rows_read), ("ROWS_FILTERED", 0)):
+    for name, value in (("ROWS_SCANNED", page.rows_read), ("ROWS_FILTERED", page.rows_empty)):
         response.scan_metrics.metrics.add(name=name, value=value)

@@ -20,11 +20,12 @@ from regionserver.engine.store import Durability
 from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.shapes import Shaped
-from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType
+from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType, Tag, TagType, encode_tags
 from registry.wire.errors import DoNotRetryIOException, ProtocolError
 from registry.wire.text import lenient_text
 
-RETURN_RESULTS = "_rr_"
+RETURN_RESULTS, TTL = "_rr_", "_ttl"
+TTL_BYTES = 8
 
 DURABILITIES: Mapping[int, Durability | None] = {
     Client_pb2.MutationProto.USE_DEFAULT: None,
@@ -66,6 +67,10 @@ def read_mutation(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> M
     if not row or len(row) > ROW_BYTES_MAX:
         raise DoNotRetryIOException(f"a row has 1 to {ROW_BYTES_MAX} bytes, this one {len(row)}")
     from_ms, to_ms = read_range(message.time_range)
+    for attribute in message.attribute:
+        if attribute.name == TTL and len(attribute.value) == TTL_BYTES:
+            own = encode_tags([Tag(TagType.TTL, attribute.value)])
+            changes = [change._replace(tags=own + change.tags) for change in changes]  # the first one counts
     return MutationAsked(
         Mutation(kind, row, changes, from_ms, to_ms, _time(message.timestamp, message.HasField("timestamp"))),
         DURABILITIES[message.durability],

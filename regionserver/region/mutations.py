@@ -12,6 +12,7 @@ import enum
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE, Entry
@@ -111,8 +112,11 @@ def delete_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterato
 
 
 def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
-    """What an increment or append leaves: newer than what was there, even where the clock has gone back."""
-    for change in mutation.changes:
+    """What an increment or append leaves: newer than what was there, even where the clock has gone back.
+
+    Sorted, whatever the order of the changes: clients look for the cells of a result by halves.
+    """
+    for change in sorted(mutation.changes, key=itemgetter(0, 1)):
         wanted = Wanted((change.qualifier,), 1, mutation.from_ms, mutation.to_ms)
         found = read(change.family, wanted)
         if found:

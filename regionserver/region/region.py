@@ -22,7 +22,7 @@ from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, plain_r
 from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.shapes import Shaped
 from regionserver.region.visible import NEWEST, FamilyRules, Wanted, all_are_visible, visible
-from registry.wire.cellblock import KeyType
+from registry.wire.cellblock import KeyType, decode_cell
 from registry.wire.errors import (
     DoNotRetryIOException,
     FailedSanityCheckException,
@@ -181,7 +181,7 @@ class Region:
         shape, family = put.shape, put.shape.family
         self.check_family(family)
         if 0 < self.rules.cell_bytes_max < shape.cell_bytes_max:
-            raise self._too_large(put.row, family, shape.cell_bytes_max)
+            raise self._too_large(max((entry[3] for entry in shape.entries(*put.cells(now_ms))), key=len))
         key, view = family_key(self.row_key(put.row), family), self.store.uncommitted
         cells, timestamp_ms = put.cells(now_ms)
         old = view.get(key)
@@ -252,7 +252,7 @@ class Region:
                     written = iter(list(delta_entries(mutation, read, now_ms)))
             for family, entry in written:
                 if 0 < cell_bytes_max < len(entry[3]):
-                    raise self._too_large(mutation.row, family, len(entry[3]))
+                    raise self._too_large(entry[3], made=mutation.kind not in (MutationKind.PUT, MutationKind.DELETE))
                 by_family.setdefault(family, []).append(entry)
                 if mutation.kind in (MutationKind.INCREMENT, MutationKind.APPEND):
                     left.append(entry[3])
@@ -293,11 +293,15 @@ class Region:
         else:
             self.check_row(kind.name.lower(), row)
 
-    def _too_large(self, row: bytes, family: bytes, cell_bytes: int) -> DoNotRetryIOException:
-        return DoNotRetryIOException(
-            f"Cell[{row[:64]!r}/{family.decode('utf-8', 'replace')}] with size {cell_bytes} exceeds limit of"
-            f" {self.rules.cell_bytes_max} bytes"
-        )
+    def _too_large(self, cell: bytes, *, made: bool = False) -> DoNotRetryIOException:
+        """`made` of what was there and what came: then a real server names no cell."""
+        limit = f"with size {len(cell)} exceeds limit of {self.rules.cell_bytes_max} bytes"
+        if made:
+            return DoNotRetryIOException(f"Cell {limit} in region {self.where.name}")
+        row, family, qualifier, timestamp_ms, key_type, value, _ = decode_cell(memoryview(cell), 0, with_tags=True)[0]
+        column = f"{string_binary(row)}/{string_binary(family)}:{string_binary(qualifier)}/{timestamp_ms}"
+        kind = KeyType(key_type).name.title().replace("_", "")
+        return DoNotRetryIOException(f"Cell[{column}/{kind}/vlen={len(value)}/seqid=0] {limit}")
 
     def check_writable(self) -> None:
         """Raise where the table is read-only."""

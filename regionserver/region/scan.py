@@ -86,6 +86,8 @@ class Page:
     """Rows whose last cell is in this page."""
     rows_read: int = 0
     """Those without a visible cell too."""
+    rows_empty: int = 0
+    """Those alone."""
     size_bytes: int = 0
     tagged: bool = False
     """There may be tags among the cells."""
@@ -112,6 +114,7 @@ class Page:
         self.more_in_region = other.more_in_region
         self.rows_done += other.rows_done
         self.rows_read += other.rows_read
+        self.rows_empty += other.rows_empty
         self.size_bytes += other.size_bytes
         self.tagged = other.tagged
         self.stopped_late = other.stopped_late
@@ -254,6 +257,7 @@ class RegionScan:
         if not isinstance(cells, bytes):
             row = RowCells(cells)
             self._row = row if row.has_more else None
+            page.rows_empty += not row.has_more
             return _Begun.LEFT
         row_bytes = len(cells) + CELL_OVERHEAD_BYTES * count
         size_bytes = page.size_bytes + row_bytes

@@ -55,6 +55,31 @@ def test_durability_nonce_and_results():
     assert (asked.durability, asked.nonce, asked.returns_results) == (Durability.POWER, 7, False)
 
 
+def test_a_time_to_live_is_the_first_tag_of_each_cell():
+    """The attribute of Mutation#setTTL; what is no long is none."""
+    message = mutation(mutate_type=Client_pb2.MutationProto.PUT)
+    column = message.column_value.add(family=b"f")
+    column.qualifier_value.add(qualifier=b"q", value=b"v", tags=b"\x00\x02\x40x")
+    ttl = message.attribute.add(name="_ttl", value=(1000).to_bytes(8, "big"))
+    (change,) = read_mutation(message, NONE).mutation.changes
+    assert change.tags == b"\x00\x09\x08" + (1000).to_bytes(8, "big") + b"\x00\x02\x40x"
+    ttl.value = b"1000"
+    (change,) = read_mutation(message, NONE).mutation.changes
+    assert change.tags == b"\x00\x02\x40x"
+
+
+def test_names_that_are_no_text_and_comparators_that_are_no_message():
+    """A string of protobuf's may hold any bytes: what cannot be read is refused as what it is."""
+    unknown = Client_pb2.Get.FromString(b"\x0a\x01r\x22\x05\x0a\x03x\xff\xfe")
+    with pytest.raises(DoNotRetryIOException, match="ClassNotFoundException"):
+        read_get(unknown)
+    for stored in (b"", b"\xff", b"\x0a\x7f"):
+        message = condition("BinaryComparator")
+        message.comparator.serialized_comparator = stored
+        with pytest.raises(DoNotRetryIOException, match="DeserializationException: BinaryComparator"):
+            read_condition(message)
+
+
 def test_times_of_puts_and_deletes():
     """A put's cell without a time has the mutation's; a delete's has none: it is of the latest version."""
     message = mutation(mutate_type=Client_pb2.MutationProto.PUT, timestamp=5)
