@@ -23,6 +23,10 @@ class LoadError(Exception):
     """The load generator could not be built or gave no figures; the message says why."""
 
 
+class NothingAnswered(LoadError):
+    """It ran, and no call that counts was answered without an error."""
+
+
 def build() -> Path:
     """The program, compiled where its sources have changed since the last time."""
     go = shutil.which("go")
@@ -90,9 +94,15 @@ def _line(command: Sequence[str], limit_s: float) -> Sample:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
     except subprocess.TimeoutExpired:
         raise LoadError(f"{' '.join(command)}: not done within {limit_s:g} s") from None
+    told = f"{' '.join(command)} {done.stderr.strip()}"
+    try:
+        line = cast("Sample", json.loads(done.stdout))
+    except ValueError:
+        raise LoadError(f"it printed {done.stdout.strip()!r}: {told}") from None
     if done.returncode:
-        raise LoadError(f"{' '.join(command)}: {done.stdout.strip()} {done.stderr.strip()}")
-    return cast("Sample", json.loads(done.stdout))
+        kind = NothingAnswered if line.get("n") == 0 else LoadError
+        raise kind(f"{line.get('error', 'nothing was answered')}: {told}")
+    return line
 
 
 class IdleConnections:

@@ -78,8 +78,8 @@ FULL = Plan(
 )
 QUICK = Plan(
     rows=loads.Rows(1000, 2000),
-    effort=Effort(1, 200, 50, 100),
-    wide_effort=Effort(1, 100, 50, 0),
+    effort=Effort(1, 400, 100, 200),
+    wide_effort=Effort(1, 200, 50, 0),
     ycsb_records=500,
     ycsb_rounds=1,
     ycsb_ms=(50, 200),
