@@ -1,8 +1,9 @@
 """Locks on namespaces, tables and regions, first come first served.
 
 Whoever wants locks queues for all of them at one moment, in the order in which procedures were submitted, so no two
-can wait for each other. A shared lock waits for every exclusive one that was asked for before it, and so does not
-overtake it; readers that come all the time keep nobody out. Pure.
+can wait for each other. A shared lock of a table waits for every exclusive one that was asked for before it. That of a
+namespace does not: all operations on tables share it, and one that has to wait for a region whose rows nobody reaches
+would, with one change of the namespace behind it, keep out all others. Pure.
 
 Source: MasterProcedureScheduler (a table's lock takes a shared one of its namespace), LockStatus.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 
@@ -34,18 +36,26 @@ class Lock(NamedTuple):
 class Queue:
     """All who hold or want one resource, by ticket."""
 
-    __slots__ = ("exclusive", "shared")
+    __slots__ = ("exclusive", "overtakes", "shared")
 
-    def __init__(self) -> None:
+    def __init__(self, *, overtakes: bool) -> None:
         self.shared: OrderedDict[int, None] = OrderedDict()
         self.exclusive: OrderedDict[int, None] = OrderedDict()
+        self.overtakes = overtakes
+        """Shared locks do not wait for an exclusive one that waits itself."""
 
-    def grants(self, owner: int, exclusive: bool) -> bool:
+    def grants(self, owner: int, granted: AbstractSet[int], *, exclusive: bool) -> bool:
         """Whether that one may go on, as far as this resource goes."""
         first_exclusive = next(iter(self.exclusive), None)
         if not exclusive:
-            return first_exclusive is None or owner < first_exclusive
-        return first_exclusive == owner and (not self.shared or owner < next(iter(self.shared)))
+            if first_exclusive is None or (first_exclusive not in granted and self.overtakes):
+                return True
+            return not self.overtakes and owner < first_exclusive
+        if first_exclusive != owner:
+            return False
+        if self.overtakes:
+            return not any(each in granted for each in self.shared)
+        return not self.shared or owner < next(iter(self.shared))
 
 
 class Locks:
@@ -61,7 +71,7 @@ class Locks:
         assert owner not in self._wanted, f"{owner} has asked already"
         self._wanted[owner] = locks
         for kind, name, exclusive in locks:
-            queue = self._queues.setdefault((kind, name), Queue())
+            queue = self._queues.setdefault((kind, name), Queue(overtakes=kind is Kind.NAMESPACE))
             (queue.exclusive if exclusive else queue.shared)[owner] = None
         return self._grant(owner)
 
@@ -79,7 +89,7 @@ class Locks:
                 candidates[next_exclusive] = None
             if exclusive:  # those behind a shared lock were never kept out by it
                 for waiting in queue.shared:
-                    if next_exclusive is not None and waiting > next_exclusive:
+                    if next_exclusive is not None and waiting > next_exclusive and not queue.overtakes:
                         break
                     candidates[waiting] = None
         self._granted.discard(owner)
@@ -98,7 +108,8 @@ class Locks:
             yield kind, name, holders, waiting, len(sharing)
 
     def _grant(self, owner: int) -> bool:
-        if all(self._queues[kind, name].grants(owner, exclusive) for kind, name, exclusive in self._wanted[owner]):
+        granted = self._granted
+        if all(self._queues[kind, name].grants(owner, granted, exclusive=ex) for kind, name, ex in self._wanted[owner]):
             self._granted.add(owner)
             return True
         return False

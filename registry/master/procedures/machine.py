@@ -193,6 +193,10 @@ class Machine:
         yield from self._running.values()
         yield from self._ended.values()
 
+    def kind_of(self, procedure: Procedure) -> Class | None:
+        """What it is made of; None of a class that this version does not have."""
+        return self._classes.get(procedure.class_name)
+
     @property
     def locks(self) -> Locks:
         """Who holds what."""

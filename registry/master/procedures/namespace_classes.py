@@ -44,9 +44,7 @@ class CreateNamespace:
         descriptor = self._descriptor(procedure)
         name = namespace_name(descriptor)
         if procedure.state == self.S.CREATE_NAMESPACE_PREPARE:
-            if name in view.catalogue.namespaces:
-                raise NamespaceExistException(f"Namespace {name} already exists")
-            check_quotas(descriptor)
+            check_new(view, descriptor)
             return Step(self.S.CREATE_NAMESPACE_INSERT_INTO_NS_TABLE)
         return Step(END, changes=Changes(namespaces=[descriptor]), after=(MirrorNamespace(name),))
 
@@ -106,15 +104,7 @@ class DeleteNamespace:
         name = self._name(procedure)
         if procedure.state != self.S.DELETE_NAMESPACE_PREPARE:
             return Step(END, changes=Changes(no_namespaces=[name]), after=(MirrorNamespace(name),))
-        if name not in view.catalogue.namespaces:
-            raise NamespaceNotFoundException(name)
-        if name in RESERVED:
-            raise ConstraintException(f"Reserved namespace {name} cannot be removed.")
-        tables_count = sum(table.startswith(f"{name}:") for table in view.catalogue.tables)
-        if tables_count:
-            raise ConstraintException(
-                f"Only empty namespaces can be removed. Namespace {name} has {tables_count} tables"
-            )
+        check_removable(view, name)
         return Step(self.S.DELETE_NAMESPACE_DELETE_FROM_NS_TABLE)
 
     def _name(self, procedure: Procedure) -> str:
@@ -124,6 +114,25 @@ class DeleteNamespace:
 def namespace_name(descriptor: HBase_pb2.NamespaceDescriptor) -> str:
     """As people write it; the request was refused where it is no text."""
     return descriptor.name.decode()
+
+
+def check_new(view: View, descriptor: HBase_pb2.NamespaceDescriptor) -> None:
+    """Raise where it cannot be made."""
+    name = namespace_name(descriptor)
+    if name in view.catalogue.namespaces:
+        raise NamespaceExistException(f"Namespace {name} already exists")
+    check_quotas(descriptor)
+
+
+def check_removable(view: View, name: str) -> None:
+    """Raise where it is not there, or must stay."""
+    if name not in view.catalogue.namespaces:
+        raise NamespaceNotFoundException(name)
+    if name in RESERVED:
+        raise ConstraintException(f"Reserved namespace {name} cannot be removed.")
+    tables_count = sum(table.startswith(f"{name}:") for table in view.catalogue.tables)
+    if tables_count:
+        raise ConstraintException(f"Only empty namespaces can be removed. Namespace {name} has {tables_count} tables")
 
 
 def check_quotas(descriptor: HBase_pb2.NamespaceDescriptor) -> None:

@@ -77,10 +77,22 @@ def sanity_check(schema: HBase_pb2.TableSchema) -> None:
 
 
 def check_supported(schema: HBase_pb2.TableSchema) -> None:
-    """Raise DoNotRetryIOException for what makes sense to HBase and does not exist here."""
-    if number(values(schema), b"REGION_REPLICATION", 1) > 1:
-        table = table_text(schema.table_name)
+    """Raise DoNotRetryIOException for what HBase lets pass and no region here could be opened with."""
+    table, own = table_text(schema.table_name), values(schema)
+    if number(own, b"REGION_REPLICATION", 1) > 1:
         raise DoNotRetryIOException(f"There are no region replicas here: REGION_REPLICATION of {table} must be 1")
+    number(own, b"hbase.server.keyvalue.maxsize", 0)
+    for family in schema.column_families:
+        own = values(family)
+        for name, least in ((b"VERSIONS", 1), (b"TTL", 1), (b"MIN_VERSIONS", 0)):
+            if number(own, name, least) < least:
+                raise DoNotRetryIOException(
+                    f"{name.decode()} of table {table}, family {_name(family)} must be at least {least}"
+                )
+        if problem := next(_enums({b"KEEP_DELETED_CELLS": own.get(b"KEEP_DELETED_CELLS", b"FALSE")}), ""):
+            raise DoNotRetryIOException(problem)
+    if problem := next(_durability(values(schema)), ""):
+        raise DoNotRetryIOException(problem)
 
 
 def number(own: Mapping[bytes, bytes], name: bytes, default_count: int, bits: int = _INT) -> int:
@@ -125,9 +137,7 @@ def _problems(schema: HBase_pb2.TableSchema, own: Mapping[bytes, bytes]) -> Iter
 
 
 def _table(schema: HBase_pb2.TableSchema, table: str, own: Mapping[bytes, bytes]) -> Iterator[str]:
-    durability = lenient_text(own.get(b"DURABILITY", b"USE_DEFAULT")).upper()
-    if durability not in _DURABILITIES:
-        yield f"No enum constant org.apache.hadoop.hbase.client.Durability.{durability}"
+    yield from _durability(own)
     number(own, b"PRIORITY", 0)
     if not schema.column_families:
         yield "Table should have at least one column family."
@@ -154,6 +164,12 @@ def _enums(own: Mapping[bytes, bytes]) -> Iterator[str]:
         value = lenient_text(own[name]).upper() if name in own else ""
         if value and value not in known:
             yield f"No enum constant {java_class}.{value}"
+
+
+def _durability(own: Mapping[bytes, bytes]) -> Iterator[str]:
+    durability = lenient_text(own.get(b"DURABILITY", b"USE_DEFAULT")).upper()
+    if durability not in _DURABILITIES:
+        yield f"No enum constant org.apache.hadoop.hbase.client.Durability.{durability}"
 
 
 def _bloom_is_well(family: HBase_pb2.ColumnFamilySchema) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from protos.hbase import HBase_pb2, Master_pb2, MasterProcedure_pb2
 from registry.master.procedures import classes
+from registry.master.procedures.namespace_classes import check_new, check_removable
 from registry.master.tables.desk import Desk, request_of
 from registry.master.tables.names import check_namespace_name
 from registry.rpc.services import Call, Handled, Handler
@@ -34,8 +35,12 @@ class Namespaces:
     async def _create(self, call: Call) -> Handled:
         request = request_of(call, Master_pb2.CreateNamespaceRequest)
         descriptor = _checked(request.namespaceDescriptor)
-        data = MasterProcedure_pb2.CreateNamespaceStateData(namespace_descriptor=descriptor)
-        proc_id = await self._desk.submit(call, classes.CREATE_NAMESPACE, lambda: data, asked=request)
+
+        def make() -> MasterProcedure_pb2.CreateNamespaceStateData:
+            check_new(self._desk.procedures, descriptor)  # before it waits for operations on tables in it
+            return MasterProcedure_pb2.CreateNamespaceStateData(namespace_descriptor=descriptor)
+
+        proc_id = await self._desk.submit(call, classes.CREATE_NAMESPACE, make, asked=request)
         return Master_pb2.CreateNamespaceResponse(proc_id=proc_id)
 
     async def _modify(self, call: Call) -> Handled:
@@ -47,8 +52,12 @@ class Namespaces:
 
     async def _delete(self, call: Call) -> Handled:
         request = request_of(call, Master_pb2.DeleteNamespaceRequest)
-        data = MasterProcedure_pb2.DeleteNamespaceStateData(namespace_name=request.namespaceName)
-        proc_id = await self._desk.submit(call, classes.DELETE_NAMESPACE, lambda: data, asked=request)
+
+        def make() -> MasterProcedure_pb2.DeleteNamespaceStateData:
+            check_removable(self._desk.procedures, request.namespaceName)
+            return MasterProcedure_pb2.DeleteNamespaceStateData(namespace_name=request.namespaceName)
+
+        proc_id = await self._desk.submit(call, classes.DELETE_NAMESPACE, make, asked=request)
         return Master_pb2.DeleteNamespaceResponse(proc_id=proc_id)
 
     def _get(self, call: Call) -> Handled:
