@@ -102,7 +102,7 @@ class Reign:
             self.servers,
             self.sender.call,
             self.new_id,
-            lambda: (row for row in self._all_rows() if row.leftover),
+            self._leftovers,
             lambda: self.catalogue,
             self._dropped,
         )
@@ -359,9 +359,12 @@ class Reign:
         self.meta.kick()
         self.regions.kick()
 
-    def _all_rows(self) -> Iterator[RegionRow]:
-        yield from (held.row for held in self.meta_states.held.values())
-        yield from (held.row for held in self.states.held.values())
+    def _leftovers(self) -> Iterator[RegionRow]:
+        """Rows that are durable and say so: before that the old copy may be the only one that counts."""
+        for states in (self.meta_states, self.states):
+            for held in states.held.values():
+                if held.row.leftover and held.version == held.written_version:
+                    yield held.row
 
     def _schema_of(self, table: str) -> HBase_pb2.TableSchema:
         if table == META_TABLE:

@@ -42,6 +42,9 @@ NO_SEQ_NUM = (1 << 64) - 1
 
 Pb = RegionServerStatus_pb2
 
+META_LOOK_MS = 50.0
+"""How often it is looked whether hbase:meta is open, while something waits to be written there."""
+
 
 class StatusService:
     """The handlers. Belongs to the loop."""
@@ -129,7 +132,7 @@ class StatusService:
         if reign.servers.is_dead(name):
             raise YouAreDeadException(f"Server REPORT rejected; currently processing {name} as dead server")
         answer = ClusterV1_pb2.TransitionsTaken()
-        touched: dict[Assignment, None] = {}
+        of_meta, of_regions = list[int](), list[int]()
         for index, message in enumerate(request.transition):
             told = transition_of(message)
             if told is None:
@@ -141,12 +144,30 @@ class StatusService:
                 logger.info("%s is not to have %s open", name, told.region)
                 answer.refused.append(index)
             else:
-                touched[assignment] = None
+                (of_meta if assignment is reign.meta else of_regions).append(index)
         try:
-            await asyncio.gather(*(assignment.durable() for assignment in touched))
+            if of_meta:
+                await reign.meta.durable()
+            if of_regions and (of_meta or not await self._durable_by_meta(reign)):
+                # hbase:meta may wait for the answer to this very call, or for the next call of this server
+                answer.too_early.extend(of_regions)
+                reign.regions.kick()
         except NotActing:
             raise ServerNotRunningYetException("Server is not running yet") from None
         return answer
+
+    async def _durable_by_meta(self, reign: Reign) -> bool:
+        """Whether what regions are now is durable; false where nobody has hbase:meta open meanwhile."""
+        durable = asyncio.ensure_future(reign.regions.durable())
+        try:
+            while not durable.done():
+                if reign.meta_server() is None:
+                    return False
+                await asyncio.wait({durable}, timeout=META_LOOK_MS / 1000)
+            durable.result()
+            return True
+        finally:
+            durable.cancel()
 
     def _assignment_of(self, reign: Reign, region: str) -> Assignment | None:
         """None: it cannot be said yet."""

@@ -127,13 +127,14 @@ class ModelServer:
         if not self.serves:
             return
         self.paused.clear()
-        self.world.later(min(for_ms, LEASE_MS), self._lease_over)
-        self.world.later(min(for_ms, SESSION_MS), lambda: None if self.has_lease else self.world.rs_gone(self.name))
+        if for_ms > LEASE_MS:
+            self.world.later(LEASE_MS, self._lease_over)
+        if for_ms > SESSION_MS:
+            self.world.later(SESSION_MS, lambda: self.world.rs_gone(self.name))
         self.world.later(for_ms, self._resume)
 
     def _lease_over(self) -> None:
-        if not self.paused.is_set():
-            self.has_lease = False
+        self.has_lease = False
 
     def _resume(self) -> None:
         if self.alive:
@@ -198,6 +199,7 @@ class ModelServer:
         if store.owner is not None:
             if str(store.owner.name) not in self.dead:
                 return False
+            self.world.check(store.owner.name not in self.world.rs, f"{store.owner.name} is killed alive")
             store.owner.kill()
         self._take(store)
         return True
