@@ -16,16 +16,22 @@ def run_region_server(load: Callable[[], Settings], listeners: Mapping[str, sock
 
     `listeners`: sockets that listen already, by the flag of their address.
     """
-    return run_role("regionserver", lambda: with_own_ports(load()), make, listeners)
+    return run_role("regionserver", lambda: with_own_defaults(load()), make, listeners)
 
 
-def with_own_ports(settings: Settings) -> Settings:
-    """A region server's ports where nobody has chosen others."""
+GUARD_TIMEOUT_MS = 3000
+"""A store that opens, or waits for its disk, holds the loop up now and then; a hung server's regions are lost to it
+when its lease is over anyway."""
+
+
+def with_own_defaults(settings: Settings) -> Settings:
+    """A region server's ports and the guard's patience with it, where nobody has chosen others."""
     info_port = settings.int_("hbase.regionserver.info.port")
     return settings.with_defaults(
         {
             "hbeacon.rpc.address": f"127.0.0.1:{settings.int_('hbase.regionserver.port')}",
             "hbeacon.http.address": "off" if info_port < 0 else f"127.0.0.1:{info_port}",
+            "hbeacon.guard.timeout_ms": str(GUARD_TIMEOUT_MS),
         }
     )
 

@@ -169,7 +169,7 @@ _SERVERS = (
         "hbeacon.guard.timeout_ms",
         Kind.MS,
         "1000",
-        "How long the server's loop may be silent before the guard kills it.",
+        "How long the server's loop may be silent before the guard kills it; region servers: 3000.",
         minimum=100,
         maximum=600_000,
     ),
