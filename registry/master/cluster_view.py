@@ -10,6 +10,8 @@ from registry.http.region_server_status import StoreReach
 from registry.master.cluster_metrics import dead_servers, in_transition, region_counts
 from registry.master.held import Held
 from registry.master.live_servers import LiveServer
+from registry.master.procedure_view import procedure_rows
+from registry.master.procedures.runner import ProcedureRunner
 from registry.master.reign import Reign
 from registry.wire.region_info import META_TABLE
 
@@ -17,7 +19,7 @@ MIB = 1 << 20
 REACHES: Mapping[int, str] = {ClusterV1_pb2.ReachedStore.OPEN: "open", ClusterV1_pb2.ReachedStore.FREE: "free"}
 
 
-def cluster_status(reign: Reign, problem: str) -> ClusterStatus:
+def cluster_status(reign: Reign, problem: str, runner: ProcedureRunner | None) -> ClusterStatus:
     """One moment of it."""
     now_ms = reign.clock.monotonic_ms()
     meta_server = reign.meta_server()
@@ -32,6 +34,8 @@ def cluster_status(reign: Reign, problem: str) -> ClusterStatus:
         fatal_errors=[
             FatalErrorRow(str(error.server), error.text, error.at_wall_ms) for error in reversed(reign.servers.fatal)
         ],
+        errors_seen=reign.servers.fatal_count,
+        procedures=procedure_rows(runner.machine, reign.clock.wall_ms()) if runner is not None else (),
     )
 
 

@@ -81,6 +81,8 @@ class LiveServers:
         """To the wall time at which it was found dead; the oldest are forgotten."""
         self.draining: frozenset[ServerName] = frozenset()
         self.fatal: deque[FatalError] = deque(maxlen=FATAL_MAX)
+        self.fatal_count = 0
+        """All that were told, also those that `fatal` keeps no more."""
         self.changes = 0
         """Rises when regions may find a place that had none before."""
 
@@ -140,6 +142,7 @@ class LiveServers:
 
     def fatal_error(self, name: ServerName, text: str, wall_ms: float) -> None:
         """Kept for people."""
+        self.fatal_count += 1
         self.fatal.append(FatalError(name, text[:FATAL_TEXT_MAX], wall_ms))
 
     def seen(self, names: Sequence[ServerName], now_ms: float) -> tuple[list[ServerName], list[ServerName]]:

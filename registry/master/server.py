@@ -171,7 +171,9 @@ class Master(RoleServer):
         from registry.master.cluster_view import cluster_status
 
         reign = self.reign
-        return None if reign is None else cluster_status(reign, self.cluster_part.problem)
+        return (
+            None if reign is None else cluster_status(reign, self.cluster_part.problem, self.table_service.procedures)
+        )
 
     def _campaign_changed(self) -> None:
         self.names_changed()

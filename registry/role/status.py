@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
+from typing import Generic, TypeVar
 
 from registry.client.table_states import TableStatesView
 from registry.clock import Clock
@@ -22,6 +23,27 @@ from registry.lookup.readiness import Readiness
 from registry.lookup.snapshot import Snapshot
 from registry.lookup.visitors import Visitors
 from registry.rpc.stats import RpcStats
+
+RECENT_MS = 200.0
+"""A page, its health and its metrics ask several times in one moment, and each answer may go through thousands of
+regions."""
+
+T = TypeVar("T")
+
+
+class _Recent(Generic[T]):
+    """What `make` gives, made anew after a moment."""
+
+    def __init__(self, clock: Clock, make: Callable[[], T]) -> None:
+        self._clock = clock
+        self._make = make
+        self._made: tuple[float, T] | None = None
+
+    def __call__(self) -> T:
+        now_ms = self._clock.monotonic_ms()
+        if self._made is None or now_ms - self._made[0] >= RECENT_MS:
+            self._made = now_ms, self._make()
+        return self._made[1]
 
 
 class RoleStatus:
@@ -62,8 +84,8 @@ class RoleStatus:
         self._readiness = readiness
         self._election = election
         self._election_lines = election_lines
-        self._region_server = region_server
-        self._cluster = cluster
+        self._region_server = _Recent(clock, region_server)
+        self._cluster = _Recent(clock, cluster)
         self._firewall = firewall
         self._tables = tables
         self._faults = faults
