@@ -150,6 +150,7 @@ func (cl *client) read(conn *dataConn, rng *rand.Rand) {
 			cl.r.fail(fmt.Sprintf("%s: %v", cl.op.method, err))
 		} else if cl.r.measuring.Load() {
 			samples = append(samples, took)
+			cl.r.counted.Add(1)
 			frameBytes += int64(got.frame)
 		}
 		if cl.r.stopped.Load() {

@@ -14,6 +14,7 @@ type record struct {
 	stopped   atomic.Bool
 	errors    atomic.Int64
 	answered  atomic.Int64 // by clients of ClientService, measured or not
+	counted   atomic.Int64 // of these, in the time that is measured
 	firstErr  atomic.Value
 
 	mu         sync.Mutex
