@@ -46,6 +46,8 @@ PLAIN_NUMBERS = {
     "call_seq",
     "nonce",
     "nonce_group",
+    "life",
+    "read_point",
     "kind",
     "kinds",
     "mode",

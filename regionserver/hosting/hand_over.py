@@ -21,12 +21,12 @@ import struct
 import uuid
 import zlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from regionserver.engine.store import Batch, Durability, Store
 from regionserver.hosting.committing import commit
+from regionserver.hosting.ranges import LIFE_BYTES, Range
 from regionserver.hosting.reserved import forget, note_in, note_out, was_taken
 from registry.durable import sync_directory
 from registry.version import VERSION
@@ -36,7 +36,6 @@ SLICE_BYTES = 256 << 10
 """Read or written by the loop before others have their turn; more where one value is larger."""
 FRAME_BYTES_MAX = 1 << 30
 """What a length may say: the largest cell that a table may allow, with room."""
-LIFE_BYTES = 8
 KEPT_S = 24 * 3600.0
 """A hand-over that nobody has dropped by then is a copy that nobody wants."""
 
@@ -48,22 +47,6 @@ Item = tuple[bytes, bytes]
 
 class HandOverError(Exception):
     """A hand-over that cannot be written or used; `str()` names it and says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The keys of a region in any store."""
-
-    region: str
-    """Its encoded name."""
-    lower: bytes
-    upper: bytes
-    """Exclusive. Both begin with the life of the table."""
-
-    @property
-    def life(self) -> bytes:
-        """What all its keys begin with."""
-        return self.lower[:LIFE_BYTES]
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------

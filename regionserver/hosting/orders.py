@@ -23,7 +23,6 @@ from regionserver.engine.store import Batch, Durability, Store, StoreError
 from regionserver.hosting.committing import all_before, commit
 from regionserver.hosting.hand_over import (
     HandOverError,
-    Range,
     remove_hand_over,
     sweep,
     take_hand_over,
@@ -31,17 +30,15 @@ from regionserver.hosting.hand_over import (
 )
 from regionserver.hosting.hosted import Hosted, HostedRegions
 from regionserver.hosting.order_machine import Close, CloseOrder, Effect, Open, OpenOrder, OrderMachine, Serve
-from regionserver.hosting.read_orders import LIFE_MAX, DropOrder, Procedure, ReadOrders, read_orders
+from regionserver.hosting.ranges import order_of, prefix_of, range_of, where_of
+from regionserver.hosting.read_orders import DropOrder, Procedure, ReadOrders, read_orders
 from regionserver.hosting.reports import Report, Reports
 from regionserver.hosting.reserved import forget, has_left
 from regionserver.hosting.stores import Stores
-from regionserver.region.keys import meta_order, plain_order
-from regionserver.region.region import Region, RegionRange
+from regionserver.region.region import Region
 from regionserver.region.rules import USUAL, TableRules
-from regionserver.region.scan import ScanRange, key_range
 from registry.clock import Clock
 from registry.wire.errors import DoNotRetryIOException
-from registry.wire.region_info import META_TABLE, RegionInfo
 
 SLICE_MS = 2.0
 """The loop's turn for openings and closings, before calls have theirs."""
@@ -253,9 +250,8 @@ class Orders:
                 forget(batch, order.region)
                 store.commit(batch, Durability.PROCESS, lambda _error: None)
             info = order.info
-            where = RegionRange(info.table, str(info), info.start_key, info.end_key)
             region = Region(
-                where, described.families, store, prefix_of(order.life), order_of(info.table), described.rules
+                where_of(info), described.families, store, prefix_of(order.life), order_of(info.table), described.rules
             )
         except (DoNotRetryIOException, StoreError) as error:
             _log.error("%s cannot be opened: %s", order.info, error)
@@ -369,20 +365,3 @@ async def sweep_hand_overs(directory: Path, wall_ms: Callable[[], float]) -> Non
     """Remove what nobody wants any more, at a start."""
     for name in await asyncio.to_thread(sweep, directory, wall_ms() / 1000):
         _log.warning("hand-over %s was asked for by nobody and is removed", name)
-
-
-def prefix_of(life: int) -> bytes:
-    """What all keys of a table's life begin with."""
-    assert 0 <= life <= LIFE_MAX, life
-    return life.to_bytes(8, "big")
-
-
-def order_of(table: str) -> Callable[[bytes], bytes]:
-    """How rows of a table are ordered."""
-    return meta_order if table == META_TABLE else plain_order
-
-
-def range_of(info: RegionInfo, life: int) -> Range:
-    """The keys of a region."""
-    where = RegionRange(info.table, str(info), info.start_key, info.end_key)
-    return Range(info.encoded_name, *key_range(ScanRange(), where, prefix_of(life), order_of(info.table)))

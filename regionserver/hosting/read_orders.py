@@ -15,6 +15,7 @@ from protos.hbase import Admin_pb2, HBase_pb2
 from protos.hbeacon import ClusterV1_pb2
 from regionserver.hosting.hosted import encoded_name_of
 from regionserver.hosting.order_machine import CloseOrder, OpenOrder, TableSchema
+from regionserver.hosting.ranges import LIFE_MAX
 from regionserver.hosting.schema import described
 from regionserver.region.rules import USUAL, TableRules
 from registry.names import ServerName
@@ -22,8 +23,6 @@ from registry.wire.errors import DoNotRetryIOException
 from registry.wire.region_info import RegionInfo
 from registry.wire.text import lenient_text
 
-LIFE_MAX = (1 << 64) - 2
-"""Of all ones are the keys that stores have for themselves."""
 DROP_RANGE = "hbeacon.DropRange"
 _HAND_OVER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 """It names a file."""

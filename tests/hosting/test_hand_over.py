@@ -17,12 +17,12 @@ from regionserver.hosting.hand_over import (
     KEPT_S,
     SLICE_BYTES,
     HandOverError,
-    Range,
     remove_hand_over,
     sweep,
     take_hand_over,
     write_hand_over,
 )
+from regionserver.hosting.ranges import Range
 from regionserver.hosting.reserved import has_left, region_key
 
 LIFE = (7).to_bytes(8, "big")
