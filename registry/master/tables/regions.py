@@ -19,7 +19,7 @@ from registry.master.tables.desk import Desk, request_of
 from registry.master.tables.names import checked_table
 from registry.names import ServerName
 from registry.rpc.services import Call, Handled, Handler
-from registry.wire.errors import DoNotRetryRegionException, UnknownRegionException
+from registry.wire.errors import DoNotRetryIOException, DoNotRetryRegionException, ProtocolError, UnknownRegionException
 from registry.wire.region_info import META, META_ENCODED_NAME, META_NAME, RegionInfo
 from registry.wire.text import lenient_text
 from registry.wire.znode import decode_server_name
@@ -47,7 +47,7 @@ class Regions:
         request = request_of(call, Master_pb2.MoveRegionRequest)
         # clients give the encoded name, whatever the type says
         region = self._find(request.region, shown=shown_binary(request.region.value))
-        to = decode_server_name(request.dest_server_name) if request.HasField("dest_server_name") else None
+        to = _server_of(request.dest_server_name) if request.HasField("dest_server_name") else None
         await self._transit(call, region, TransitionType.MOVE, to)
         return Master_pb2.MoveRegionResponse()
 
@@ -120,3 +120,10 @@ def _shown(row: RegionRow) -> str:
     """As HBase writes its RegionStateNode."""
     location = row.sn if row.sn is not None else "null"
     return f"state={row.state}, location={location}, table={row.info.table}, region={row.info.encoded_name}"
+
+
+def _server_of(message: HBase_pb2.ServerName) -> ServerName:
+    try:
+        return decode_server_name(message)
+    except ProtocolError as error:
+        raise DoNotRetryIOException(f"java.lang.IllegalArgumentException: {error}") from None
