@@ -21,7 +21,7 @@ def region_server_status(server: RegionServer) -> RegionServerStatus:
     link = server.link.view
     online = server.regions.online()
     stores = [StoreReach(store.store_id, REACH_WORDS[store.reach], store.home, store.owner) for store in server.reached]
-    name = server.gate.name
+    name, counts = server.gate.name, server.regions.counts()
     return RegionServerStatus(
         server_name=str(name or ""),
         registered=name is not None,
@@ -36,8 +36,10 @@ def region_server_status(server: RegionServer) -> RegionServerStatus:
         engine=server.engine,
         link_problem=link.problem,
         storage_problem=server.storage_problem,
-        read_requests=sum(hosted.read_requests_count for hosted in online),
-        write_requests=sum(hosted.write_requests_count for hosted in online),
+        read_requests=counts.reads_count,
+        write_requests=counts.writes_count,
+        checks_passed=counts.checks_passed_count,
+        checks_failed=counts.checks_failed_count,
         scanners=len(server.door.scanners),
         scanner_leases_expired=server.door.scanners.expired_count,
     )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from protos.hbase import HBase_pb2
 from regionserver.hosting.schema import Described
-from regionserver.region.region import Region
+from regionserver.region.region import Region, RequestCounts
 from registry.clock import Clock
 from registry.names import ServerName
 from registry.wire.errors import (
@@ -42,8 +42,16 @@ class Hosted:
     open_seq_num: int
     opened_ms: float
     """Since 1970."""
-    read_requests_count: int = 0
-    write_requests_count: int = 0
+
+    @property
+    def read_requests_count(self) -> int:
+        """Rows that were read here."""
+        return self.region.counts.reads_count
+
+    @property
+    def write_requests_count(self) -> int:
+        """Mutations that were done here."""
+        return self.region.counts.writes_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class HostedRegions:
         """`server`: this one, as messages name it; it may be set later."""
         self.server = server
         self._clock = clock
+        self._left = RequestCounts()
+        """Of regions that were here."""
         self._serving: dict[bytes, Region] = {}
         """By name and by encoded name: no text is both."""
         self._hosted: dict[str, Hosted] = {}
@@ -69,6 +79,14 @@ class HostedRegions:
     def __len__(self) -> int:
         """How many are served."""
         return len(self._hosted)
+
+    def counts(self) -> RequestCounts:
+        """What all regions were asked, also those that have left; it never goes back."""
+        total = RequestCounts()
+        total.add(self._left)
+        for hosted in self._hosted.values():
+            total.add(hosted.region.counts)
+        return total
 
     # --- looking up -------------------------------------------------------------------------------------------------
 
@@ -136,6 +154,7 @@ class HostedRegions:
         self._opening.discard(encoded_name)
         hosted = self._hosted.pop(encoded_name, None)
         if hosted is not None:
+            self._left.add(hosted.region.counts)
             del self._serving[hosted.info.name]
             del self._serving[encoded_name.encode()]
 

@@ -64,6 +64,25 @@ class Found(NamedTuple):
 _NOTHING = Found(b"", 0, tagged=False)
 
 
+@dataclass(slots=True)
+class RequestCounts:
+    """What a region was asked since it was opened. Source: HRegion's readRequestsCount and its kind."""
+
+    reads_count: int = 0
+    """Rows, by Gets and scans."""
+    writes_count: int = 0
+    """Mutations."""
+    checks_passed_count: int = 0
+    checks_failed_count: int = 0
+
+    def add(self, other: RequestCounts) -> None:
+        """Count those of another too."""
+        self.reads_count += other.reads_count
+        self.writes_count += other.writes_count
+        self.checks_passed_count += other.checks_passed_count
+        self.checks_failed_count += other.checks_failed_count
+
+
 class Region:
     """An open region. Belongs to the loop of its store."""
 
@@ -83,6 +102,7 @@ class Region:
         self.prefix = prefix
         self.order = order
         self.rules = rules
+        self.counts = RequestCounts()
         self._lower = order(where.start_key) if where.start_key else b""
         self._upper = order(where.end_key) if where.end_key else None
 
@@ -95,6 +115,7 @@ class Region:
         RowTooBigException.
         """
         self.check_row("Get", row)
+        self.counts.reads_count += 1
         row_key = self.row_key(row)
         if not wanted and len(self.families) == 1:
             return self._newest(row_key, now_ms)
@@ -172,12 +193,14 @@ class Region:
         """Add a put or delete to a batch that has nothing of this row yet. Raises what HBase raises, adding nothing."""
         self.check_writable()
         self.check_row("batchMutate", mutation.row, FailedSanityCheckException)
+        self.counts.writes_count += 1
         self._write([mutation], batch, now_ms)
 
     def put_shaped(self, put: Shaped, batch: Batch, now_ms: int) -> None:
         """The same of a put whose cells are ready to be written."""
         self.check_writable()
         self.check_row("batchMutate", put.row, FailedSanityCheckException)
+        self.counts.writes_count += 1
         shape, family = put.shape, put.shape.family
         self.check_family(family)
         if 0 < self.rules.cell_bytes_max < shape.cell_bytes_max:
@@ -214,8 +237,11 @@ class Region:
         if condition is not None:
             checked = self.check(condition, now_ms)
             if not checked.matches:
+                self.counts.checks_failed_count += 1
                 return False, []
+            self.counts.checks_passed_count += 1
             now_ms = max(now_ms, checked.timestamp_ms)
+        self.counts.writes_count += len(mutations)
         batch = Batch()
         made = self._write(mutations, batch, now_ms)
         if batch:

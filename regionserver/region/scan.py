@@ -18,7 +18,7 @@ from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, ROW_END_BYTES, RowOrder, after_row, family_of, row_key_of, row_of
 from regionserver.region.pieces import CELL_OVERHEAD_BYTES, OneFamily, OneRow, Pieces, RowCells
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
-from regionserver.region.region import Region, RegionRange
+from regionserver.region.region import Region, RegionRange, RequestCounts
 from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted, all_are_visible, visible
 from registry.wire.errors import RowTooBigException
 
@@ -150,6 +150,7 @@ def open_scan(
         moment = region.store.snapshot()
     scan = RegionScan(moment, keys, len(region.prefix), region.families, shape, now_ms, reverse=rows.reverse)
     scan.row_bytes_max = region.rules.row_bytes_max
+    scan.counts = region.counts
     return scan
 
 
@@ -182,6 +183,8 @@ class RegionScan:
         reverse: bool = False,
     ) -> None:
         """`keys` from `key_range`; it owns the snapshot."""
+        self.counts = RequestCounts()
+        """Of its region."""
         self._snapshot = snapshot
         self._prefix_bytes = prefix_bytes
         self._families = families
@@ -244,6 +247,7 @@ class RegionScan:
             self._ahead = next(self._rows, None)
             page.more_in_region = self._ahead is not None
         page.tagged = self._tagged
+        self.counts.reads_count += page.rows_read
         return page
 
     def _begin_row(self, page: Page, bytes_max: int, whole_bytes_max: int) -> _Begun:

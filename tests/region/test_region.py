@@ -14,8 +14,9 @@ from regionserver.engine.store import Batch, Durability, StoreError
 from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.record import without_tags
-from regionserver.region.region import Region, RegionRange
+from regionserver.region.region import Region, RegionRange, RequestCounts
 from regionserver.region.rules import CELL_BYTES_MAX, USUAL, TableRules
+from regionserver.region.scan import PageLimits, ScanRange, ScanShape, open_scan
 from regionserver.region.visible import FamilyRules, Wanted
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, Tag, TagType, decode_cells, encode_tags
 from registry.wire.errors import (
@@ -350,3 +351,18 @@ def test_like_a_dictionary(changes: list[Mutation], seed: int):
         assert got(where, now_ms=now_ms) == [
             each for family in (b"a", b"b") for each in model_read(model, family, Wanted())
         ]
+
+
+def test_what_was_asked_is_counted() -> None:
+    region = Region(RegionRange("t1", "t1,,1.aa."), {b"f": FamilyRules()}, MemoryStore(), b"prefix00")
+    changes = [Change(b"f", b"q", 5, KeyType.PUT, b"v")]
+    for row in (b"a", b"b", b"c"):
+        region.mutate([Mutation(MutationKind.PUT, row, changes)], Durability.PROCESS, lambda error: None, 9)
+    region.put(Mutation(MutationKind.PUT, b"d", changes), Batch(), 9)
+    region.get(b"a", {}, 9)
+    for expected in (b"v", b"w"):
+        condition = Condition(b"a", b"f", b"q", CompareType.EQUAL, expected)
+        region.mutate([Mutation(MutationKind.PUT, b"a", changes)], Durability.PROCESS, lambda error: None, 9, condition)
+    scan = open_scan(region, ScanRange(), ScanShape({b"f": Wanted()}), 9)
+    scan.page(PageLimits())
+    assert region.counts == RequestCounts(reads_count=4, writes_count=5, checks_passed_count=1, checks_failed_count=1)
