@@ -19,6 +19,7 @@ from regionserver.engine.store import Durability
 from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.visible import FOR_EVER_MS, VERSIONS_ALL, FamilyRules, KeepDeleted
 from registry.wire.errors import DoNotRetryIOException
+from registry.wire.gone_families import gone_families
 from registry.wire.region_info import table_text
 
 TTL_FOREVER_S = 0x7FFF_FFFF
@@ -42,6 +43,8 @@ class Described:
     table: str
     families: Mapping[bytes, FamilyRules]
     rules: TableRules = USUAL
+    gone: frozenset[bytes] = frozenset()
+    """Families that were deleted and may still have cells in the region."""
 
 
 def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Described:
@@ -66,7 +69,7 @@ def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Desc
         read_only=_read(values, b"READONLY", server.read_only, _boolean, table),
         cell_bytes_max=_read(values, b"hbase.server.keyvalue.maxsize", server.cell_bytes_max, _integer, table),
     )
-    return Described(table, dict(sorted(families.items())), rules)
+    return Described(table, dict(sorted(families.items())), rules, gone_families(schema) - families.keys())
 
 
 def family_rules(table: str, family: HBase_pb2.ColumnFamilySchema) -> FamilyRules:

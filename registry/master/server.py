@@ -162,6 +162,11 @@ class Master(RoleServer):
         return self.mastership.is_acting
 
     @property
+    def balancer_on(self) -> bool:
+        """Where its switch is."""
+        return self.table_service.balancer_on
+
+    @property
     def reign(self) -> Reign | None:
         """What this master knows of the cluster while it acts."""
         return self.cluster_part.reign

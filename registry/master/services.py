@@ -68,6 +68,11 @@ class MasterView(Protocol):
         """What this master knows of the cluster while it acts."""
         ...
 
+    @property
+    def balancer_on(self) -> bool:
+        """Where the balancer's switch is."""
+        ...
+
 
 def add_master_services(
     table: ServiceTable,
@@ -157,7 +162,7 @@ def _backup_masters(view: MasterView, status: ClusterStatus_pb2.ClusterStatus) -
 
 def _balancer(view: MasterView, status: ClusterStatus_pb2.ClusterStatus) -> None:
     if view.acts():
-        status.balancer_on = False
+        status.balancer_on = view.balancer_on
 
 
 def _info_port(view: MasterView, status: ClusterStatus_pb2.ClusterStatus) -> None:

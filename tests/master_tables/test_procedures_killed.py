@@ -14,7 +14,8 @@ from registry.master.procedures import classes, making
 from registry.master.procedures.procedure import Nonce, Procedure
 from registry.master.procedures.runner import Ack, ProcedureRunner
 from registry.master.procedures.steps import Class
-from registry.wire.errors import HBaseError, PleaseHoldException
+from registry.wire.errors import DoNotRetryIOException, HBaseError, PleaseHoldException
+from registry.wire.gone_families import gone_families
 from registry.wire.region_info import RegionInfo
 from tests.support.clock import ManualClock
 from tests.support.table_calls import family, schema
@@ -37,10 +38,13 @@ def operations() -> dict[str, list[Operation]]:
     more = schema("t", family(), family("g"))
     modify = making.modify_table(schema("t", family()), more, "me", should_check_descriptor=True, reopen_regions=True)
     kinds = MasterProcedure_pb2.RegionTransitionType
+    less = making.modify_table(more, schema("t", family()), "me", should_check_descriptor=False, reopen_regions=True)
+    create_two = (classes.CREATE_TABLE, [making.create_table(more, SPLIT, "me")])
+    enable = (classes.ENABLE_TABLE, [making.enable_table("t", "me")])
     return {
         "create": [create],
         "disable": [create, disable],
-        "enable": [create, disable, (classes.ENABLE_TABLE, [making.enable_table("t", "me")])],
+        "enable": [create, disable, enable],
         "delete": [create, disable, (classes.DELETE_TABLE, [making.delete_table("t", "me")])],
         "truncate": [
             create,
@@ -54,6 +58,8 @@ def operations() -> dict[str, list[Operation]]:
         ],
         "modify": [create, (classes.MODIFY_TABLE, [modify])],
         "modify while disabled": [create, disable, (classes.MODIFY_TABLE, [modify])],
+        "delete a family": [create_two, (classes.MODIFY_TABLE, [less])],
+        "delete a family while disabled, enable": [create_two, disable, (classes.MODIFY_TABLE, [less]), enable],
         "create namespace": [create_namespace],
         "modify namespace": [
             create_namespace,
@@ -165,3 +171,23 @@ async def test_what_is_stopped_says_so_to_who_waits():
         await waiting
     with pytest.raises(HBaseError):
         await runner.submit(kind, lambda: parts, nonce=None, owner="me")
+
+
+async def test_a_deleted_family_does_not_come_back():
+    """Its name is free once all regions have been opened without it, and not before."""
+    create, disable, delete, enable = operations()["delete a family while disabled, enable"]
+    again = making.modify_table(
+        schema("t"), schema("t", family(), family("g")), "me", should_check_descriptor=False, reopen_regions=True
+    )
+    world, clock = World(), ManualClock()
+    await reign(world, [create, disable, delete])
+    assert gone_families(world.catalogue.tables["t"].schema) == {b"g"}
+    runner = ProcedureRunner(classes.CLASSES, ModelWork(world, acting(clock)), ModelOutside(), clock)
+    runner.start()
+    with pytest.raises(DoNotRetryIOException, match="was deleted from table t"):
+        await runner.submit(classes.MODIFY_TABLE, lambda: [again], nonce=None, owner="me", ack=Ack.ENDED)
+    await runner.submit(*enable[:1], lambda: enable[1], nonce=None, owner="me", ack=Ack.ENDED)
+    assert not gone_families(world.catalogue.tables["t"].schema)
+    assert {name for _, name in world.cells} == {b"f"}
+    await runner.submit(classes.MODIFY_TABLE, lambda: [again], nonce=None, owner="me", ack=Ack.ENDED)
+    await runner.stop()

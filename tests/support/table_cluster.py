@@ -14,6 +14,7 @@ from registry.master.cluster_work import ClusterWork
 from registry.master.epoch import Mastership, NotActing, Token
 from registry.names import ServerName
 from registry.wire.errors import HBaseIOException
+from registry.wire.gone_families import gone_families
 from registry.wire.region_info import RegionInfo
 from registry.zk.lease import Lease
 from registry.zk.requests import Children, Create, Delete, Get, Multi, Reply, Request, Result
@@ -35,6 +36,8 @@ class World:
     schemas: dict[str, HBase_pb2.TableSchema] = field(default_factory=dict[str, HBase_pb2.TableSchema])
     """Encoded names of open regions to the schemas that they were opened with."""
     flushed: list[str] = field(default_factory=list[str])
+    cells: set[tuple[str, bytes]] = field(default_factory=set[tuple[str, bytes]])
+    """Encoded names of regions and the families that have cells in them."""
 
     def __post_init__(self) -> None:
         for name in (b"default", b"hbase"):
@@ -113,7 +116,7 @@ class ModelWork(ClusterWork):
             schema = self.catalogue.tables[row.info.table].schema
             changed = replace(row, state=RegionState.OPEN, server=SERVERS[0], sn=SERVERS[0], open_seq_num=2)
             self.catalogue.apply(Changes(regions=[changed]))
-            self.world.schemas[row.info.encoded_name] = schema
+            self._opened_with(row.info.encoded_name, schema)
             self.world.rows.add((row.life, row.info.encoded_name))
 
     async def close(self, regions: Sequence[RegionInfo], token: Token) -> None:
@@ -133,13 +136,20 @@ class ModelWork(ClusterWork):
         for row in self._rows(regions):
             if row.state is RegionState.OPEN:
                 await self._turn(token)
-                self.world.schemas[row.info.encoded_name] = self.catalogue.tables[row.info.table].schema
+                self._opened_with(row.info.encoded_name, self.catalogue.tables[row.info.table].schema)
 
     async def drop(self, regions: Sequence[RegionInfo], token: Token) -> None:
         for row in self._rows(regions):
             assert row.state is RegionState.CLOSED, row
             await self.effect(token)
             self.world.rows.discard((row.life, row.info.encoded_name))
+            self.world.cells = {cell for cell in self.world.cells if cell[0] != row.info.encoded_name}
+
+    def _opened_with(self, region: str, schema: HBase_pb2.TableSchema) -> None:
+        self.world.schemas[region] = schema
+        gone = gone_families(schema) - {family.name for family in schema.column_families}
+        self.world.cells -= {(region, name) for name in gone}
+        self.world.cells |= {(region, family.name) for family in schema.column_families}
 
     async def _turn(self, token: Token) -> None:
         if self.hold is not None:
@@ -201,9 +211,8 @@ def state_of(world: World) -> dict[str, object]:
                 row.state,
                 row.life == world.catalogue.tables[row.info.table].life,
                 (row.life, name) in world.rows,
-                name in world.schemas
-                and world.schemas[name].SerializeToString(deterministic=True)
-                == world.catalogue.tables[row.info.table].schema.SerializeToString(deterministic=True),
+                name in world.schemas and [family.name for family in world.schemas[name].column_families],
+                sorted(family for region, family in world.cells if region == name),
             )
             for name, row in world.catalogue.regions.items()
         ),

@@ -36,6 +36,7 @@ class View:
     hbase_version: str = "2.6.4-hbeacon"
     info_port: int = 16010
     reign: None = None
+    balancer_on: bool = False
 
     def acts(self) -> bool:
         return self.active

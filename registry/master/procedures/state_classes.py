@@ -2,7 +2,7 @@
 
     enable     checks, ENABLING | opens its regions, ENABLED
     disable    checks, DISABLING | closes its regions, DISABLED
-    modify     checks, notes what it was | the new descriptor | opens anew what is open
+    modify     checks, notes what it was | the new descriptor | opens anew what is open, without deleted families
 
 Each | is a write; enable and disable write a first time when they have been checked. Regions are opened anew by turns,
 so a table that is enabled serves all the time.
@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from protos.hbase import MasterProcedure_pb2
-from registry.master.catalogue import Changes, TableRow, TableState
+from registry.master.catalogue import Changes, RegionState, TableRow, TableState
 from registry.master.procedures.locks import Lock, table_locks
 from registry.master.procedures.procedure import Procedure
 from registry.master.procedures.steps import END, MASTER_PROCEDURES, Close, MirrorTable, Reopen, Step, View
@@ -26,7 +26,9 @@ from registry.wire.errors import (
     TableNotDisabledException,
     TableNotEnabledException,
 )
+from registry.wire.gone_families import gone_families, with_gone_families
 from registry.wire.region_info import table_text
+from registry.wire.text import lenient_text
 
 
 class EnableTable:
@@ -120,7 +122,12 @@ class ModifyTable:
             if not data.reopen_regions or table.state != TableState.ENABLED:
                 return Step(END, changes=changes)
             return Step(self.S.MODIFY_TABLE_REOPEN_ALL_REGIONS, changes=changes)
-        return Step(END, (Reopen([row.info for row in view.catalogue.regions_of(name)]),))
+        rows = view.catalogue.regions_of(name)
+        changes = Changes()
+        if gone_families(table.schema) and all(row.state is RegionState.OPEN for row in rows):
+            # each region removes their cells before it is open again
+            changes.tables.append(replace(table, schema=with_gone_families(table.schema, ())))
+        return Step(END, (Reopen([row.info for row in rows]),), changes)
 
     def _prepared(self, data: MasterProcedure_pb2.ModifyTableStateData, table: TableRow) -> Step:
         if not data.modified_table_schema.column_families:
@@ -130,11 +137,19 @@ class ModifyTable:
                 f"Skipping modify table operation on table '{table.name}' as it has already been modified by some"
                 " other concurrent operation, Please retry."
             )
+        left = {family.name for family in data.modified_table_schema.column_families}
+        deleted = {family.name for family in table.schema.column_families} - left
+        gone = gone_families(table.schema)
+        for name in sorted(gone & left):
+            raise DoNotRetryIOException(
+                f"Family '{lenient_text(name)}' was deleted from table {table.name}, and regions that have not been"
+                " opened since still have its cells: have all of them opened before it is made again"
+            )
         noted = MasterProcedure_pb2.ModifyTableStateData()
         noted.CopyFrom(data)
         noted.unmodified_table_schema.CopyFrom(table.schema)
-        left = {family.name for family in data.modified_table_schema.column_families}
-        noted.delete_column_family_in_modify = any(each.name not in left for each in table.schema.column_families)
+        noted.modified_table_schema.CopyFrom(with_gone_families(data.modified_table_schema, gone | deleted))
+        noted.delete_column_family_in_modify = bool(deleted)
         return Step(self.S.MODIFY_TABLE_UPDATE_TABLE_DESCRIPTOR, parts=(noted,))
 
     def _data(self, procedure: Procedure) -> MasterProcedure_pb2.ModifyTableStateData:

@@ -27,6 +27,7 @@ from registry.wire.errors import (
     TableNotDisabledException,
     TableNotFoundException,
 )
+from registry.wire.gone_families import with_gone_families
 from registry.wire.region_info import META_TABLE, RegionInfo, table_text
 
 LIFE = "life"
@@ -122,7 +123,7 @@ class TruncateTable:
             check_modifiable(view, name)
             table = view.catalogue.tables[name]
             data = replaced_regions(data, (row.info for row in view.catalogue.regions_of(name)))
-            data.table_schema.CopyFrom(table.schema)
+            data.table_schema.CopyFrom(with_gone_families(table.schema, ()))
             return Step(self.S.TRUNCATE_TABLE_CLEAR_FS_LAYOUT, parts=(data,), own={LIFE: view.take_life()})
         regions = infos(data.region_info)
         if procedure.state == self.S.TRUNCATE_TABLE_CLEAR_FS_LAYOUT:
@@ -160,8 +161,8 @@ T = TypeVar("T", MasterProcedure_pb2.DeleteTableStateData, MasterProcedure_pb2.T
 
 
 def opened(table: TableRow, regions: list[RegionInfo]) -> Step:
-    """The last step of whatever ends with an enabled table."""
-    enabled = replace(table, state=TableState.ENABLED)
+    """The last step of whatever ends with an enabled table; cells of deleted families are gone with the openings."""
+    enabled = replace(table, state=TableState.ENABLED, schema=with_gone_families(table.schema, ()))
     return Step(END, (MirrorTable(table.name), Open(regions)), Changes(tables=[enabled]), (MirrorTable(table.name),))
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from protos.hbase import HBase_pb2
 from registry.master.tables.names import check_family_name
 from registry.wire.errors import DoNotRetryIOException, InvalidFamilyOperationException, IOException
+from registry.wire.gone_families import ATTRIBUTE as GONE_FAMILIES
 from registry.wire.region_info import META_TABLE, table_name, table_text
 
 Schema = HBase_pb2.TableSchema
@@ -54,7 +55,7 @@ def completed(table: str, sent: Schema) -> Schema:
     if len(sent.column_families) > FAMILIES_MAX:
         raise DoNotRetryIOException(f"Table {table} has more than {FAMILIES_MAX} column families")
     attributes = {IS_META: b"true" if table == META_TABLE else b"false"}
-    attributes |= {name: value for name, value in values(sent).items() if name != IS_META}
+    attributes |= {name: value for name, value in values(sent).items() if name not in (IS_META, GONE_FAMILIES)}
     attributes |= {pair.name.encode(): pair.value.encode() for pair in sent.configuration}
     families: dict[bytes, Family] = {}
     for family in sent.column_families:

@@ -17,7 +17,8 @@ from registry.master.procedures.procedure import Nonce
 from registry.master.procedures.runner import Ack, ProcedureRunner
 from registry.master.procedures.steps import Class
 from registry.rpc.services import Call
-from registry.wire.errors import PleaseHoldException, ServerNotRunningYetException
+from registry.wire.errors import DoNotRetryIOException, PleaseHoldException, ServerNotRunningYetException
+from registry.wire.text import no_text_in
 
 M = TypeVar("M", bound=Message)
 
@@ -90,8 +91,10 @@ class Desk:
 
 
 def request_of(call: Call, kind: type[M]) -> M:
-    """The request, which has the method's type."""
+    """The request, which has the method's type. Raises DoNotRetryIOException where a text in it is none."""
     assert isinstance(call.request, kind), f"{call.method.name} takes {kind.DESCRIPTOR.name}"
+    if field := no_text_in(call.request):
+        raise DoNotRetryIOException(f"{field} is not UTF-8")
     return call.request
 
 

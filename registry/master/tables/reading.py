@@ -7,7 +7,7 @@ of FSTableDescriptors#getAll, by `namespace:qualifier`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from protos.hbase import HBase_pb2, Master_pb2
 from registry.master.catalogue import TableState
@@ -17,6 +17,7 @@ from registry.master.tables.names import checked_table
 from registry.master.tables.patterns import compile_pattern
 from registry.rpc.services import Call, Handled, Handler
 from registry.wire.errors import NamespaceNotFoundException, TableNotFoundException
+from registry.wire.gone_families import with_gone_families
 from registry.wire.region_info import META_TABLE, table_name, table_text
 
 SYSTEM_NAMESPACES = ("hbase", "backup")
@@ -101,7 +102,7 @@ class Reading:
         catalogue = self._desk.catalogue
         if namespace and namespace not in catalogue.namespaces:
             raise NamespaceNotFoundException(namespace)
-        found = {full_name(name): row.schema for name, row in catalogue.tables.items()}
+        found = {full_name(name): with_gone_families(row.schema, ()) for name, row in catalogue.tables.items()}
         found[META_TABLE] = meta_schema()
         return [
             schema
@@ -110,11 +111,13 @@ class Reading:
             and (include_system or name.partition(":")[0] not in SYSTEM_NAMESPACES)
         ]
 
-    def _named(self, names: Iterable[str]) -> Schemas:
+    def _named(self, names: Sequence[str]) -> Schemas:
         """Those of them that are there."""
         catalogue = self._desk.catalogue
-        known = {name: row.schema for name, row in catalogue.tables.items()} | {META_TABLE: meta_schema()}
-        return [known[name] for name in names if name in known]
+        tables = catalogue.tables
+        schemas = {name: with_gone_families(tables[name].schema, ()) for name in names if name in tables}
+        schemas[META_TABLE] = meta_schema()
+        return [schemas[name] for name in names if name in schemas]
 
     def _in_state(self, *, enabled: bool) -> Schemas:
         state = TableState.ENABLED if enabled else TableState.DISABLED

@@ -68,6 +68,11 @@ class TableService:
         """Of the present reign, for pages and metrics."""
         return self._desk.runner
 
+    @property
+    def balancer_on(self) -> bool:
+        """Where its switch is; there is no balancer yet that would heed it."""
+        return self._kept["balancer"]
+
     async def begin(self, work: ClusterWork) -> None:
         """A reign has read hbase:meta: put right what ZooKeeper says, then go on with procedures."""
         await self._kept.read()
