@@ -21,6 +21,7 @@ from protos.hbeacon import ClusterV1_pb2
 from regionserver.client_service.scanners import Scanners
 from regionserver.engine.store import Batch, Durability, Store, StoreError
 from regionserver.hosting.committing import all_before, commit
+from regionserver.hosting.gone_families import remove_families
 from regionserver.hosting.hand_over import (
     HandOverError,
     remove_hand_over,
@@ -211,6 +212,8 @@ class Orders:
             waiting.setdefault(order.store_id, []).append(order)
         elif order.hand_over:
             self._spawn(self._open_handed_over(order, store))
+        elif order.schema.described is not None and order.schema.described.gone:
+            self._spawn(self._open_without(order, order.schema.described.gone, store))
         else:
             self._open(order, store)
 
@@ -238,7 +241,20 @@ class Orders:
             _log.error("%s cannot be opened: %s", order.info, error)
             self._open_failed(order)
         else:
-            self._open(order, store)
+            gone = order.schema.described.gone if order.schema.described is not None else frozenset[bytes]()
+            await self._open_without(order, gone, store)
+
+    async def _open_without(self, order: OpenOrder, families: frozenset[bytes], store: Store) -> None:
+        """Once what is left of deleted families has been removed."""
+        try:
+            removed = await remove_families(families, range_of(order.info, order.life), store) if families else 0
+        except StoreError as error:
+            _log.error("%s cannot be opened: %s", order.info, error)
+            self._open_failed(order)
+            return
+        if removed:
+            _log.info("%s: %d records of deleted families are removed", order.info, removed)
+        self._open(order, store)
 
     def _open(self, order: OpenOrder, store: Store) -> None:
         described = order.schema.described
