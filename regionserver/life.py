@@ -113,6 +113,7 @@ class Life(Part):
         self._run(server.link.tell(name), "transitions")
         self._run(self._watch_cluster(), "cluster")
         self._run(self._expire(), "expiry")
+        self._run(server.maintenance.run(self._compaction_period_ms), "compactions")
         if server.stores.hand_overs is not None:
             self._run(sweep_hand_overs(server.stores.hand_overs, server.clock.wall_ms), "hand-overs")
         server.is_registered()
@@ -129,6 +130,9 @@ class Life(Part):
         assert server.gate.name is not None, "reports follow the registration"
         server.reached = await asyncio.to_thread(server.stores.reached)
         return server.server_report(server.gate.name)
+
+    def _compaction_period_ms(self) -> float:
+        return float(self._server.settings.ms("hbase.hregion.majorcompaction"))
 
     def _interval_ms(self) -> float:
         return float(self._server.settings.ms("hbase.regionserver.msginterval"))

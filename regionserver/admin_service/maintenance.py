@@ -1,22 +1,25 @@
-"""Flushes and compactions that somebody asked for, beside the calls of clients.
+"""Flushes and compactions, asked for or due, beside the calls of clients.
 
 A flush writes what is only in the log of a region's store into its files; all regions of that store have it. A
 compaction drops a region's dead cells, in slices of the loop, and then gives back their space, in a thread. Compactions
-wait for one another in a queue, as HBase's do.
+wait for one another in a queue, as HBase's do. Each region has one every hbase.hregion.majorcompaction, sooner or
+later by up to half of that, so that not all come at once; the store remembers when, whoever serves it.
 
-Source: HRegionServer#getCompactSplitThread, CompactSplit; hbase.regionserver.compaction.enabled.
+Source: HRegionServer#getCompactSplitThread, CompactSplit; SortedCompactionPolicy#getNextMajorCompactTime.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from protos.hbase import Admin_pb2
-from regionserver.engine.store import Store, StoreError
-from regionserver.hosting.committing import all_before
+from regionserver.engine.store import Batch, Durability, Store, StoreError
+from regionserver.hosting.committing import all_before, commit
 from regionserver.hosting.hosted import Hosted, HostedRegions
+from regionserver.hosting.reserved import compacted_ms, note_compacted
 from regionserver.region.cleaning import RegionCleaning
 from regionserver.region.scan import ScanRange, key_range
 from registry.clock import Clock
@@ -28,6 +31,10 @@ NONE, MINOR, MAJOR, MAJOR_AND_MINOR = (
     Admin_pb2.GetRegionInfoResponse.MAJOR,
     Admin_pb2.GetRegionInfoResponse.MAJOR_AND_MINOR,
 )
+CHECK_S = 60.0
+"""How often it is looked which regions are due."""
+JITTER = 0.5
+"""hbase.hregion.majorcompaction.jitter."""
 PAUSE_SHARE = 1.0
 """Between two slices of a clean-up the loop is left to calls for as long as the last slice took."""
 
@@ -42,22 +49,6 @@ class _Flushing:
     following: asyncio.Task[None] | None = None
 
 
-@dataclass(slots=True, eq=False)
-class _Compaction:
-    hosted: Hosted
-    major: bool
-
-
-@dataclass(slots=True)
-class Done:
-    """When a region's store was flushed, and a region compacted, in ms since 1970; 0: not since the server's start."""
-
-    flushed_ms: dict[str, int] = field(default_factory=dict[str, int])
-    """By store."""
-    compacted_ms: dict[str, int] = field(default_factory=dict[str, int])
-    """By encoded name."""
-
-
 class Maintenance:
     """Of one server. Belongs to its loop."""
 
@@ -65,11 +56,13 @@ class Maintenance:
         self._regions = regions
         self._clock = clock
         self._flushing: dict[str, _Flushing] = {}
-        self._queue: list[_Compaction] = []
-        self._running: _Compaction | None = None
+        self._queue: dict[tuple[str, bool], Hosted] = {}
+        """What waits, by encoded name and whether it is a major one, in the order in which it came."""
+        self._running: tuple[str, bool] | None = None
         self._worker: asyncio.Task[None] | None = None
         self.compactions_enabled = True
-        self.done = Done()
+        self.flushed_ms: dict[str, int] = {}
+        """By store: since when nothing is in the log alone, in ms since 1970; none: not since the server's start."""
 
     @property
     def compactions_waiting_count(self) -> int:
@@ -78,11 +71,11 @@ class Maintenance:
 
     def compaction_state(self, encoded_name: str) -> CompactionState:
         """What runs or waits for a region."""
-        both = [*self._queue, *([self._running] if self._running is not None else [])]
-        kinds = {each.major for each in both if each.hosted.info.encoded_name == encoded_name}
-        if kinds == {True, False}:
-            return MAJOR_AND_MINOR
-        return NONE if not kinds else MAJOR if True in kinds else MINOR
+        is_major, is_minor = ((encoded_name, major) in self._queue or self._running == (encoded_name, major)
+                              for major in (True, False))  # fmt: skip
+        if is_major:
+            return MAJOR_AND_MINOR if is_minor else MAJOR
+        return MINOR if is_minor else NONE
 
     # --- flushes ----------------------------------------------------------------------------------------------------
 
@@ -105,7 +98,7 @@ class Maintenance:
         try:
             await all_before(store)
             await asyncio.to_thread(store.flush)
-            self.done.flushed_ms[store_id] = now_ms
+            self.flushed_ms[store_id] = now_ms
         finally:
             following = self._flushing[store_id].following
             if following is None or following is asyncio.current_task():
@@ -120,10 +113,27 @@ class Maintenance:
         if not self.compactions_enabled:
             _log.info("compaction of %s is ignored: compactions are switched off", hosted.info)
             return
-        if not any(each.hosted is hosted and each.major == major for each in self._queue):
-            self._queue.append(_Compaction(hosted, major))
+        self._queue[hosted.info.encoded_name, major] = hosted
         if self._worker is None:
             self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    def compact_due(self, period_ms: float) -> None:
+        """Compact what was not compacted for so long; 0: nothing ever is due."""
+        if period_ms <= 0 or not self.compactions_enabled:
+            return
+        now_ms = self._clock.wall_ms()
+        for hosted in self._regions.online():
+            name = hosted.info.encoded_name
+            chance = int(name[:8].rjust(1, "0"), 16) / (1 << 32)  # of its own, and always the same
+            last_ms = compacted_ms(hosted.region.store, name) or hosted.info.region_id  # it was made then
+            if now_ms - last_ms > period_ms * (1 - JITTER + 2 * JITTER * chance):
+                self.compact(hosted, major=True)
+
+    async def run(self, period_ms: Callable[[], float]) -> None:
+        """Look what is due, for ever."""
+        while True:
+            await asyncio.sleep(CHECK_S)
+            self.compact_due(period_ms())
 
     def clear_queue(self) -> None:
         """Forget what waits."""
@@ -141,11 +151,12 @@ class Maintenance:
     async def _work(self) -> None:
         try:
             while self._queue:
-                self._running = self._queue.pop(0)
+                self._running = next(iter(self._queue))
+                hosted = self._queue.pop(self._running)
                 try:
-                    await self._compact(self._running.hosted)
+                    await self._compact(hosted)
                 except StoreError as error:
-                    _log.warning("compaction of %s ended: %s", self._running.hosted.info, error)
+                    _log.warning("compaction of %s ended: %s", hosted.info, error)
         finally:
             self._running = self._worker = None
 
@@ -163,7 +174,10 @@ class Maintenance:
             return
         lower, upper = key_range(ScanRange(), region.where, region.prefix, region.order)
         await asyncio.to_thread(region.store.compact, lower, upper)
-        self.done.compacted_ms[name] = now_ms
+        if self._may_go_on(hosted):
+            noted = Batch()
+            note_compacted(noted, name, now_ms)
+            await commit(region.store, noted, Durability.LATER)
         _log.info(
             "%s is compacted: %d records read, %d cells dropped",
             hosted.info,

@@ -202,7 +202,7 @@ class AdminCalls:
         hosted = self._hosted(request.region)
         if request.HasField("family"):
             hosted.region.check_family(request.family)
-        flushed_ms = self._maintenance.done.flushed_ms
+        flushed_ms = self._maintenance.flushed_ms
         answer = Admin_pb2.FlushRegionResponse(flushed=False)
         if not request.HasField("if_older_than_ts") or flushed_ms.get(hosted.store_id, 0) < request.if_older_than_ts:
             await self._flush(hosted.store_id)

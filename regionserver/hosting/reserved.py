@@ -2,6 +2,7 @@
 
     [8 bytes ff]"store"              the id of the store; a database without it is not the one that the directory had
     [8 bytes ff]"region/"[encoded]   how the rows of a region came here, or left: see below
+    [8 bytes ff]"clean/"[encoded]    int64 BE, in ms since 1970: when it was compacted
 
 The first eight bytes of other keys are a table's life, and no life is all ones.
 
@@ -24,6 +25,21 @@ def region_key(encoded_name: str) -> bytes:
     return _OURS + b"region/" + encoded_name.encode()
 
 
+def compacted_key(encoded_name: str) -> bytes:
+    """Where it lies when a region was compacted last."""
+    return _OURS + b"clean/" + encoded_name.encode()
+
+
+def compacted_ms(view: View, encoded_name: str) -> int:
+    """When a region was compacted last, in ms since 1970; 0: never in this store."""
+    return int.from_bytes(view.get(compacted_key(encoded_name)) or b"", "big")
+
+
+def note_compacted(batch: Batch, encoded_name: str, at_ms: int) -> None:
+    """A region is compacted."""
+    batch.put(compacted_key(encoded_name), at_ms.to_bytes(8, "big"))
+
+
 def note_out(batch: Batch, encoded_name: str, hand_over: str) -> None:
     """Its rows were written to a hand-over: what is here may become a leftover."""
     batch.put(region_key(encoded_name), _OUT + hand_over.encode())
@@ -32,6 +48,12 @@ def note_out(batch: Batch, encoded_name: str, hand_over: str) -> None:
 def note_in(batch: Batch, encoded_name: str, file_id: str) -> None:
     """Its rows came by a hand-over, all of them."""
     batch.put(region_key(encoded_name), _IN + file_id.encode())
+
+
+def drop_notes(batch: Batch, encoded_name: str) -> None:
+    """Nothing of the region is here any more."""
+    forget(batch, encoded_name)
+    batch.delete(compacted_key(encoded_name))
 
 
 def forget(batch: Batch, encoded_name: str) -> None:

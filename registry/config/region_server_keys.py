@@ -91,6 +91,14 @@ REGION_SERVER = (
         minimum=1024,
     ),
     Key(
+        "hbase.hregion.majorcompaction",
+        Kind.MS_PLAIN,
+        "604800000",
+        "How often each region is freed of dead cells (deleted, expired, too many versions), sooner or later by up to"
+        " half of it; 0: only when it is asked for.",
+        minimum=0,
+    ),
+    Key(
         "hbase.client.scanner.timeout.period",
         Kind.MS_PLAIN,
         "60000",

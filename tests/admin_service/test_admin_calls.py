@@ -17,6 +17,7 @@ from protos.hbeacon import ClusterV1_pb2
 from regionserver.admin_service.maintenance import Maintenance
 from regionserver.admin_service.service import AdminCalls
 from regionserver.hosting.hosted import Hosted
+from regionserver.hosting.reserved import compacted_ms
 from registry.clock import SystemClock
 from registry.rpc.services import Call, Method, ServiceTable
 from registry.wire.errors import (
@@ -27,9 +28,10 @@ from registry.wire.errors import (
     RegionServerStoppedException,
 )
 from registry.wire.region_info import META, RegionInfo, table_name
-from tests.hosting.desk import Desk, infos, server, specifier
+from tests.hosting.desk import NOW_MS, Desk, infos, server, specifier
 
 FIRST, SECOND = infos(2)
+YEAR_MS = 365 * 24 * 3_600_000
 M = TypeVar("M", bound=Message)
 
 
@@ -189,7 +191,7 @@ async def test_a_compaction_drops_dead_cells(admin: Admin):
     after_bytes = sum(len(value) for _, value in store.scan(region.prefix, region.prefix + b"\xff"))
     assert after_bytes < before_bytes
     assert admin.desk.rows(FIRST, [b"!row"]) == {b"!row": b"101"}
-    assert admin.maintenance.done.compacted_ms[FIRST.encoded_name] > 0
+    assert compacted_ms(store, FIRST.encoded_name) > NOW_MS - 10 * YEAR_MS
 
 
 async def test_compactions_are_switched_off_and_queues_cleared(admin: Admin):
@@ -224,7 +226,30 @@ async def test_a_region_that_is_closed_is_not_compacted_further(admin: Admin):
     admin.desk.orders.take(admin.desk.close_message(FIRST))
     await admin.desk.told()
     await admin.maintenance.close()
-    assert FIRST.encoded_name not in admin.maintenance.done.compacted_ms
+    store = admin.desk.stores.get(admin.desk.stores.home)
+    assert store is not None
+    assert compacted_ms(store, FIRST.encoded_name) == 0
+
+
+async def test_compactions_that_are_due(admin: Admin):
+    await admin.desk.open(FIRST, SECOND, META)
+    store = admin.desk.stores.get(admin.desk.stores.home)
+    assert store is not None
+    admin.maintenance.compact_due(0)
+    admin.maintenance.compact_due(100 * YEAR_MS)
+    assert admin.maintenance.compactions_waiting_count == 0
+    admin.maintenance.compact_due(7 * 24 * 3_600_000)
+    assert admin.maintenance.compactions_waiting_count == 3
+    async with asyncio.timeout(20):
+        while compacted_ms(store, META.encoded_name) == 0:
+            await asyncio.sleep(0.01)
+    async with asyncio.timeout(20):
+        while admin.maintenance.compactions_waiting_count:
+            await asyncio.sleep(0.01)
+    await admin.maintenance.close()
+    admin.maintenance.compactions_enabled = True
+    admin.maintenance.compact_due(7 * 24 * 3_600_000)
+    assert admin.maintenance.compactions_waiting_count == 0, "the store remembers it"
 
 
 async def test_orders_come_here(admin: Admin):
