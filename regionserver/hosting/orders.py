@@ -34,7 +34,7 @@ from regionserver.hosting.order_machine import Close, CloseOrder, Effect, Open, 
 from regionserver.hosting.ranges import order_of, prefix_of, range_of, where_of
 from regionserver.hosting.read_orders import DropOrder, Procedure, ReadOrders, read_orders
 from regionserver.hosting.reports import Report, Reports
-from regionserver.hosting.reserved import forget, has_left
+from regionserver.hosting.reserved import drop_notes, forget, has_left
 from regionserver.hosting.stores import Stores
 from regionserver.region.region import Region
 from regionserver.region.rules import USUAL, TableRules
@@ -368,7 +368,7 @@ class Orders:
             batch = Batch()
             if next(store.scan(rows.lower, rows.upper), None) is not None:
                 batch.clear(rows.lower, rows.upper)  # one that is empty would cost its readers as much
-            forget(batch, region)
+            drop_notes(batch, region)
             await commit(store, batch, Durability.PROCESS)
             if size_bytes >= COMPACT_BYTES_MIN:
                 await asyncio.to_thread(store.compact, rows.lower, rows.upper)

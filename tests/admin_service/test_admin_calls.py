@@ -250,6 +250,11 @@ async def test_compactions_that_are_due(admin: Admin):
     admin.maintenance.compactions_enabled = True
     admin.maintenance.compact_due(7 * 24 * 3_600_000)
     assert admin.maintenance.compactions_waiting_count == 0, "the store remembers it"
+    admin.desk.orders.take(admin.desk.close_message(FIRST))
+    await admin.desk.told()
+    admin.desk.orders.take(admin.desk.drop_message(FIRST, admin.desk.stores.home))
+    await admin.desk.result()
+    assert compacted_ms(store, FIRST.encoded_name) == 0
 
 
 async def test_orders_come_here(admin: Admin):
