@@ -168,21 +168,51 @@ public final class OldAdminStory implements Story.Teller {
     });
   }
 
+  private List<String> namespaceNames() throws Exception {
+    List<String> names = new ArrayList<>();
+    for (NamespaceDescriptor each : admin.listNamespaceDescriptors()) {
+      names.add(each.getName());
+    }
+    Collections.sort(names);
+    return names;
+  }
+
+  private boolean namespaceIsThere() {
+    try {
+      return namespaceNames().contains("oldns");
+    } catch (Exception error) {
+      return false;
+    }
+  }
+
+  private static void pause() {
+    try {
+      Thread.sleep(100);
+    } catch (InterruptedException error) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
   private void namespaces() {
     Story.step("namespaces", "create, describe, modify, list, delete", () -> {
       admin.createNamespace(NamespaceDescriptor.create("oldns").addConfiguration("k", "v").build());
+      for (int tries = 0; tries < 100 && !namespaceNames().contains("oldns"); tries++) {
+        Thread.sleep(100); // this client does not wait for the end of the procedure
+      }
       String made = admin.getNamespaceDescriptor("oldns").toString();
       admin.modifyNamespace(NamespaceDescriptor.create("oldns").addConfiguration("k", "w").build());
-      List<String> names = new ArrayList<>();
-      for (NamespaceDescriptor each : admin.listNamespaceDescriptors()) {
-        names.add(each.getName());
+      List<String> names = namespaceNames();
+      for (int tries = 0; tries < 100 && admin.getNamespaceDescriptor("oldns").getConfigurationValue("k").equals("v"); tries++) {
+        Thread.sleep(100);
       }
-      Collections.sort(names);
       String modified = new TreeMap<>(admin.getNamespaceDescriptor("oldns").getConfiguration()).toString();
       int tables = admin.listTableNamesByNamespace("oldns").length + admin.listTableDescriptorsByNamespace("oldns").length;
       admin.deleteNamespace("oldns");
       return made + " " + names + " " + modified + " " + tables;
     });
+    for (int tries = 0; tries < 100 && namespaceIsThere(); tries++) {
+      pause();
+    }
     Story.done("namespaces", "delete an unknown one", () -> admin.deleteNamespace("oldns"));
   }
 

@@ -1,0 +1,108 @@
+"""Stock Java clients tell the same story of hbeacon's own cluster as of a real HBase 2.6.4, line by line.
+
+tests.support.stories says what the lines are. Where hbeacon answers something else on purpose, DIFFERENCES says why.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.support.compatibility import WORKS, Results
+from tests.support.own_cluster import OwnCluster
+from tests.support.real_cluster import RealClusters, registry_settings
+from tests.support.stories import PROGRAMS, Line, recorded, told, zookeeper_settings
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+
+SERVER = "hbeacon"
+SESSION_MS = 20_000
+CLIENTS = [
+    ("2.6.4", "ZooKeeper"),
+    ("2.6.4", "MasterRegistry"),
+    ("2.6.4", "RpcConnectionRegistry"),
+    ("3.0.0-beta-1", "MasterRegistry"),
+    ("3.0.0-beta-1", "RpcConnectionRegistry"),
+    ("1.4.14", "ZooKeeper"),
+]
+SHORT = {
+    # these paths differ from the first of their version in how servers are found, not in what is asked of them
+    ("2.6.4", "MasterRegistry"): ("AdminStory",),
+    ("2.6.4", "RpcConnectionRegistry"): ("AsyncStory",),
+    ("3.0.0-beta-1", "MasterRegistry"): ("AsyncStory",),
+}
+
+DIFFERENCES: Mapping[str, tuple[str, str]] = {
+    "large cells: append beyond it": (
+        r"! DoNotRetryIOException: .*Cell with size 10486691 exceeds limit of 10485760 bytes in region story,g,.*",
+        "a real server puts the name of a Java object where it means the region",
+    ),
+    "scan: answers of two hundred bytes, partial rows, limit": (
+        r"\[f0\{a:first@5=1 .*, f0\{b:first@7=3 b:second@8=4\}, .* h0\{.*b:second@8=4\}\]",
+        "a real server loses the last cell of the last row here: it counts a part of a row as a row of the limit",
+    ),
+    "deleteTable: get from it": (
+        r"! TableNotFoundException: (?:adm|oldadm|Table 'oldadm' was not found, got: <table>)(?:\.)?",
+        "hbase-client 1.4 names the table before it in hbase:meta, where there is one",
+    ),
+}
+"""`feature: what` of a line, with what hbeacon answers (a pattern) and why."""
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
+    made = OwnCluster(tmp_path_factory.mktemp("own"), session_ms=SESSION_MS)
+    try:
+        yield made.wait_ready()
+    finally:
+        made.close()
+
+
+def settings_of(cluster: OwnCluster, version: str, path: str) -> dict[str, str]:
+    if path == "ZooKeeper":
+        return zookeeper_settings(cluster.zookeeper, version)
+    servers = cluster.master_addresses if path == "MasterRegistry" else cluster.region_server_addresses
+    return registry_settings(path, servers)
+
+
+def differences(ours: Iterable[Line], theirs: Iterable[Line]) -> dict[str, str]:
+    """Feature and the first of its lines that are not as they should be."""
+    answered = {line.key: line.outcome for line in ours}
+    found: dict[str, str] = {}
+    for line in theirs:
+        outcome = answered.get(line.key, "no such line")
+        if line.key in DIFFERENCES:
+            fits = re.fullmatch(DIFFERENCES[line.key][0], outcome, re.DOTALL) is not None
+        else:
+            fits = outcome == line.outcome
+        if not fits:
+            more = f"\n  {line.key}\n    HBase   {line.outcome[:600]}\n    hbeacon {outcome[:600]}"
+            found[line.feature] = found.get(line.feature, "") + more
+    return found
+
+
+@pytest.mark.parametrize(("version", "path"), CLIENTS)
+def test_same_lines_as_from_a_real_server(
+    cluster: OwnCluster, results: Results, tmp_path: Path, version: str, path: str
+) -> None:
+    programs: Sequence[str] = SHORT.get((version, path), PROGRAMS[version])
+    ours = told(version, settings_of(cluster, version, path), tmp_path / "client.log", programs=programs)
+    theirs = recorded(version, programs)
+    found = differences(ours, theirs)
+    client = f"hbase-client {version}" if version.startswith("1.") else version
+    for feature in dict.fromkeys(line.feature for line in theirs):
+        result = WORKS if feature not in found else f"**differs**: {found[feature].splitlines()[1].strip()[:80]}"
+        results.record(SERVER, client, path, feature, result)
+    assert not found, f"{version} over {path}:" + "".join(found.values())
+
+
+def test_the_recorded_lines_are_those_of_a_real_server(clusters: RealClusters, tmp_path: Path) -> None:
+    """One of the programs once more, so that the files cannot drift away from what they were taken from."""
+    settings = zookeeper_settings(clusters.zookeeper.address, "2.6.4")
+    settings |= {"zookeeper.znode.parent": clusters.current.parent}
+    assert told("2.6.4", settings, tmp_path / "client.log", programs=["TableStory"]) == recorded(
+        "2.6.4", ["TableStory"]
+    )
