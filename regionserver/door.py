@@ -30,7 +30,7 @@ from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.master_calls import MasterCalls, client_view, epoch_of
 from regionserver.region.region import Region
-from regionserver.scan_turns import ScanTurns
+from regionserver.turns import MultiWork, ScanWork, Turns
 from registry.clock import Clock
 from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
 from registry.wire.cellblock import Cell
@@ -75,7 +75,7 @@ class ClientDoor:
         self._for_clients = _Calls(seen_by_clients, scanners, self.nonces)
         self._for_masters = _Calls(region_of, scanners, self.nonces)
         self._masters = MasterCalls(region_of, check_epoch, clock)
-        self._turns = ScanTurns(gate, clock, call_soon)
+        self._turns = Turns(clock, call_soon)
 
     def add_to(self, table: ServiceTable) -> None:
         """Offer every method of the service."""
@@ -143,7 +143,10 @@ class ClientDoor:
         request = call.request
         assert isinstance(request, Client_pb2.MultiRequest), "the table has the type"
         form = cell_form(call.info)
-        calls.multi.multi(request, _cells(call, form), form, self._now_ms(), partial(self._changed, call))
+        work = MultiWork(call, self._gate)
+        changed = partial(self._changed, call)
+        steps = calls.multi.steps(request, _cells(call, form), form, self._now_ms(), changed, work.is_over)
+        self._turns.take(work.begin(steps))
         return KEPT
 
     def _changed(self, call: Call, outcome: RowAnswer | HBaseError) -> None:
@@ -169,7 +172,7 @@ class ClientDoor:
         )
         if isinstance(begun, RowAnswer):
             return Answer(*begun)
-        self._turns.take(call, begun)
+        self._turns.take(ScanWork(call, begun, self._gate))
         return KEPT
 
     def scan_ends_ms(self, call: Call) -> float:

@@ -9,7 +9,7 @@ Source: RSRpcServices#multi, #doNonAtomicRegionMutation, #doAtomicBatchOp, #chec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 
@@ -28,13 +28,22 @@ from regionserver.engine.store import Batch, Durability, StoreError
 from regionserver.region.region import Region
 from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import Cell
-from registry.wire.errors import DoNotRetryIOException, HBaseError, MultiActionResultTooLarge, ProtocolError
+from registry.wire.errors import (
+    DoNotRetryIOException,
+    HBaseError,
+    MultiActionResultTooLarge,
+    NotServingRegionException,
+    ProtocolError,
+)
 from registry.wire.framing import encode_varint
 
 RESULT_BYTES_MAX = 100 * 1024 * 1024
 """Cells of one answer; what is left is to be asked for again."""
 
 NO_CELLS: Iterator[Cell] = iter(())
+
+LOOK_AT_CLOCK = 8
+"""Actions between two looks."""
 
 Outcome = tuple[Client_pb2.Result, bytes] | HBaseError
 """Of one action: a result with its cells in the block, or why there is none."""
@@ -51,7 +60,23 @@ class MultiCalls:
     def multi(
         self, request: Client_pb2.MultiRequest, cells: Iterator[Cell], form: CellForm, now_ms: int, reply: Reply
     ) -> None:
-        """`reply` gets the answer once every change is as durable as it was asked to be."""
+        """All of it at once. `reply` gets the answer once every change is as durable as it was asked to be."""
+        for _ in self.steps(request, cells, form, now_ms, reply, lambda: False):
+            raise AssertionError("a turn without an end is the whole")
+
+    def steps(
+        self,
+        request: Client_pb2.MultiRequest,
+        cells: Iterator[Cell],
+        form: CellForm,
+        now_ms: int,
+        reply: Reply,
+        is_turn_over: Callable[[], bool],
+    ) -> Generator[None, None, None]:
+        """The same turn by turn: gives whenever `is_turn_over`, with nothing half done.
+
+        An HBaseError that is thrown in there ends it: what was done stays done, and `reply` gets the error.
+        """
         whole = _Whole(reply)
         try:
             for number, action in enumerate(request.regionAction):
@@ -60,23 +85,38 @@ class MultiCalls:
                 part = _Part(whole, action, is_conditional=old_condition or action.HasField("condition"))
                 if part.is_conditional or action.atomic:
                     self._atomic(part, condition if part.is_conditional else None, cells, now_ms)
+                    if is_turn_over():
+                        yield
                 else:
-                    self._each(part, cells, request.nonceGroup, form, now_ms)
+                    yield from self._each(part, cells, request.nonceGroup, form, now_ms, is_turn_over)
             whole.all_begun()
-        except ProtocolError as error:  # nobody knows whose cells these are
+        except (ProtocolError, HBaseError) as error:  # of the first: nobody knows whose cells these are
             whole.fail(as_hbase(error))
 
     # --- action by action ---------------------------------------------------------------------------------------
 
-    def _each(self, part: _Part, cells: Iterator[Cell], nonce_group: int, form: CellForm, now_ms: int) -> None:
+    def _each(
+        self,
+        part: _Part,
+        cells: Iterator[Cell],
+        nonce_group: int,
+        form: CellForm,
+        now_ms: int,
+        is_turn_over: Callable[[], bool],
+    ) -> Generator[None, None, None]:
         try:
             region = self._region_of(part.action.region)
         except HBaseError as error:
             part.fail(error)
-            _pass_over(part.action, cells)
+            _pass_over(part.action.action, cells)
             return
         puts = _Puts(region, part)
         for index, action in enumerate(part.action.action):
+            if index % LOOK_AT_CLOCK == LOOK_AT_CLOCK - 1 and is_turn_over():
+                puts.write()  # it was made from what is there now
+                yield
+                if self._has_gone(region, part, index, cells):
+                    return
             mutation = action.mutation
             shaped = None if action.HasField("get") else shaped_put(mutation, cells)
             own = NO_CELLS if shaped is not None else _own_cells(action, cells)
@@ -102,6 +142,20 @@ class MultiCalls:
             except (HBaseError, StoreError, ProtocolError) as error:
                 part.set(index, as_hbase(error))
         puts.write()
+
+    def _has_gone(self, region: Region, part: _Part, index: int, cells: Iterator[Cell]) -> bool:
+        """Whether the region was closed in the middle; then what is left from `index` on has that for its answer."""
+        try:
+            if self._region_of(part.action.region) is region:
+                return False
+            gone: HBaseError = NotServingRegionException(f"{region.where.name} was opened anew")
+        except HBaseError as error:
+            gone = error
+        left = part.action.action[index:]
+        _pass_over(left, cells)
+        for number in range(index, index + len(left)):
+            part.set(number, gone)
+        return True
 
     # --- one row ------------------------------------------------------------------------------------------------
 
@@ -334,8 +388,8 @@ def _own_cells(action: Client_pb2.Action, cells: Iterator[Cell]) -> Iterator[Cel
     return iter(taken)
 
 
-def _pass_over(region_action: Client_pb2.RegionAction, cells: Iterator[Cell]) -> None:
-    for action in region_action.action:
+def _pass_over(actions: Iterable[Client_pb2.Action], cells: Iterator[Cell]) -> None:
+    for action in actions:
         _own_cells(action, cells)
 
 

@@ -255,6 +255,97 @@ async def test_scanners_whose_clients_stay_away_are_closed() -> None:
             await scan(channel, Client_pb2.ScanRequest(scanner_id=opened.scanner_id, next_call_seq=0))
 
 
+# --- long Multis ------------------------------------------------------------------------------------------------------
+
+
+def multi(rows: list[bytes], kind: str = "put") -> Client_pb2.MultiRequest:
+    request = Client_pb2.MultiRequest()
+    action = request.regionAction.add(region=spec())
+    for number, row in enumerate(rows):
+        mutation = put(row, (1).to_bytes(8, "big") if kind == "increment" else b"v").mutation
+        if kind == "increment":
+            mutation.mutate_type = Client_pb2.MutationProto.INCREMENT
+        action.action.add(index=number).mutation.CopyFrom(mutation)
+    return request
+
+
+async def outcomes(channel: RpcChannel, request: Client_pb2.MultiRequest, **more: Any) -> list[str]:
+    """Of each action, the class of its error or nothing."""
+    answer = await channel.call("Multi", request, Client_pb2.MultiResponse, **more)
+    results = answer.regionActionResult[0].resultOrException
+    assert [each.index for each in results] == list(range(len(request.regionAction[0].action)))
+    return [each.exception.name.rpartition(".")[2] for each in results]
+
+
+def slow_clock(door: RegionDoor, step_ms: float) -> list[int]:
+    """Time passes with each look at the clock; the looks are counted."""
+    ticking, looks = door.clock.monotonic_ms, [0]
+
+    def monotonic_ms() -> float:
+        looks[0] += 1
+        door.clock.advance(step_ms)
+        return ticking()
+
+    door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
+    door.lease.granted(1e9)
+    return looks
+
+
+async def test_a_long_multi_is_done_turn_by_turn() -> None:
+    async with region_door() as door, await door.connect() as channel, await door.connect() as other:
+        slow_clock(door, 0.9)
+        rows = [b"r%03d" % number for number in range(300)]
+        long = asyncio.create_task(outcomes(channel, multi(rows), timeout_ms=1e8))
+        await eventually(lambda: len(door.door._turns) == 1)  # pyright: ignore[reportPrivateUsage]
+        assert (await mutate(other, put(b"x"), timeout_ms=1e8)).processed
+        assert await long == [""] * 300
+        found = await asyncio.gather(*(values(other, row, timeout_ms=1e8) for row in rows))
+        assert found == [[b"v"]] * 300
+
+
+async def test_long_multis_that_meet_in_one_row_add_up() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        slow_clock(door, 0.9)
+        requests = [multi([b"r"] * 40, "increment") for _ in range(40)]
+        answers = await asyncio.gather(*(outcomes(channel, request, timeout_ms=1e8) for request in requests))
+        assert answers == [[""] * 40] * 40
+        assert await values(channel, b"r", timeout_ms=1e8) == [(1600).to_bytes(8, "big")]
+
+
+async def test_a_region_that_goes_in_the_middle_of_a_multi() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        slow_clock(door, 0.9)
+        long = asyncio.create_task(outcomes(channel, multi([b"r%03d" % n for n in range(300)]), timeout_ms=1e8))
+        await eventually(lambda: len(door.door._turns) == 1)  # pyright: ignore[reportPrivateUsage]
+        region = door.regions.pop(TABLE)
+        found = await long
+        done = found.index("NotServingRegionException")
+        assert 0 < done < 300
+        assert found == [""] * done + ["NotServingRegionException"] * (300 - done)
+        now_ms = int(door.clock.wall_ms())
+        assert [bool(region.get(b"r%03d" % n, {}, now_ms).cells_count) for n in (0, done - 1, done, 299)] == [
+            True,
+            True,
+            False,
+            False,
+        ]
+
+
+async def test_nothing_more_of_a_multi_is_written_when_the_lease_is_over() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        slow_clock(door, 0.9)
+        requests = [multi([b"%d %03d" % (number, n) for n in range(300)]) for number in range(35)]
+        calls = [asyncio.create_task(outcomes(channel, request, timeout_ms=1e8)) for request in requests]
+        await eventually(lambda: len(door.door._turns) == 35)  # pyright: ignore[reportPrivateUsage]
+        door.lease.end()
+        for call in calls:
+            with pytest.raises(RegionServerStoppedException):
+                await call
+        region, now_ms = door.regions[TABLE], int(door.clock.wall_ms())
+        assert not region.get(b"0 299", {}, now_ms).cells_count
+        assert not region.get(b"34 000", {}, now_ms).cells_count, "it had not begun"
+
+
 # --- the gate ---------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,144 @@
+"""Calls that take longer than a turn of the loop: done turn by turn, so that everybody else has theirs in between.
+
+Most calls are done in one turn and answered at once. Of the others only some are under way at one time, for each holds
+what it has read or done so far; the rest waits as calls do.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Protocol
+
+from regionserver.client_service.scans import Paging
+from regionserver.gate import Gate
+from registry.clock import Clock
+from registry.rpc.services import Call
+from registry.wire.errors import HBaseError, ScannerResetException, UnknownScannerException
+
+TURN_MS = 2.0
+"""Of one call; then the next one has its turn."""
+ROUND_MS = 4.0
+"""Of all of them; then the rest of the loop has its turn."""
+UNDER_WAY_MAX = 30
+"""As many as HBase has handlers."""
+
+IsOver = Callable[[], bool]
+
+
+class Work(Protocol):
+    """One call, begun or not."""
+
+    def turn(self, now_ms: float, is_over: IsOver) -> bool:
+        """Go on until the turn is over; whether all is done."""
+        ...
+
+
+class Turns:
+    """Of one server. Belongs to its loop."""
+
+    def __init__(self, clock: Clock, call_soon: Callable[[Callable[[], None]], object]) -> None:
+        self._clock = clock
+        self._call_soon = call_soon
+        self._under_way: deque[Work] = deque()
+        """Each has had a turn."""
+        self._waiting: deque[Work] = deque()
+
+    def __len__(self) -> int:
+        """How many are not done yet."""
+        return len(self._under_way) + len(self._waiting)
+
+    def take(self, work: Work) -> None:
+        """Do it, now or some turns later."""
+        if len(self._under_way) >= UNDER_WAY_MAX:
+            self._waiting.append(work)
+        elif not self._turn(work):
+            self._under_way.append(work)
+            if len(self._under_way) == 1:
+                self._call_soon(self._round)
+
+    def _round(self) -> None:
+        ends_ms = self._clock.monotonic_ms() + ROUND_MS
+        while self._under_way and self._clock.monotonic_ms() < ends_ms:
+            work = self._under_way.popleft()
+            if not self._turn(work):
+                self._under_way.append(work)
+            while self._waiting and len(self._under_way) < UNDER_WAY_MAX:
+                self._under_way.append(self._waiting.popleft())
+        if self._under_way:
+            self._call_soon(self._round)
+
+    def _turn(self, work: Work) -> bool:
+        now_ms = self._clock.monotonic_ms()
+        ends_ms = now_ms + TURN_MS
+        return work.turn(now_ms, lambda: self._clock.monotonic_ms() >= ends_ms)
+
+
+class ScanWork:
+    """A page of a scan, for a call that was kept."""
+
+    __slots__ = ("_call", "_gate", "_paging")
+
+    def __init__(self, call: Call, paging: Paging, gate: Gate) -> None:
+        self._call = call
+        self._paging = paging
+        self._gate = gate
+
+    def turn(self, now_ms: float, is_over: IsOver) -> bool:
+        """Read on; the whole page is answered."""
+        call = self._call
+        if not call.caller.is_open or now_ms > call.deadline_ms:
+            self._paging.abandon(now_ms)
+            call.drop()
+            return True
+        try:
+            answer = self._paging.turn(now_ms, is_over)
+            if answer is None:
+                return False
+            self._gate.check()  # it held when the last row was read
+        except ScannerResetException as error:
+            known = call.info.has_minimum_version(1, 4)
+            call.fail(error if known else UnknownScannerException(error.message))
+        except HBaseError as error:
+            call.fail(error)
+        else:
+            call.answer(*answer)
+        return True
+
+
+class MultiWork:
+    """A Multi in the middle. It is done to its end even where its client has gone: a half of it helps nobody."""
+
+    __slots__ = ("_call", "_gate", "_is_over", "_steps")
+
+    def __init__(self, call: Call, gate: Gate) -> None:
+        self._call = call
+        self._gate = gate
+        self._is_over: IsOver = bool
+        self._steps: Generator[None, None, None]
+
+    def begin(self, steps: Generator[None, None, None]) -> MultiWork:
+        """The steps ask `is_over` when they shall give way; they answer by themselves."""
+        self._steps = steps
+        return self
+
+    def is_over(self) -> bool:
+        """Of the turn of the moment."""
+        return self._is_over()
+
+    def turn(self, now_ms: float, is_over: IsOver) -> bool:
+        """Go on; when it is done it has been answered, or waits for its commits."""
+        del now_ms
+        self._is_over = is_over
+        try:
+            doubt = self._gate.doubt()
+            if doubt is not None:
+                self._steps.throw(doubt)  # our regions may be somebody else's: nothing more is written
+            else:
+                next(self._steps)
+        except StopIteration:
+            return True
+        except HBaseError as error:
+            self._call.fail(error)  # it has not begun
+            return True
+        return False
