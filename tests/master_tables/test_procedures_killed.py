@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.message import Message
 
 from protos.hbase import HBase_pb2, MasterProcedure_pb2
+from registry.master.catalogue import RegionState
 from registry.master.procedures import classes, making
 from registry.master.procedures.procedure import Nonce, Procedure
 from registry.master.procedures.runner import Ack, ProcedureRunner
@@ -145,6 +146,30 @@ async def test_killed_after_each_effect(name: str):
 
 def unfinished(world: World) -> list[bytes]:
     return [value for value in world.catalogue.procedures.values() if not Procedure.from_value(value).is_finished]
+
+
+@pytest.mark.parametrize(("name", "starts"), [("truncate", [b""]), ("truncate, splits kept", [b"", b"m"])])
+async def test_truncated_regions_are_others(name: str, starts: list[bytes]):
+    """Under the old names the old rows could come back."""
+    *before, itself = operations()[name]
+    world = World()
+    await reign(world, before)
+    old, life = set(world.catalogue.regions), world.catalogue.tables["t"].life
+    await reign(world, [itself])
+    rows = world.catalogue.regions_of("t")
+    assert [row.info.start_key for row in rows] == starts
+    assert not old & set(world.catalogue.regions)
+    assert {row.life for row in rows} == {world.catalogue.tables["t"].life} != {life}
+    assert all(row.state is RegionState.OPEN for row in rows)
+
+
+async def test_a_deleted_table_leaves_nothing():
+    world = World()
+    await reign(world, operations()["delete"])
+    assert (world.rows, world.cells, world.catalogue.tables, world.catalogue.regions, world.znodes) == (
+        *(set(), set()),
+        *({}, {}, {}),
+    )
 
 
 async def test_a_client_that_asks_again_after_the_kill():

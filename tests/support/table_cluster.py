@@ -198,6 +198,9 @@ def state_of(world: World) -> dict[str, object]:
     lives = [table.life for table in world.catalogue.tables.values()]
     assert len(set(lives)) == len(lives), "a life was given twice"
     assert all(life <= world.catalogue.life_counter for life in lives)
+    here = {(row.life, name) for name, row in world.catalogue.regions.items()}
+    assert world.rows <= here, "rows of regions that there are not"
+    assert not {region for region, _ in world.cells} - world.catalogue.regions.keys()
     return {
         "tables": {
             name: (row.state, row.schema.SerializeToString(deterministic=True))
