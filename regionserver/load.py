@@ -27,14 +27,23 @@ class Loads:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._sizes_bytes: dict[str, int] = {}
+        self._made: dict[str, tuple[tuple[int, int, int, int], ClusterStatus_pb2.RegionLoad]] = {}
         self._turn: list[str] = []
         """Encoded names whose sizes are looked at next."""
         self._reported_ms = int(clock.wall_ms())
         self._requests_before = 0
 
     def region_load(self, hosted: Hosted) -> ClusterStatus_pb2.RegionLoad:
-        """Of one region."""
-        size_mib = self._sizes_bytes.get(hosted.info.encoded_name, 0) // MIB
+        """Of one region; made anew only where something has changed, for most of thousands are idle."""
+        name = hosted.info.encoded_name
+        size_mib = self._sizes_bytes.get(name, 0) // MIB
+        state = (hosted.read_requests_count, hosted.write_requests_count, size_mib, hosted.open_seq_num)
+        made = self._made.get(name)
+        if made is None or made[0] != state:
+            made = self._made[name] = (state, self._region_load(hosted, size_mib))
+        return made[1]
+
+    def _region_load(self, hosted: Hosted, size_mib: int) -> ClusterStatus_pb2.RegionLoad:
         return ClusterStatus_pb2.RegionLoad(
             region_specifier=HBase_pb2.RegionSpecifier(
                 type=HBase_pb2.RegionSpecifier.REGION_NAME, value=hosted.info.name
@@ -81,6 +90,7 @@ class Loads:
         if not self._turn:
             self._turn = list(here)
             self._sizes_bytes = {name: size for name, size in self._sizes_bytes.items() if name in here}
+            self._made = {name: made for name, made in self._made.items() if name in here}
         ends_ms = self._clock.monotonic_ms() + SIZES_MS_MAX
         while self._turn and self._clock.monotonic_ms() < ends_ms:
             name = self._turn.pop()
