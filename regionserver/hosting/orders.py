@@ -30,7 +30,7 @@ from regionserver.hosting.hand_over import (
     write_hand_over,
 )
 from regionserver.hosting.hosted import Hosted, HostedRegions
-from regionserver.hosting.order_machine import Close, CloseOrder, Effect, Open, OpenOrder, OrderMachine, Serve
+from regionserver.hosting.order_machine import Close, Effect, Open, OpenOrder, OrderMachine, Serve
 from regionserver.hosting.ranges import order_of, prefix_of, range_of, where_of
 from regionserver.hosting.read_orders import DropOrder, Procedure, ReadOrders, read_orders
 from regionserver.hosting.reports import Report, Reports
@@ -82,8 +82,6 @@ class Orders:
         self._hand_overs = asyncio.Semaphore(HAND_OVERS_AT_ONCE)
         self._procedures: set[int] = set()
         """Under way."""
-        self.transitions_count = 0
-        """Regions opened and closed so far."""
         reports.when_acknowledged = self._acknowledged
         reports.when_refused = self._refused
 
@@ -99,10 +97,6 @@ class Orders:
         if epoch < self._epoch:
             raise DoNotRetryIOException(f"Master with epoch {epoch} was deposed: epoch {self._epoch} is known here")
         self._epoch = epoch
-
-    def heard_of(self, epoch: int) -> None:
-        """There is, or was, a master of this epoch."""
-        self._epoch = max(self._epoch, epoch)
 
     # --- taking orders ----------------------------------------------------------------------------------------------
 
@@ -123,10 +117,6 @@ class Orders:
                 self._procedures.add(procedure.proc_id)
                 self._spawn(self._procedure(procedure))
 
-    def close_region(self, order: CloseOrder) -> None:
-        """Close one region as if the master had ordered it."""
-        self._do(self._machine.order_close(order))
-
     def _acknowledged(self, report: Report) -> None:
         if report.region:
             self._do(self._machine.acknowledged(report))
@@ -142,10 +132,6 @@ class Orders:
     def regions_in_transition_count(self) -> int:
         """Regions that are neither served nor gone."""
         return len(self._machine) - len(self._hosted)
-
-    def holds(self, region: str, store_id: str) -> bool:
-        """Whether a region of that store is open here, or on its way."""
-        return self._machine.holds(region, store_id)
 
     async def close_all(self) -> None:
         """Close all regions, for the end of the server: when this is over, nothing writes any more."""
@@ -277,7 +263,6 @@ class Orders:
         self._ready[order.region] = Hosted(
             info, region, described, order.schema.message, order.store_id, order.open_seq_num, opened_ms
         )
-        self.transitions_count += 1
         self._do(self._machine.opened(order.region))
 
     def _open_failed(self, order: OpenOrder) -> None:
@@ -327,7 +312,6 @@ class Orders:
         opened_as, order = close.opened_as, close.order
         if order is not None and order.destination is not None:
             self._hosted.moved(opened_as.region, order.destination, opened_as.open_seq_num)
-        self.transitions_count += 1
         self._do(self._machine.closed(opened_as.region))
 
     # --- procedures -------------------------------------------------------------------------------------------------

@@ -119,7 +119,6 @@ async def test_a_deposed_master_and_another_life_of_the_server(desk: Desk):
     with pytest.raises(DoNotRetryIOException, match="epoch 7"):
         desk.orders.check_epoch(7)
     desk.orders.check_epoch(9)
-    desk.orders.heard_of(4)
     assert desk.orders.epoch == 9
     message = desk.open_message([WHOLE], epoch=10)
     message.open_region[0].serverStartCode = 77
