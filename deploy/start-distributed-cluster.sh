@@ -70,6 +70,8 @@ export ZOOKEEPER_SESSION_TIMEOUT=${ZOOKEEPER_SESSION_TIMEOUT:-10000}
 reached_at=${ADVERTISE_HOST:-$HOST}
 masters=$reached_at:${MASTER_PORTS[0]},$reached_at:${MASTER_PORTS[1]}
 export HBEACON_REGISTRY_SERVERS=${HBEACON_REGISTRY_SERVERS:-$masters}
+# all servers are hbeacon's: clients are given region servers too, and outlive the masters
+export HBEACON_REGISTRY_HANDOUT=${HBEACON_REGISTRY_HANDOUT:-cluster}
 mkdir -p "$PID_DIR" "$LOG_DIR" "$DATA_DIR"
 PID_DIR=$(cd "$PID_DIR" && pwd) LOG_DIR=$(cd "$LOG_DIR" && pwd) DATA_DIR=$(cd "$DATA_DIR" && pwd)
 exec 9>"$PID_DIR/.lock"

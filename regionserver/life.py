@@ -129,6 +129,7 @@ class Life(Part):
         server = self._server
         assert server.gate.name is not None, "reports follow the registration"
         server.reached = await asyncio.to_thread(server.stores.reached)
+        server.files = await asyncio.to_thread(server.stores.files)
         return server.server_report(server.gate.name)
 
     def _compaction_period_ms(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from regionserver.gate import Gate
 from regionserver.hosting.hosted import HostedRegions
 from regionserver.hosting.orders import Orders
 from regionserver.hosting.reports import Reports
+from regionserver.hosting.store_files import StoreFiles
 from regionserver.hosting.stores import MEMORY, Stores
 from regionserver.life import Life
 from regionserver.link import MasterLink
@@ -64,6 +65,8 @@ class RegionServer(RoleServer):
         """Why the stores cannot be trusted any more; empty where they can."""
         self.reached: Sequence[ClusterV1_pb2.ReachedStore] = ()
         """The stores of the machine as last looked at."""
+        self.files: Mapping[str, StoreFiles] = {}
+        """What lies in files of those that are open here, by store id, at the same moment."""
         directory = settings.str_(DATA_DIR).strip()
         self.stores = Stores(
             Path(directory) if directory else None,

@@ -7,6 +7,7 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING
 
 from regionserver.hosting.hosted import Hosted
+from regionserver.hosting.store_files import StoreFiles
 from registry.http.region_server_status import HostedRegion, RegionServerStatus, StoreReach
 from registry.wire.preamble import string_binary
 
@@ -20,7 +21,18 @@ def region_server_status(server: RegionServer) -> RegionServerStatus:
     """All of it."""
     link = server.link.view
     online = server.regions.online()
-    stores = [StoreReach(store.store_id, REACH_WORDS[store.reach], store.home, store.owner) for store in server.reached]
+    files = server.files
+    stores = [
+        StoreReach(
+            store.store_id,
+            REACH_WORDS[store.reach],
+            store.home,
+            store.owner,
+            files[store.store_id].all_bytes if store.store_id in files else None,
+        )
+        for store in server.reached
+    ]
+    whole = sum(files.values(), StoreFiles()) if files else None
     name, counts = server.gate.name, server.regions.counts()
     return RegionServerStatus(
         server_name=str(name or ""),
@@ -40,6 +52,9 @@ def region_server_status(server: RegionServer) -> RegionServerStatus:
         write_requests=counts.writes_count,
         checks_passed=counts.checks_passed_count,
         checks_failed=counts.checks_failed_count,
+        store_files=whole.tables_count if whole else None,
+        store_file_bytes=whole.tables_bytes if whole else None,
+        log_bytes=whole.log_bytes if whole else None,
         scanners=len(server.door.scanners),
         scanner_leases_expired=server.door.scanners.expired_count,
     )

@@ -30,6 +30,7 @@ from regionserver.engine.memory import MemoryStore
 from regionserver.engine.place import Owner, StoreInUse, StorePlace, identity_of, owner_of, process_started
 from regionserver.engine.store import Batch, Durability, Store, StoreError, StoreNotUsable
 from regionserver.hosting.reserved import IDENTITY_KEY
+from regionserver.hosting.store_files import StoreFiles, files_of
 from registry.durable import read_line, write_line
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class OpenStore:
 
 
 class Stores:
-    """Those of one process. `open_home`, `reached` and `close` touch the disk; all else belongs to the loop."""
+    """Those of one process. What touches the disk: `open_home`, `reached`, `files`, `close`; the rest is the loop's."""
 
     def __init__(
         self,
@@ -231,6 +232,10 @@ class Stores:
                 )
             )
         return found
+
+    def files(self) -> dict[str, StoreFiles]:
+        """What lies in files of each that is open here, by its id; nothing of stores in memory."""
+        return {each.store_id: files_of(each.place.database) for each in self if each.place is not None}
 
     def close(self) -> None:
         """Close all; their locks are free afterwards."""

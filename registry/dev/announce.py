@@ -122,7 +122,7 @@ def announcement(cluster: Cluster, *, coloured: bool) -> str:
     page.heading("Python")
     page.lines([f'hbeacon.connect("{cluster.uri}")', f'KazooClient("{cluster.zookeeper}")'])
     page.heading("Java 2.5, 2.6, 3.0: hbase-site.xml", "by the registry, without ZooKeeper")
-    page.lines(xml_lines(by_registry(cluster.masters)))
+    page.lines(xml_lines(by_registry([*cluster.masters, *cluster.region_servers])))
     page.heading("Java before 2.5, and every other client: hbase-site.xml", "by ZooKeeper")
     page.lines(xml_lines(by_zookeeper(cluster.zookeeper, cluster.znode_parent)))
     if cluster.written:

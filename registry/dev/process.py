@@ -163,11 +163,14 @@ class Dev:
         plan, settings = self._doors.plan, self._settings
         znode_parent = settings.str_("zookeeper.znode.parent")
         zookeeper = told(plan.zookeeper, self._advertised_host)
+        region_servers = servers_of(plan.region_servers, self._advertised_host)
         written: list[Path] = []
         if self._options.write_conf is not None:
             try:
                 written = write_files(
-                    self._options.write_conf, by_registry(self._servers), by_zookeeper(zookeeper, znode_parent)
+                    self._options.write_conf,
+                    by_registry([*self._servers, *region_servers]),
+                    by_zookeeper(zookeeper, znode_parent),
                 )
             except (OSError, NotOurFileError) as error:
                 logger.error("hbase-site.xml is not written: %s", error)
@@ -177,7 +180,7 @@ class Dev:
             masters=tuple(self._servers),
             grpc=tuple(told(master.grpc, self._advertised_host) for master in plan.masters if master.grpc),
             pages=tuple(told(master.http, self._advertised_host) for master in plan.masters if master.http),
-            region_servers=tuple(servers_of(plan.region_servers, self._advertised_host)),
+            region_servers=tuple(region_servers),
             region_server_pages=tuple(
                 told(server.http, self._advertised_host) for server in plan.region_servers if server.http
             ),
@@ -209,7 +212,15 @@ class Dev:
         from registry.master.process import run_master
 
         doors = self._doors.plan.masters[number]
-        values = master_values(self._settings, doors, self._doors.plan.zookeeper, self._servers, self._data.path)
+        plan = self._doors.plan
+        values = master_values(
+            self._settings,
+            doors,
+            plan.zookeeper,
+            self._servers,
+            self._data.path,
+            region_servers=bool(plan.region_servers),
+        )
         return self._role(f"master{number}", run_master, doors, values), self._doors.masters[number]
 
     def _region_server(self, number: int) -> tuple[Role, Mapping[str, socket.socket]]:

@@ -46,17 +46,26 @@ def coordinator_values(settings: Settings, address: Address, journal: Path, *, t
 
 
 def master_values(
-    settings: Settings, doors: ServerDoors, zookeeper: Address, servers: Sequence[Address], data_dir: Path
+    settings: Settings,
+    doors: ServerDoors,
+    zookeeper: Address,
+    servers: Sequence[Address],
+    data_dir: Path,
+    *,
+    region_servers: bool = False,
 ) -> dict[str, str]:
-    """Settings of one master. `servers` are all masters as clients reach them; all servers share `data_dir`."""
-    return _server_values(settings, doors, zookeeper, servers, data_dir, SESSION_TIMEOUT_MS)
+    """Settings of one master. `servers` are all masters as clients reach them; all servers share `data_dir`.
+
+    `region_servers`: there are some, and clients are given them to begin with.
+    """
+    return _server_values(settings, doors, zookeeper, servers, data_dir, SESSION_TIMEOUT_MS, region_servers)
 
 
 def region_server_values(
     settings: Settings, doors: ServerDoors, zookeeper: Address, servers: Sequence[Address], data_dir: Path
 ) -> dict[str, str]:
     """Settings of one region server; the same as for a master."""
-    return _server_values(settings, doors, zookeeper, servers, data_dir, REGION_SERVER_SESSION_TIMEOUT_MS)
+    return _server_values(settings, doors, zookeeper, servers, data_dir, REGION_SERVER_SESSION_TIMEOUT_MS, True)
 
 
 def _server_values(
@@ -66,6 +75,7 @@ def _server_values(
     servers: Sequence[Address],
     data_dir: Path,
     session_timeout_ms: int,
+    region_servers: bool,
 ) -> dict[str, str]:
     values = {
         "hbase.zookeeper.quorum": str(reached_at(zookeeper)),
@@ -81,6 +91,8 @@ def _server_values(
         values["zookeeper.session.timeout"] = str(session_timeout_ms)
     if not settings.is_set("hbeacon.registry.servers"):
         values["hbeacon.registry.servers"] = ",".join(map(str, servers))
+    if region_servers and not settings.is_set("hbeacon.registry.handout"):
+        values["hbeacon.registry.handout"] = "cluster"  # all of them are ours, and clients outlive any of them
     return values
 
 

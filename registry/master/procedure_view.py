@@ -37,7 +37,7 @@ def _row(machine: Machine, procedure: Procedure, now_ms: float) -> ProcedureRow:
         procedure.class_name.rpartition(".")[2],
         Procedure_pb2.ProcedureState.Name(procedure.phase),
         target=locks[-1].name if locks else "",
-        step=_step(kind, procedure.state),
+        step="" if procedure.is_finished else _step(kind, procedure.state),
         since_ms=max(0.0, now_ms - (procedure.last_update_ms if procedure.is_finished else procedure.submitted_ms)),
         problem=procedure.failure.message if procedure.failure else "waits for a lock" if waits else "",
     )

@@ -15,7 +15,15 @@ from registry.config.settings import load_settings
 from registry.dev.announce import Cluster, announcement, ready_line
 from registry.dev.hbase_site import NotOurFileError, by_registry, by_zookeeper, write_files, xml_lines
 from registry.dev.plan import plan_of
-from registry.dev.roles import QUIET, coordinator_values, master_values, quiet, servers_of, with_values
+from registry.dev.roles import (
+    QUIET,
+    coordinator_values,
+    master_values,
+    quiet,
+    region_server_values,
+    servers_of,
+    with_values,
+)
 from registry.names import Address
 
 PLAN = plan_of(Address("127.0.0.1", 2181), Address("127.0.0.1", 16000), Address("127.0.0.1", 16010), 2)
@@ -127,6 +135,22 @@ def test_masters_belong_to_this_coordinator_whatever_the_files_say() -> None:
     assert values["hbeacon.http.address"] == "127.0.0.1:16110"
     assert values["hbeacon.registry.servers"] == "127.0.0.1:16000,127.0.0.1:16100"
     assert values["zookeeper.session.timeout"] == "3000"
+
+
+def test_clients_of_a_cluster_with_region_servers_are_given_them() -> None:
+    settings = load_settings({}, {})
+    plan = plan_of(PLAN.zookeeper, MASTERS[0], None, 1, region_servers_count=1)
+    server = region_server_values(settings, plan.region_servers[0], PLAN.zookeeper, MASTERS, Path("/data"))
+    master = master_values(settings, PLAN.masters[0], PLAN.zookeeper, MASTERS, Path("/data"), region_servers=True)
+    assert server["hbeacon.registry.handout"] == master["hbeacon.registry.handout"] == "cluster"
+    assert server["hbeacon.rpc.address"] == "127.0.0.1:16020"
+    assert server["hbeacon.http.address"] == "off"
+    assert server["hbeacon.data.dir"] == master["hbeacon.data.dir"], "all servers of a machine share it"
+    assert "hbeacon.registry.handout" not in told({})
+    chosen = load_settings({"hbeacon.registry.handout": "auto"}, {})
+    assert "hbeacon.registry.handout" not in region_server_values(
+        chosen, plan.region_servers[0], PLAN.zookeeper, MASTERS, Path("/data")
+    )
 
 
 def test_what_a_person_set_stays() -> None:
