@@ -119,7 +119,8 @@ def _asked(message: Client_pb2.Get | Client_pb2.Scan, *, raw: bool) -> Asked:
     columns: dict[bytes, tuple[bytes, ...] | None] = {}
     for column in message.column:
         columns[column.family] = tuple(sorted(set(column.qualifier))) or None
-    cells_max = message.store_limit if message.HasField("store_limit") else NO_LIMIT
+    # A real server looks at the limit when it has added a cell: 0 is as good as 1.
+    cells_max = max(message.store_limit, 1) if message.HasField("store_limit") else NO_LIMIT
     versions_max = min(max(message.max_versions, 1), VERSIONS_ALL)
     return Asked(
         columns,

@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, ROW_END_BYTES, RowOrder, after_row, family_of, row_key_of, row_of
@@ -205,6 +205,8 @@ class RegionScan:
         """By the end of the key of a family's only record."""
         self._ahead: FoundRow | None = None
         """The row behind the last page, so that the client hears at once where there is none."""
+        self._met_batch = False
+        """The last result had as many cells as one may have."""
         self._last_key = b""
         """Of the row that was read last."""
 
@@ -243,7 +245,10 @@ class RegionScan:
                 break
         if page.rows_read:
             page.last_row = row_of(self._last_key[self._prefix_bytes :])
-        if page.more_in_region and self._row is None and self._ahead is None:
+        # A real server that has met the batch looks no further: the next call finds that nothing is left.
+        if page.counts:
+            self._met_batch = page.counts[-1] == self._shape.batch
+        if page.more_in_region and self._row is None and self._ahead is None and not self._met_batch:
             self._ahead = next(self._rows, None)
             page.more_in_region = self._ahead is not None
         page.tagged = self._tagged
@@ -302,6 +307,9 @@ class RegionScan:
                     yield row_key, value[HEAD_BYTES:], head.cells_count
                     record = following
                     continue
+            if family is None and not self._is_asked(key, end):
+                record = following
+                continue
             row = OneRow(row_key, record, following, records)
             yield row_key, self._pieces(row_key, row), 0
             record = row.rest()
@@ -312,8 +320,17 @@ class RegionScan:
             if record is None:
                 return
             row_key = row_key_of(record[0], self._prefix_bytes)
-            yield row_key, self._pieces(row_key, self._snapshot.scan(row_key, after_row(row_key))), 0
+            records = self._snapshot.scan(row_key, after_row(row_key))
+            for record in records:
+                if self._is_asked(record[0], len(row_key)):
+                    yield row_key, self._pieces(row_key, chain((record,), records)), 0
+                    break
             upper = row_key
+
+    def _is_asked(self, key: bytes, row_key_bytes: int) -> bool:
+        """Whether a record is of a family that is read: a row without one is none of this scan."""
+        family = family_of(key, row_key_bytes)
+        return family in self._shape.wanted and family in self._families
 
     def _pieces(self, row_key: bytes, records: Iterator[tuple[bytes, bytes]]) -> Pieces:
         """Blocks of visible cells, by family; families that are not asked for are passed over."""

@@ -226,7 +226,7 @@ def test_the_shape_of_a_scan():
     every = found.asked.every
     assert (found.shape.batch, every.cells_max, every.cells_skipped) == (2, 3, 4)
     assert found.bytes_max == NO_LIMIT
-    assert read_scan(Client_pb2.Scan(store_limit=0)).asked.every.cells_max == 0
+    assert read_scan(Client_pb2.Scan(store_limit=0, store_offset=1)).asked.every.cells_max == 1
 
 
 def test_raw_scans():

@@ -260,7 +260,14 @@ def test_a_get_with_a_limit_within_the_family():
     server.calls.mutate(request, iter(()), CellForm.BLOCK, 100, lambda _: None)
     asked = Client_pb2.GetRequest(region=request.region)
     asked.get.row = b"r"
-    for offset, limit, expected in ((1, 2, b"bc"), (3, 2, b"d"), (0, 0, b""), (4, 1, b""), (0, 4, b"abcd")):
+    for offset, limit, expected in (
+        (1, 2, b"bc"),
+        (3, 2, b"d"),
+        (0, 0, b"a"),
+        (1, 0, b"b"),
+        (4, 1, b""),
+        (0, 4, b"abcd"),
+    ):
         asked.get.store_offset, asked.get.store_limit = offset, limit
         answer = server.calls.get(asked, CellForm.BLOCK, 100)
         assert b"".join(each.qualifier for each in decode_cells(answer.cells)) == expected

@@ -1,0 +1,154 @@
+"""Generated histories on a real HBase 2.6.4 and on a region of ours: every answer is the same, cell by cell.
+
+`HBEACON_EXAMPLES=2000 pytest -m cluster tests/cluster/test_side_by_side.py` plays more of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from itertools import count
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+
+from protos.hbase import Admin_pb2, HBase_pb2, Master_pb2
+from regionserver.region.visible import FamilyRules, KeepDeleted
+from registry.names import Address
+from registry.rpc.client import RpcChannel
+from registry.wire.header import KEY_VALUE_CODEC
+from registry.wire.region_info import RegionInfo
+from tests.support.data_calls import open_regions
+from tests.support.histories import Call, Compact, Histories, Player, Times
+from tests.support.one_region import OneRegion
+from tests.support.real_cluster import RealClusters
+from tests.support.table_calls import family, schema
+
+pytestmark = pytest.mark.cluster
+
+EXAMPLES = int(os.environ.get("HBEACON_EXAMPLES", "120"))
+TABLE = "sidebyside"
+TTL_S = 100_000
+NOW_MS = int(time.time() * 1000)
+PAST = (1, 2, 3, 5)
+RECENT = tuple(NOW_MS - 1_000_000 - each for each in (40, 30, 20, 10))
+EXPIRED = (NOW_MS - 2_000 * TTL_S, NOW_MS - 3_000 * TTL_S)
+FAMILIES = {
+    b"f": (FamilyRules(), Times(PAST, ()), {"VERSIONS": "1"}),
+    b"g": (FamilyRules(3), Times(PAST, ()), {"VERSIONS": "3"}),
+    b"k": (
+        FamilyRules(3, keep_deleted=KeepDeleted.TRUE),
+        Times(PAST, ()),
+        {"VERSIONS": "3", "KEEP_DELETED_CELLS": "TRUE"},
+    ),
+    b"t": (
+        FamilyRules(3, 1, TTL_S * 1000),
+        Times(RECENT, EXPIRED),
+        {"VERSIONS": "3", "MIN_VERSIONS": "1", "TTL": str(TTL_S)},
+    ),
+}
+HISTORIES = Histories({name: times for name, (_, times, _) in FAMILIES.items()})
+
+
+class Sides:
+    """Both servers, and the loop that calls them."""
+
+    def __init__(self, clusters: RealClusters, directory: Path) -> None:
+        self._runner = asyncio.Runner()
+        self._stack = AsyncExitStack()
+        self._prefixes = count()
+        self._cluster = clusters.current
+        self._runner.run(self._start(directory))
+
+    async def _start(self, directory: Path) -> None:
+        master = Address.parse(self._cluster.witness.master.last().replace(",", ":", 1).partition(",")[0])
+        asked = schema(TABLE, *[family(name, **attributes) for name, (_, _, attributes) in FAMILIES.items()])
+        async with await RpcChannel.connect(master, "MasterService") as channel:
+            request = Master_pb2.CreateTableRequest(table_schema=asked)
+            await channel.call("CreateTable", request, Master_pb2.CreateTableResponse, timeout_ms=60_000)
+        address, region = await self._found()
+        self._admin = await self._channel(address, "AdminService")
+        self._region = region
+        rules = {name: of_family for name, (of_family, _, _) in FAMILIES.items()}
+        self.ours = OneRegion(directory, TABLE, rules)
+        await self.ours.start()
+        self._stack.push_async_callback(self.ours.stop)
+        real = await self._channel(address, "ClientService")
+        own = await self._channel(self.ours.address, "ClientService")
+        self.players = Player(real, region.name, NOW_MS - 1000), Player(own, self.ours.name, NOW_MS - 1000)
+
+    async def _channel(self, address: Address, service: str) -> RpcChannel:
+        version = HBase_pb2.VersionInfo(
+            version="2.6.4", url="", revision="", user="", date="", src_checksum="", version_major=2, version_minor=6
+        )
+        return await self._stack.enter_async_context(
+            await RpcChannel.connect(
+                address, service, cell_block_codec=KEY_VALUE_CODEC, version=version, read_timeout_ms=120_000
+            )
+        )
+
+    async def _found(self) -> tuple[Address, RegionInfo]:
+        async with asyncio.timeout(60):
+            while True:
+                for port in self._cluster.region_server_ports:
+                    address = Address(self._cluster.bind, port)
+                    for region in await open_regions(address):
+                        if region.table == TABLE:
+                            return address, region
+                await asyncio.sleep(0.1)
+
+    def play(self, history: list[Call | Compact]) -> None:
+        self._runner.run(self._play(history))
+
+    async def _play(self, history: list[Call | Compact]) -> None:
+        prefix = b"%08d" % next(self._prefixes)
+        for number, each in enumerate(history):
+            if isinstance(each, Compact):
+                await self._compact()
+                continue
+            real, own = [await player.play(each, prefix) for player in self.players]
+            if real != own:
+                note(f"call {number}: {each}\nHBase 2.6.4: {real}\nhbeacon:     {own}")
+            assert own == real
+
+    async def _compact(self) -> None:
+        spec = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=self._region.name)
+        flush = Admin_pb2.FlushRegionRequest(region=spec)
+        await self._admin.call("FlushRegion", flush, Admin_pb2.FlushRegionResponse, timeout_ms=60_000)
+        compact = Admin_pb2.CompactRegionRequest(region=spec, major=True)
+        await self._admin.call("CompactRegion", compact, Admin_pb2.CompactRegionResponse, timeout_ms=60_000)
+        asked = Admin_pb2.GetRegionInfoRequest(region=spec, compaction_state=True)
+        async with asyncio.timeout(60):
+            while True:
+                await asyncio.sleep(0.05)
+                found = await self._admin.call("GetRegionInfo", asked, Admin_pb2.GetRegionInfoResponse)
+                if found.compaction_state == Admin_pb2.GetRegionInfoResponse.NONE:
+                    break
+        self.ours.compact()
+        self.ours.reopen()
+
+    def close(self) -> None:
+        self._runner.run(self._stack.aclose())
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def sides(clusters: RealClusters, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sides]:
+    made = Sides(clusters, tmp_path_factory.mktemp("sides"))
+    yield made
+    made.close()
+
+
+@given(history=HISTORIES.history())
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+def test_every_answer_is_the_same(sides: Sides, history: list[Call | Compact]) -> None:
+    sides.play(history)
