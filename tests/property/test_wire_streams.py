@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from protos.hbase import HBase_pb2, RPC_pb2
 from registry.rpc.connection import RpcConnection
 from registry.rpc.context import RpcContext, RpcServerSettings
-from registry.rpc.scheduler import RpcScheduler
+from registry.rpc.scheduler import Outcome, RpcScheduler
 from registry.rpc.services import Call, ServiceTable
 from registry.wire.calls import encode_answer, encode_error, encode_request
 from registry.wire.client_side import ClientConnection
@@ -291,7 +291,7 @@ def _context() -> RpcContext:
     context.set_ready("ClientMetaService", BODIES)
     context.stamp = lambda method: b"\xba\x44\x03abc"
 
-    def execute(call: Call, done: object) -> None:
+    def execute(call: Call) -> Outcome:
         raise AssertionError("look-ups are not scheduled")
 
     context.scheduler = RpcScheduler(
