@@ -21,6 +21,8 @@ from typing import cast
 from google.protobuf.message import DecodeError
 
 from registry.rpc.context import IPV4_MAPPED, RpcContext
+from registry.rpc.gathered import GatheringProtocol
+from registry.rpc.held import PEER_DOES_NOT_READ, PEER_HAD_ITS_TURN, PEER_HAS_CALLS, RESUMED_BYTES_MAX, SERVER_DRAINS
 from registry.rpc.known_headers import PIECES_BYTES_MAX
 from registry.rpc.services import Call
 from registry.wire.calls import encode_answer, encode_error
@@ -46,20 +48,11 @@ LOG = logging.getLogger(__name__)
 
 _HEADER_START = PREAMBLE_BYTES + LENGTH_BYTES
 
-PEER_DOES_NOT_READ = 1
-PEER_HAS_CALLS = 2
-PEER_HAD_ITS_TURN = 4
-SERVER_DRAINS = 8
-"""Why a connection is not read from; bits of `RpcConnection.held`."""
-
 EVENTS_PER_TURN = 128
 """What one connection gets of one turn of the loop through the machine, about a millisecond; then the others come."""
 
-RESUMED_BYTES_MAX = 1 << 20
-"""Up to so many held-back bytes are looked at again for look-ups; beyond, it is a large request that is coming in."""
 
-
-class RpcConnection(asyncio.Protocol):
+class RpcConnection(GatheringProtocol):
     """Implements services.Caller for the calls that came on it."""
 
     __slots__ = (
@@ -67,6 +60,7 @@ class RpcConnection(asyncio.Protocol):
     )  # fmt: skip
 
     def __init__(self, context: RpcContext) -> None:
+        super().__init__()
         self._context = context
         self._transport: asyncio.Transport
         """Set when the connection is made."""
@@ -215,6 +209,7 @@ class RpcConnection(asyncio.Protocol):
     def close(self) -> None:
         """Send what is written, then close."""
         if self.is_open:
+            self._send_gathered()
             self._leave()
             self.since_ms = self._context.now_ms
             self._transport.close()
@@ -280,7 +275,11 @@ class RpcConnection(asyncio.Protocol):
             data = self._wire.take_buffered() + data  # a call that was cut in two
             self._context.received.release(self)
         known = self._context.known_headers(self.info.service)
-        taken_bytes, count = known.take_calls(data, self, self, EVENTS_PER_TURN)
+        self._gather()
+        try:
+            taken_bytes, count = known.take_calls(data, self, self, EVENTS_PER_TURN)
+        finally:
+            self._send_gathered()
         if count == EVENTS_PER_TURN and self.is_open:
             self._end_turn()
         if taken_bytes < len(data) and self.is_open:
@@ -467,7 +466,7 @@ class RpcConnection(asyncio.Protocol):
             for slow in self._context.unsent.hold(self, waiting_bytes + len(data)):
                 slow.close_slow_reader()
         else:
-            self._write(data)
+            self._write_gathered(data, is_alone=self.calls <= 1 or type(self) is not RpcConnection)
 
     def _hold(self, reason: int) -> None:
         if self._transport.is_reading():
@@ -495,6 +494,7 @@ class RpcConnection(asyncio.Protocol):
     def _leave(self) -> None:
         """Nothing is read or answered any more."""
         self.is_open = False
+        self._gathered = None
         if self._wire is not None:
             self._wire.close()
             self._context.received.release(self)

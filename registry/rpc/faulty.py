@@ -18,8 +18,9 @@ import struct
 
 from registry.faults.machine import Decision
 from registry.faults.rules import REGIST, SECURI, FaultKind
-from registry.rpc.connection import PEER_HAS_CALLS, RpcConnection
+from registry.rpc.connection import RpcConnection
 from registry.rpc.fault_view import FaultView
+from registry.rpc.held import PEER_HAS_CALLS
 from registry.rpc.services import Call
 from registry.wire.calls import encode_answer, encode_error
 from registry.wire.events import CallRead, PreambleAnswered, RegistryAsked, ServerEvent

@@ -10,6 +10,7 @@ from protos.hbase import RPC_pb2
 from registry.budget import ByteBudget
 from registry.rpc.connection import EVENTS_PER_TURN, RpcConnection
 from registry.rpc.context import HEADERS_REMEMBERED_MAX, RpcContext, RpcServerSettings
+from registry.rpc.gathered import FRAME_BYTES_MAX
 from registry.rpc.scheduler import RUNS, Outcome, RpcScheduler
 from registry.rpc.services import Call, ServiceTable
 from registry.wire.calls import encode_answer, encode_request
@@ -274,3 +275,43 @@ def test_the_reader_of_frames_can_be_handed_over() -> None:
     reader.feed(b"\0\0")
     assert reader.take(2) == b"\0\0"
     assert reader.take(1) is None
+
+
+async def test_answers_of_one_turn_go_in_one_write() -> None:
+    door = Door()
+    connection, transport = door.connect(hello("MasterService"))
+    connection.data_received(b"".join(encode_request(number, "Call", b"") for number in range(4)))
+    first, second, third, last = door.calls
+    first.answer(b"\x08\x01")
+    second.answer(b"\x08\x02")
+    assert not transport.written, "others are under way: these wait for the end of the turn"
+    await asyncio.sleep(0)
+    assert transport.written == [encode_answer(0, b"\x08\x01") + encode_answer(1, b"\x08\x02")]
+    third.answer(bytes(FRAME_BYTES_MAX))
+    assert len(transport.written) == 2, "a large one waits for nobody"
+    last.answer(b"\x08\x04")
+    await asyncio.sleep(0)
+    assert len(transport.written) == 3
+
+
+async def test_what_waits_for_the_end_of_the_turn_is_sent_before_the_end_of_the_connection() -> None:
+    door = Door()
+    connection, transport = door.connect(hello("MasterService"))
+    connection.data_received(b"".join(encode_request(number, "Call", b"") for number in range(3)))
+    door.calls[0].answer(b"")
+    connection.close()
+    assert transport.sent == encode_answer(0, b"")
+    door.calls[1].answer(b"")
+    await asyncio.sleep(0)
+    assert transport.sent == encode_answer(0, b"")
+
+
+async def test_the_last_answer_takes_along_what_waits() -> None:
+    door = Door()
+    connection, transport = door.connect(hello("MasterService"))
+    connection.data_received(encode_request(0, "Call", b"") + encode_request(1, "Call", b""))
+    for number, call in enumerate(door.calls):
+        call.answer(b"")
+        assert connection.calls == 1 - number
+    await asyncio.sleep(0)
+    assert transport.written == [encode_answer(0, b"") + encode_answer(1, b"")]
