@@ -3,7 +3,7 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign soak bench protos
+.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign soak side-by-side bench protos
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
@@ -21,5 +21,7 @@ chaos: ; python -m pytest -m "chaos"
 campaign: ; python -m tests.sim.campaign --seeds $(or $(SEEDS),4000)
 # an hour of clients beside faults; `make soak MINUTES=10 SEED=7`
 soak: ; python -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
+# generated histories on a real HBase and on a region of ours
+side-by-side: ; HBEACON_EXAMPLES=$(or $(EXAMPLES),2000) python -m pytest -m cluster tests/cluster/test_side_by_side.py
 bench: ; for each in registry coordinator dev facade subscribers race data_path; do python -m benchmarks.$$each || exit 1; done
 protos: ; python protos/generate.py

@@ -20,6 +20,7 @@ from protos.hbase import Admin_pb2, HBase_pb2, Master_pb2
 from regionserver.region.visible import FamilyRules, KeepDeleted
 from registry.names import Address
 from registry.rpc.client import RpcChannel
+from registry.wire.errors import PleaseHoldException
 from registry.wire.header import KEY_VALUE_CODEC
 from registry.wire.region_info import RegionInfo
 from tests.support.data_calls import open_regions
@@ -69,7 +70,13 @@ class Sides:
         asked = schema(TABLE, *[family(name, **attributes) for name, (_, _, attributes) in FAMILIES.items()])
         async with await RpcChannel.connect(master, "MasterService") as channel:
             request = Master_pb2.CreateTableRequest(table_schema=asked)
-            await channel.call("CreateTable", request, Master_pb2.CreateTableResponse, timeout_ms=60_000)
+            async with asyncio.timeout(120):
+                while True:
+                    try:
+                        await channel.call("CreateTable", request, Master_pb2.CreateTableResponse, timeout_ms=60_000)
+                        break
+                    except PleaseHoldException:  # it initialises
+                        await asyncio.sleep(0.5)
         address, region = await self._found()
         self._admin = await self._channel(address, "AdminService")
         self._region = region

@@ -92,11 +92,11 @@ class Player:
             results = [self._cells(cells[end - size : end]) for end, size in zip(ends, counts, strict=True)]
             if message.scan.max_result_size:  # where pages end by size is each server's own
                 told += [cell for result in results for cell in result]
+            elif message.scan.batch_size:  # HBase says "more may follow" of cells that it has not looked at yet
+                told += results
             else:
-                told += [
-                    (result, *partial)
-                    for result, *partial in zip(results, response.partial_flag_per_result, strict=True)
-                ]
+                partial = response.partial_flag_per_result
+                told += [(result, *flag) for result, *flag in zip(results, partial, strict=True)]
                 told.append((response.more_results, response.more_results_in_region))
             if not response.more_results or not response.more_results_in_region:
                 return told
