@@ -25,9 +25,11 @@ from registry.wire.errors import HBaseError
 logger = logging.getLogger("registry.master")
 
 EVERY_MS = 5000.0
+LOOK_MS = 500.0
 AT_ONCE_MAX = 200
 """Ranges in one call."""
-ANSWER_TIMEOUT_MS = 60_000.0
+ANSWER_TIMEOUT_MS = 10_000.0
+"""Who has not answered by then, for it is dead or has much to do, is asked again: what is gone already is no work."""
 
 Result = RegionServerStatus_pb2.RemoteProcedureResult
 
@@ -87,9 +89,12 @@ class Drops:
                 server = self._server_of(drop.place.store_id)
                 if server is not None:
                     by_server.setdefault(server, []).append(drop)
-            for server, drops in by_server.items():
-                for start in range(0, len(drops), AT_ONCE_MAX):
-                    await self._drop(server, drops[start : start + AT_ONCE_MAX])
+            await asyncio.gather(*(self._drop_all(server, drops) for server, drops in by_server.items()))
+
+    async def _drop_all(self, server: ServerName, drops: Sequence[Drop]) -> None:
+        for start in range(0, len(drops), AT_ONCE_MAX):
+            if not self._servers.is_dead(server):
+                await self._drop(server, drops[start : start + AT_ONCE_MAX])
 
     def _pending(self) -> Iterator[Drop]:
         for row in self._leftovers():
@@ -124,7 +129,7 @@ class Drops:
         answers = [self._asked[number] for number in asked]
         try:
             await self._call(server, message)
-            await asyncio.wait(answers, timeout=ANSWER_TIMEOUT_MS / 1000)
+            await self._answered(server, answers)
         except HBaseError as error:
             logger.info("%s is asked again to drop %d ranges: %s", server, len(drops), error)
         done: list[Drop] = []
@@ -139,3 +144,11 @@ class Drops:
                 logger.warning("%s could not drop the old copy of %s: %s", server, drop.place.region, problem)
         if done:
             await self._gone(done)
+
+    async def _answered(self, server: ServerName, answers: Sequence[asyncio.Future[Result]]) -> None:
+        """Until all are, the server is dead, or it has taken too long."""
+        waiting = set(answers)
+        for _ in range(int(ANSWER_TIMEOUT_MS / LOOK_MS)):
+            _, waiting = await asyncio.wait(waiting, timeout=LOOK_MS / 1000)
+            if not waiting or self._servers.is_dead(server):
+                return

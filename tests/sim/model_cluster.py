@@ -149,8 +149,14 @@ class ModelServer:
 
     # --- orders -------------------------------------------------------------------------------------------------
 
-    async def execute(self, orders: ClusterV1_pb2.Orders) -> None:
+    async def awake(self) -> None:
+        """Until this process can do something. Raises ConnectionClosedException where it has ended."""
         await self.paused.wait()
+        if not self.alive:
+            raise ConnectionClosedException(f"{self.name} has ended")
+
+    async def execute(self, orders: ClusterV1_pb2.Orders) -> None:
+        await self.awake()
         if orders.master_epoch < self.epoch:
             raise DoNotRetryIOException(f"Master with epoch {orders.master_epoch} was deposed: {self.epoch} is known")
         self.epoch = orders.master_epoch
@@ -426,7 +432,7 @@ class ModelMaster:
                 await self.world.within(5000, to.execute(orders))
             await self.world.hop()
             return response_type()
-        await self.world.within(5000, to.paused.wait())
+        await self.world.within(5000, to.awake())
         online = Admin_pb2.GetOnlineRegionResponse(
             region_info=[order.info.message() for order, _ in to.orders if order.region in to.serving]
         )
@@ -486,7 +492,7 @@ class ModelMeta:
         if name is None:
             raise NotServingRegionException("hbase:meta is not open")
         server = await self.world.reach(name)
-        await self.world.within(5000, server.paused.wait())
+        await self.world.within(5000, server.awake())
         store = server.serving.get(META_ENCODED_NAME)
         if store is None or not server.serves:
             raise NotServingRegionException(META_ENCODED_NAME)

@@ -34,7 +34,7 @@ from tests.support.virtual_loop import VirtualLoop
 SEEDS = (
     [int(os.environ["HBEACON_SEED"])]
     if "HBEACON_SEED" in os.environ
-    else list(range(int(os.environ.get("HBEACON_SEEDS", "40"))))
+    else list(range(int(os.environ.get("HBEACON_SEEDS", "5"))))
 )
 DURATION_MS = 20_000.0
 QUIET_MS = 90_000.0
