@@ -6,6 +6,8 @@ such a family when it is opened next. Until all have, the descriptor names them,
     attribute hbeacon.families.gone: names as hexadecimal digits, with commas between
 
 Clients are never shown it.
+
+Source: DeleteColumnFamilyProcedure, whose step DELETE_COLUMN_FAMILY_DELETE_FS_LAYOUT this stands for.
 """
 
 from __future__ import annotations
