@@ -64,6 +64,8 @@ def read_mutation(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> M
         row, changes = _from_cells(message, kind, cells)
     else:
         row, changes = message.row, list(_from_columns(message, kind))
+        if kind is MutationKind.DELETE:
+            changes = _without_covered(changes)
     if not row or len(row) > ROW_BYTES_MAX:
         raise DoNotRetryIOException(f"a row has 1 to {ROW_BYTES_MAX} bytes, this one {len(row)}")
     from_ms, to_ms = read_range(message.time_range)
@@ -130,6 +132,16 @@ def _from_columns(message: Client_pb2.MutationProto, kind: MutationKind) -> Iter
                 raise DoNotRetryIOException("Missing required field: qualifier value")
             else:
                 yield Change(column.family, each.qualifier, timestamp_ms, KeyType.PUT, each.value, each.tags)
+
+
+def _without_covered(changes: list[Change]) -> list[Change]:
+    """As Delete#addFamily: to delete a family takes back what was to be deleted of it before, in this message."""
+    kept: list[Change] = []
+    for change in changes:
+        if change.key_type == KeyType.DELETE_FAMILY:
+            kept = [each for each in kept if each.family != change.family]
+        kept.append(change)
+    return kept
 
 
 def _check_type(kind: MutationKind, key_type: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -183,8 +183,10 @@ DELETES = {
 class Histories:
     """Strategies for calls to a table with these families."""
 
-    def __init__(self, families: Mapping[bytes, Times]) -> None:
+    def __init__(self, families: Mapping[bytes, Times], raw_families: Sequence[bytes]) -> None:
+        """`raw_families`: those of which raw scans are the same after a clean-up too."""
         self._families = families
+        self._raw_families = raw_families
         self._names = st.sampled_from(sorted(families))
         self._usual = sorted({time for times in families.values() for time in times.usual})
         self._nonces = iter(range(1, 1 << 62))
@@ -315,6 +317,8 @@ class Histories:
             scan.include_stop_row = draw(st.booleans())
         if draw(st.integers(0, 3)) == 0:
             scan.attribute.add(name="_raw_", value=b"\xff")
+            for name in self._raw_families:
+                scan.column.add(family=name)
             if (times := draw(self.range_of_times())) is not None:
                 scan.time_range.CopyFrom(times)
         else:
