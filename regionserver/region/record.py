@@ -34,6 +34,7 @@ Entry = tuple[bytes, int, int, bytes]
 _HEAD = struct.Struct(">BBIqq")
 HEAD_BYTES = _HEAD.size
 CELL_LENGTHS = struct.Struct(">iiiH")  # cell, key, value, row
+_CELL_AND_KEY = struct.Struct(">ii")
 TIMESTAMP_TYPE = struct.Struct(">qB")
 _FIXED_BYTES = 4 + 8 + 2 + 1
 """Of a cell before its qualifier, without row and family."""
@@ -95,6 +96,34 @@ def read_entries(block: bytes, start: int = 0) -> list[Entry]:
         entries.append((block[at + before_qualifier : times_at], -timestamp_ms, -key_type, block[at:end]))
         at = end
     return entries
+
+
+def newest_of(record: bytes) -> tuple[bytes, int]:
+    """The first cell of each column of a record, as a cell block, and how many they are.
+
+    Of one with older versions and nothing else to think of that is what is seen of it.
+    """
+    at, stop = HEAD_BYTES, len(record)
+    row_bytes: int = CELL_LENGTHS.unpack_from(record, at)[3]
+    before_qualifier = _FIXED_BYTES + row_bytes + record[at + _FIXED_BYTES - 1 + row_bytes]
+    lengths = _CELL_AND_KEY.unpack_from
+    pieces: list[bytes] = []
+    begin, count = at, 0
+    column: bytes | None = None
+    while at < stop:
+        cell_bytes, key_bytes = lengths(record, at)
+        qualifier = record[at + before_qualifier : at + 3 + key_bytes]
+        end = at + 4 + cell_bytes
+        if qualifier == column:
+            if begin < at:
+                pieces.append(record[begin:at])
+            begin = end
+        else:
+            column = qualifier
+            count += 1
+        at = end
+    pieces.append(record[begin:])
+    return b"".join(pieces), count
 
 
 def merged(old: Sequence[Entry], new: Iterable[Entry]) -> list[Entry]:

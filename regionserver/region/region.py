@@ -18,10 +18,10 @@ from regionserver.region.conditions import Checked, Condition, check
 from regionserver.region.family import LOOKED_AT_CELLS, read_cells, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
 from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, plain_record
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_record
 from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.shapes import Shaped
-from regionserver.region.visible import NEWEST, FamilyRules, Wanted, all_are_visible, visible
+from regionserver.region.visible import NEWEST, FamilyRules, Wanted, all_are_visible, newest_are_visible, visible
 from registry.wire.cellblock import KeyType, decode_cell
 from registry.wire.errors import (
     DoNotRetryIOException,
@@ -138,6 +138,8 @@ class Region:
         head = head_of(record)
         if all_are_visible(head, rules, NEWEST, now_ms):
             return Found(record[HEAD_BYTES:], head.cells_count, tagged=False)
+        if newest_are_visible(head, rules, NEWEST, now_ms):
+            return Found(*newest_of(record), tagged=False)
         found = list(self._seen(self.store, row_key, family, NEWEST, now_ms))
         return found[0] if found else _NOTHING
 
@@ -162,6 +164,9 @@ class Region:
         head = head_of(first)
         if all_are_visible(head, rules, wanted, now_ms):
             yield Found(first[HEAD_BYTES:], head.cells_count, tagged=False)
+            return
+        if newest_are_visible(head, rules, wanted, now_ms):
+            yield Found(*newest_of(first), tagged=False)
             return
         entries = read_cells(view, key, first, wanted.columns)
         cells: list[bytes] = []

@@ -17,9 +17,9 @@ from itertools import chain, islice
 from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, ROW_END_BYTES, RowOrder, after_row, family_of, row_key_of, row_of
 from regionserver.region.pieces import CELL_OVERHEAD_BYTES, OneFamily, OneRow, Pieces, RowCells
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, read_entries
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, read_entries
 from regionserver.region.region import Region, RegionRange, RequestCounts
-from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted, all_are_visible, visible
+from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted, all_are_visible, newest_are_visible, visible
 from registry.wire.errors import RowTooBigException
 
 FoundRow = tuple[bytes, "bytes | Pieces", int]
@@ -305,6 +305,10 @@ class RegionScan:
                 head = head_of(value)
                 if all_are_visible(head, family[0], family[1], now_ms):
                     yield row_key, value[HEAD_BYTES:], head.cells_count
+                    record = following
+                    continue
+                if newest_are_visible(head, family[0], family[1], now_ms):
+                    yield row_key, *newest_of(value)
                     record = following
                     continue
             if family is None and not self._is_asked(key, end):

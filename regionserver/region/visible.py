@@ -15,13 +15,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from regionserver.region.record import Entry, Head, has_tags
+from regionserver.region.record import Entry, Head, Mark, has_tags
 from registry.wire.cellblock import KeyType, TagType, decode_cell, decode_tags
 
 FOR_EVER_MS = (1 << 63) - 1
 VERSIONS_ALL = 0x7FFF_FFFF
 """Java's Integer.MAX_VALUE."""
 NO_LIMIT = 1 << 62
+_VERSIONS = int(Mark.VERSIONS)
+"""Older versions, and neither markers nor tags nor further chunks."""
 
 
 class KeepDeleted(enum.Enum):
@@ -67,6 +69,21 @@ def all_are_visible(head: Head, rules: FamilyRules, wanted: Wanted, now_ms: int)
     """Whether a record can be answered as it is. One in chunks cannot: a column may lie in two of them."""
     return (
         not head.marks
+        and wanted.columns is None
+        and wanted.from_ms <= head.oldest_ms
+        and head.newest_ms < wanted.to_ms
+        and (rules.ttl_ms == FOR_EVER_MS or head.oldest_ms >= now_ms - rules.ttl_ms)
+        and head.cells_count <= wanted.cells_max
+        and not wanted.cells_skipped
+    )
+
+
+def newest_are_visible(head: Head, rules: FamilyRules, wanted: Wanted, now_ms: int) -> bool:
+    """Whether of a record the newest cell of each column is seen and no other: `record.newest_of`."""
+    return (
+        head.marks == _VERSIONS
+        and (wanted.versions_max == 1 or rules.versions_max == 1)
+        and not wanted.raw
         and wanted.columns is None
         and wanted.from_ms <= head.oldest_ms
         and head.newest_ms < wanted.to_ms

@@ -8,8 +8,15 @@ from itertools import groupby
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from regionserver.region.record import encode_record, head_of, merged
-from regionserver.region.visible import FamilyRules, KeepDeleted, Wanted, all_are_visible, visible
+from regionserver.region.record import encode_record, head_of, merged, newest_of
+from regionserver.region.visible import (
+    FamilyRules,
+    KeepDeleted,
+    Wanted,
+    all_are_visible,
+    newest_are_visible,
+    visible,
+)
 from registry.wire.cellblock import Cell, KeyType
 from tests.region.cells import cell, cells, entries
 
@@ -205,3 +212,40 @@ def test_what_is_answered_as_it_is(stored: list[Cell], rules: FamilyRules, from_
         assert found == kept
     elif not rules.versions_min:
         assert found != kept
+
+
+put_cells = st.lists(
+    st.builds(cell, st.sampled_from([b"", b"a", b"ab", b"b"]), st.integers(90, 100)), min_size=1, max_size=12
+)
+
+
+@given(put_cells, many_rules, st.integers(1, 3), st.sampled_from([0, 0, 90, 95]), st.sampled_from([1000, 101, 96]))
+@settings(max_examples=300, deadline=None)
+def test_what_is_answered_without_older_versions(
+    stored: list[Cell], rules: FamilyRules, versions_max: int, from_ms: int, to_ms: int
+):
+    """Never wrongly; and always where older versions are all that is passed over."""
+    kept, wanted = merged((), entries(stored)), Wanted(None, versions_max, from_ms, to_ms)
+    record = encode_record(kept)
+    found = list(visible(kept, rules, wanted, NOW_MS))
+    newest = [next(iter(group)) for _, group in groupby(kept, key=lambda entry: entry[0])]
+    if newest_are_visible(head_of(record), rules, wanted, NOW_MS):
+        event("without older versions")
+        assert found == newest
+        assert newest_of(record) == (b"".join(entry[3] for entry in newest), len(newest))
+    elif len(newest) < len(kept) and from_ms == 0 and to_ms == 1000 and rules.ttl_ms > NOW_MS:
+        assert versions_max > 1
+        assert rules.versions_max > 1
+
+
+def test_markers_tags_and_all_that_is_asked_for_are_looked_at():
+    plain = merged((), entries([cell(b"a", 1), cell(b"a", 2), cell(b"b", 1)]))
+    marked = merged(plain, entries([cell(b"b", 2, DELETE)]))
+    rules, head = FamilyRules(), head_of(encode_record(plain))
+    assert newest_are_visible(head, rules, Wanted(), NOW_MS)
+    assert not newest_are_visible(head_of(encode_record(marked)), rules, Wanted(), NOW_MS)
+    assert not newest_are_visible(head_of(encode_record(plain, more=True)), rules, Wanted(), NOW_MS)
+    for wanted in (Wanted((b"a",)), Wanted(raw=True), Wanted(from_ms=2), Wanted(to_ms=2), Wanted(cells_skipped=1)):
+        assert not newest_are_visible(head, rules, wanted, NOW_MS)
+    assert not newest_are_visible(head, rules, Wanted(cells_max=2), NOW_MS)
+    assert not newest_are_visible(head, FamilyRules(ttl_ms=98), Wanted(), NOW_MS)
