@@ -77,40 +77,53 @@ class RowCalls:
         reply: Reply,
     ) -> None:
         """Do one mutation. Raises HBase's exceptions and StoreError, and then `reply` is not called."""
-        if asked.nonce and asked.mutation.kind in DELTAS and condition is None:
-            self._once((nonce_group, asked.nonce), region, asked, form, now_ms, reply)
+        if asked.nonce and asked.mutation.kind in DELTAS:
+            self._once((nonce_group, asked.nonce), region, asked, condition, form, now_ms, reply)
         else:
             self._apply(region, asked, condition, form, now_ms, reply)
 
     def _once(
-        self, nonce: Nonce, region: Region, asked: MutationAsked, form: CellForm, now_ms: int, reply: Reply
+        self,
+        nonce: Nonce,
+        region: Region,
+        asked: MutationAsked,
+        condition: Condition | None,
+        form: CellForm,
+        now_ms: int,
+        reply: Reply,
     ) -> None:
         """The first of its nonce is applied; what comes again is told what is there now, as a real server does."""
 
         def ended(outcome: Answer | HBaseError) -> None:
-            self._nonces.end(nonce, now_ms, succeeded=isinstance(outcome, Answer))
+            done = (
+                isinstance(outcome, Answer) and outcome is not NOT_PROCESSED
+            )  # else it may be done when it comes again
+            self._nonces.end(nonce, now_ms, succeeded=done)
             reply(outcome)
+
+        def tell() -> None:
+            self._tell(region, asked, form, now_ms, reply, conditional=condition is not None)
 
         def again(succeeded: bool) -> None:
             if succeeded:
-                self._tell(region, asked, form, now_ms, reply)
+                tell()
             else:
                 try:
-                    self._once(nonce, region, asked, form, now_ms, reply)
+                    self._once(nonce, region, asked, condition, form, now_ms, reply)
                 except (HBaseError, StoreError) as error:
                     reply(as_hbase(error))
 
         match self._nonces.begin(nonce, now_ms):
             case Seen.NEW:
                 try:
-                    self._apply(region, asked, None, form, now_ms, ended)
+                    self._apply(region, asked, condition, form, now_ms, ended)
                 except (HBaseError, StoreError):
                     self._nonces.end(nonce, now_ms, succeeded=False)
                     raise
             case Seen.RUNNING:
                 self._nonces.wait(nonce, again)
             case Seen.DONE:
-                self._tell(region, asked, form, now_ms, reply)
+                tell()
 
     def _apply(
         self,
@@ -146,7 +159,9 @@ class RowCalls:
         elif errors:
             tell()
 
-    def _tell(self, region: Region, asked: MutationAsked, form: CellForm, now_ms: int, reply: Reply) -> None:
+    def _tell(
+        self, region: Region, asked: MutationAsked, form: CellForm, now_ms: int, reply: Reply, *, conditional: bool
+    ) -> None:
         """The columns of an increment or append that was applied before."""
         try:
             found = region.get(asked.mutation.row, _columns(asked.mutation), now_ms)
@@ -156,7 +171,8 @@ class RowCalls:
         if not asked.returns_results:
             found = Found(b"", 0, tagged=False)
         result, cells = result_of(found, form)
-        reply(Answer(Client_pb2.MutateResponse(result=result).SerializeToString(), cells))
+        response = Client_pb2.MutateResponse(result=result, processed=True if conditional else None)
+        reply(Answer(response.SerializeToString(), cells))
 
 
 def _put_shaped(region: Region, put: Shaped, durability: Durability | None, now_ms: int, reply: Reply) -> None:

@@ -210,6 +210,21 @@ def test_conditions():
     assert (message.processed, cell.value) == (True, b"23")
 
 
+def test_what_comes_twice_under_a_condition_is_applied_once():
+    """As a real server does: the condition was met, and may be met no longer by what the first has done."""
+    server = Server()
+    response(server.mutate(PUT, long(1)))
+    server.now_ms = 200
+    for _ in range(2):
+        message, [cell] = response(server.mutate(INCREMENT, long(5), nonce=1, compare=long(1)))
+        assert (message.processed, cell.value) == (True, long(6))
+    for _ in range(2):
+        assert not response(server.mutate(INCREMENT, long(5), nonce=2, compare=long(1)))[0].processed
+    server.now_ms = 300
+    response(server.mutate(PUT, long(1)))
+    assert response(server.mutate(INCREMENT, long(5), nonce=2, compare=long(1)))[0].processed, "it was not done before"
+
+
 def test_a_mutation_without_cells_is_answered():
     """No client of HBase sends one; whoever does must not wait for ever."""
     server = Server()

@@ -257,7 +257,7 @@ class Histories:
             parts: tuple[Client_pb2.MutationProto, bytes, bytes, bytes | None, int, HBase_pb2.TimeRange | None],
         ) -> Call:
             mutation, family, qualifier, expected, compare, times = parts
-            request = Client_pb2.MutateRequest(region=NO_REGION, mutation=mutation)
+            request = Client_pb2.MutateRequest(region=NO_REGION, mutation=mutation, nonce_group=NONCE_GROUP)
             request.condition.CopyFrom(_condition(mutation.row, family, qualifier, expected, compare))
             if times is not None:
                 request.condition.time_range.CopyFrom(times)
