@@ -44,6 +44,7 @@ CAMPAIGNS = (
     Campaign("façades against a model ZooKeeper", "test_facade_simulation.py"),
     Campaign("look-ups: policy, caches and freshness in virtual time", "test_lookup_simulation.py"),
     Campaign("look-ups: the whole Python client in virtual time", "test_client_simulation.py"),
+    Campaign("masters and region servers in virtual time", "test_cluster_simulation.py"),
 )
 
 
