@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -48,6 +49,8 @@ CALL_TIMEOUT_MS = 10_000.0
 FATAL_TIMEOUT_MS = 1000.0
 PAUSE_MS_FIRST, PAUSE_MS_MAX = 50.0, 1000.0
 """Between two tries while the master does not answer; twice as long after each."""
+MISSED_MS = 3000.0
+"""A master that is away for so long is worth a warning; one that hands over to the next is not."""
 REPORTS_MAX = 2000
 """Transitions or results in one call, a quarter of a MiB."""
 
@@ -91,6 +94,8 @@ class MasterLink:
         self._reports_changed = asyncio.Event()
         self._answered_at_ms = float("-inf")
         self._problem = "no master has been asked yet"
+        self._problem_since_ms = math.inf
+        """Infinite when nobody is to be told any more."""
         reports.changed = self._reports_changed.set
 
     @property
@@ -138,8 +143,13 @@ class MasterLink:
         return answer
 
     def _note(self, problem: str) -> None:
+        now_ms = self._clock.monotonic_ms()
         if problem and not self._problem:
-            logger.warning("the master does not answer: %s", problem)
+            logger.info("the master does not answer: %s", problem)
+            self._problem_since_ms = now_ms
+        elif problem and now_ms - self._problem_since_ms >= MISSED_MS:
+            logger.warning("the master has not answered for %.0f s: %s", MISSED_MS / 1000, problem)
+            self._problem_since_ms = math.inf
         elif self._problem and not problem:
             logger.info("the master at %s answers", self._channel_of)
         self._problem = problem

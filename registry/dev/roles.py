@@ -65,7 +65,9 @@ def region_server_values(
     settings: Settings, doors: ServerDoors, zookeeper: Address, servers: Sequence[Address], data_dir: Path
 ) -> dict[str, str]:
     """Settings of one region server; the same as for a master."""
-    return _server_values(settings, doors, zookeeper, servers, data_dir, REGION_SERVER_SESSION_TIMEOUT_MS, True)
+    values = _server_values(settings, doors, zookeeper, servers, data_dir, REGION_SERVER_SESSION_TIMEOUT_MS, True)
+    values.pop("hbeacon.registry.servers", None)  # what they hand out they know from ZooKeeper
+    return values
 
 
 def _server_values(

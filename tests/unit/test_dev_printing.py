@@ -145,6 +145,7 @@ def test_clients_of_a_cluster_with_region_servers_are_given_them() -> None:
     assert server["hbeacon.registry.handout"] == master["hbeacon.registry.handout"] == "cluster"
     assert server["hbeacon.rpc.address"] == "127.0.0.1:16020"
     assert server["hbeacon.http.address"] == "off"
+    assert "hbeacon.registry.servers" not in server
     assert server["hbeacon.data.dir"] == master["hbeacon.data.dir"], "all servers of a machine share it"
     assert "hbeacon.registry.handout" not in told({})
     chosen = load_settings({"hbeacon.registry.handout": "auto"}, {})
