@@ -99,7 +99,7 @@ class ActiveWork:
         destination = server if server is not None else self._another(held)
         if held.row.sn == destination:
             return
-        self._check_destination(destination)
+        self._check_destination(destination, held)
         for _ in range(int(DROP_WAIT_MS / DROP_LOOK_MS)):
             if not held.row.leftover:
                 break
@@ -161,18 +161,21 @@ class ActiveWork:
             server.name
             for server in servers.usable()
             if server.home and server.name != held.row.sn and server.name not in servers.draining
+            if held.row.store in server.stores
         ]
         if not others:
-            raise HBaseIOException(f"there is no other region server for {held.row.info}")
+            raise HBaseIOException(f"no other region server shares a data directory with that of {held.row.info}")
         self._turn += 1
         return others[self._turn % len(others)]
 
-    def _check_destination(self, server: ServerName) -> None:
+    def _check_destination(self, server: ServerName, held: Held) -> None:
         servers = self._reign.servers
         if not self._reign.placement.home_of(server):
             raise HBaseIOException(f"{server} is not a region server that is alive and has a store")
         if server in servers.draining:
             raise HBaseIOException(f"{server} is draining")
+        if held.row.store not in servers.known[server].stores:
+            raise HBaseIOException(f"{server} does not share a data directory with {held.row.sn}: rows cannot go there")
 
 
 def _names(regions: Sequence[RegionInfo]) -> list[str]:
