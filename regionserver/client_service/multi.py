@@ -16,7 +16,7 @@ from itertools import islice
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import Answer, CellForm, get_result, inline_cells
-from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase
+from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase, columns_of
 from regionserver.client_service.writes import (
     DURABILITIES,
     MutationAsked,
@@ -25,6 +25,7 @@ from regionserver.client_service.writes import (
     shaped_put,
 )
 from regionserver.engine.store import Batch, Durability, StoreError
+from regionserver.region.conditions import Condition
 from regionserver.region.region import Region
 from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import Cell
@@ -84,7 +85,7 @@ class MultiCalls:
                 condition = request.condition if old_condition else action.condition
                 part = _Part(whole, action, is_conditional=old_condition or action.HasField("condition"))
                 if part.is_conditional or action.atomic:
-                    self._atomic(part, condition if part.is_conditional else None, cells, now_ms)
+                    self._atomic(part, condition if part.is_conditional else None, cells, request.nonceGroup, now_ms)
                     if is_turn_over():
                         yield
                 else:
@@ -159,7 +160,14 @@ class MultiCalls:
 
     # --- one row ------------------------------------------------------------------------------------------------
 
-    def _atomic(self, part: _Part, condition: Client_pb2.Condition | None, cells: Iterator[Cell], now_ms: int) -> None:
+    def _atomic(
+        self,
+        part: _Part,
+        condition: Client_pb2.Condition | None,
+        cells: Iterator[Cell],
+        nonce_group: int,
+        now_ms: int,
+    ) -> None:
         own = [list(_own_cells(action, cells)) for action in part.action.action]
         try:
             region = self._region_of(part.action.region)
@@ -171,25 +179,61 @@ class MultiCalls:
             ]
             if not asked:
                 raise DoNotRetryIOException("an atomic change without a mutation")
-            durability = max(region.rules.durability_of(each.durability) for each in asked)
-            ended = part.expect_commit()
-            try:
-                held, made = region.mutate(
-                    [each.mutation for each in asked],
-                    durability,
-                    ended,
-                    now_ms,
-                    read_condition(condition) if condition is not None else None,
-                )
-            except (HBaseError, StoreError):
-                part.whole.drop_one()
-                raise
-            part.row_changed(held, [cell for each, left in zip(asked, made, strict=False) for cell in left
-                                    if each.returns_results])  # fmt: skip
-            if not held:
-                part.whole.drop_one()
+            held = read_condition(condition) if condition is not None else None
+            self._change_row(part, region, asked, held, nonce_group, now_ms)
         except (HBaseError, StoreError, ProtocolError) as error:
             part.fail(as_hbase(error))
+
+    def _change_row(
+        self,
+        part: _Part,
+        region: Region,
+        asked: list[MutationAsked],
+        condition: Condition | None,
+        nonce_group: int,
+        now_ms: int,
+    ) -> None:
+        """All of it is one operation, of the nonce of its first increment or append."""
+        deltas = [each for each in asked if each.mutation.kind in DELTAS]
+        nonce = next((each.nonce for each in deltas if each.nonce), 0)
+        durability = max(region.rules.durability_of(each.durability) for each in asked)
+        told = part.expect_commit()
+
+        def run(ended: Callable[[bool], None]) -> None:
+            def committed(error: StoreError | None) -> None:
+                ended(error is None)
+                told(error)
+
+            held, made = region.mutate([each.mutation for each in asked], durability, committed, now_ms, condition)
+            answers = zip(asked, made, strict=False)
+            part.row_changed(held, [cell for each, left in answers for cell in left if each.returns_results])
+            if not held:
+                ended(False)
+                told(None)
+
+        def tell() -> None:
+            """It was done before."""
+            wanted = columns_of(each.mutation for each in deltas if each.returns_results)
+            try:
+                found = region.get(asked[0].mutation.row, wanted, now_ms).block if wanted else b""
+            except (HBaseError, StoreError) as error:
+                refuse(error)
+                return
+            part.row_changed(True, [found] if found else [])
+            told(None)
+
+        def refuse(error: HBaseError | StoreError) -> None:
+            part.fail(as_hbase(error))
+            told(None)
+
+        try:
+            if nonce:
+                self._rows.nonces.once((nonce_group, nonce), now_ms, run, tell, refuse)
+            else:
+                run(lambda _: None)
+        except (HBaseError, StoreError):
+            part.whole.drop_one()
+            raise
 
 
 class _Whole:

@@ -9,6 +9,9 @@ import enum
 from collections import OrderedDict
 from collections.abc import Callable
 
+from regionserver.engine.store import StoreError
+from registry.wire.errors import HBaseError
+
 GRACE_MS = 30 * 60_000.0
 NONCES_MAX = 1_000_000
 """Remembered at once, some 200 bytes each; beyond it the oldest is forgotten early."""
@@ -65,3 +68,38 @@ class Nonces:
                 self._done.popitem(last=False)
         for ended in waiting:
             ended(succeeded)
+
+    def once(
+        self,
+        nonce: Nonce,
+        now_ms: float,
+        run: Callable[[Callable[[bool], None]], None],
+        tell: Callable[[], None],
+        refuse: Callable[[HBaseError | StoreError], None],
+    ) -> None:
+        """Do it now, or `tell` what is there where it was done before; wait where it is being done.
+
+        `run` calls what it is given at its end, with whether it was done. What it raises had not begun; that is raised
+        here too, or given to `refuse` where it had to wait.
+        """
+
+        def again(succeeded: bool) -> None:
+            if succeeded:
+                tell()
+                return
+            try:
+                self.once(nonce, now_ms, run, tell, refuse)
+            except (HBaseError, StoreError) as error:
+                refuse(error)
+
+        match self.begin(nonce, now_ms):
+            case Seen.NEW:
+                try:
+                    run(lambda done: self.end(nonce, now_ms, succeeded=done))
+                except (HBaseError, StoreError):
+                    self.end(nonce, now_ms, succeeded=False)
+                    raise
+            case Seen.RUNNING:
+                self.wait(nonce, again)
+            case Seen.DONE:
+                tell()

@@ -7,10 +7,10 @@ Source: RSRpcServices#get, #mutate, #increment, #append.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from protos.hbase import Client_pb2, HBase_pb2
-from regionserver.client_service.nonces import Nonce, Nonces, Seen
+from regionserver.client_service.nonces import Nonce, Nonces
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
 from regionserver.client_service.writes import (
@@ -42,7 +42,7 @@ class RowCalls:
     def __init__(self, region_of: RegionOf, nonces: Nonces) -> None:
         """`region_of` raises NotServingRegionException and its kind."""
         self._region_of = region_of
-        self._nonces = nonces
+        self.nonces = nonces
 
     def get(self, request: Client_pb2.GetRequest, form: CellForm, now_ms: int) -> Answer:
         """Raises HBase's exceptions."""
@@ -94,36 +94,18 @@ class RowCalls:
     ) -> None:
         """The first of its nonce is applied; what comes again is told what is there now, as a real server does."""
 
-        def ended(outcome: Answer | HBaseError) -> None:
-            done = (
-                isinstance(outcome, Answer) and outcome is not NOT_PROCESSED
-            )  # else it may be done when it comes again
-            self._nonces.end(nonce, now_ms, succeeded=done)
-            reply(outcome)
+        def run(ended: Callable[[bool], None]) -> None:
+            def told(outcome: Answer | HBaseError) -> None:
+                # What was not done, because of its condition too, may be done when it comes again.
+                ended(isinstance(outcome, Answer) and outcome is not NOT_PROCESSED)
+                reply(outcome)
+
+            self._apply(region, asked, condition, form, now_ms, told)
 
         def tell() -> None:
             self._tell(region, asked, form, now_ms, reply, conditional=condition is not None)
 
-        def again(succeeded: bool) -> None:
-            if succeeded:
-                tell()
-            else:
-                try:
-                    self._once(nonce, region, asked, condition, form, now_ms, reply)
-                except (HBaseError, StoreError) as error:
-                    reply(as_hbase(error))
-
-        match self._nonces.begin(nonce, now_ms):
-            case Seen.NEW:
-                try:
-                    self._apply(region, asked, condition, form, now_ms, ended)
-                except (HBaseError, StoreError):
-                    self._nonces.end(nonce, now_ms, succeeded=False)
-                    raise
-            case Seen.RUNNING:
-                self._nonces.wait(nonce, again)
-            case Seen.DONE:
-                tell()
+        self.nonces.once(nonce, now_ms, run, tell, lambda error: reply(as_hbase(error)))
 
     def _apply(
         self,
@@ -164,7 +146,7 @@ class RowCalls:
     ) -> None:
         """The columns of an increment or append that was applied before."""
         try:
-            found = region.get(asked.mutation.row, _columns(asked.mutation), now_ms)
+            found = region.get(asked.mutation.row, columns_of([asked.mutation]), now_ms)
         except (HBaseError, StoreError) as error:
             reply(as_hbase(error))
             return
@@ -197,10 +179,12 @@ def as_hbase(error: HBaseError | StoreError | ProtocolError) -> HBaseError:
             return IOException(str(error))
 
 
-def _columns(mutation: Mutation) -> dict[bytes, Wanted]:
+def columns_of(mutations: Iterable[Mutation]) -> dict[bytes, Wanted]:
+    """The newest of the columns that they change."""
     by_family: dict[bytes, set[bytes]] = {}
-    for change in mutation.changes:
-        by_family.setdefault(change.family, set()).add(change.qualifier)
+    for mutation in mutations:
+        for change in mutation.changes:
+            by_family.setdefault(change.family, set()).add(change.qualifier)
     return {family: Wanted(tuple(sorted(qualifiers))) for family, qualifiers in by_family.items()}
 
 

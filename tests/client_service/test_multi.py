@@ -230,3 +230,44 @@ def test_fewer_cells_than_counted_fail_the_call():
     server.cells.clear()
     [reply] = server.call()
     assert isinstance(reply, DoNotRetryIOException)
+
+
+def test_a_change_of_a_row_with_increments_is_done_once():
+    """As a real server was seen to do, with a condition and without: its nonce is that of its first increment."""
+    for conditional in (False, True):
+        server = Server()
+        for now_ms in (100, 200):
+            server.now_ms = now_ms
+            server.request.Clear()
+            server.request.nonceGroup = 3
+            action = server.region(b"r1", atomic=True)
+            server.add(action, b"a", long(5), nonce=9)
+            server.put(action, b"a", b"%d" % now_ms)
+            if conditional:
+                action.condition.row, action.condition.family, action.condition.qualifier = b"a", b"f", b"q"
+                action.condition.compare_type = HBase_pb2.EQUAL
+                action.condition.comparator.name = HBASE + "filter.NullComparator"
+            [reply] = server.call()
+            assert isinstance(reply, Answer)
+            [part] = Client_pb2.MultiResponse.FromString(reply.message).regionActionResult
+            assert part.processed
+            assert [cell.value for cell in part.resultOrException[0].result.cell] == [long(5)]
+        found = server.regions[b"r1"].get(b"a", {}, 300)
+        assert [cell.value for cell in decode_cells(found.block)] == [long(5), b"100"]
+
+
+def test_the_second_of_a_change_of_a_row_waits_for_the_first():
+    server = Server()
+    server.stores[b"r1"].holding = True
+    replies: list[list[Answer | HBaseError]] = []
+    for _ in range(2):
+        server.add(server.region(b"r1", atomic=True), b"a", long(5), nonce=9)
+        replies.append(server.call())
+    first, second = replies
+    assert (first, second) == ([], [])
+    [durable] = server.stores[b"r1"].held
+    durable()
+    for [reply] in (first, second):
+        assert isinstance(reply, Answer)
+        [part] = Client_pb2.MultiResponse.FromString(reply.message).regionActionResult
+        assert [cell.value for cell in part.resultOrException[0].result.cell] == [long(5)]

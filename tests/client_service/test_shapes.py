@@ -15,6 +15,7 @@ from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.results import Answer, CellForm
 from regionserver.client_service.rows import RowCalls
 from regionserver.engine.memory import MemoryStore
+from regionserver.region.record import head_of
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.rules import TableRules
 from regionserver.region.shapes import LOOKED_AT_MAX, Shapes
@@ -211,6 +212,40 @@ def test_like_puts_that_are_taken_apart(calls: list[list[list[Cell]]], in_multi:
                     both.put(message(len(cells)), encode_cells(cells, with_tags=True), now_ms)
     if both.shaped_count:
         event("shapes were found")
+
+
+whole_rows = st.lists(
+    st.tuples(
+        st.sampled_from([7, 8, 10, 15, 16, 17, 33]),
+        st.sampled_from([b"f", b"g", b"g", b"g"]),
+        st.sampled_from([LATEST_TIMESTAMP, LATEST_TIMESTAMP, LATEST_TIMESTAMP, 95, 105]),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(whole_rows, st.integers(1, 6))
+@settings(max_examples=150, deadline=None)
+def test_rows_that_are_written_again_and_again_as_a_whole(puts: list[tuple[int, bytes, int]], times: int):
+    both = Both()
+    now_ms = 100
+    for _ in range(times):
+        for count, family, timestamp_ms in puts:
+            now_ms += 1
+            cells = [each._replace(family=family) for each in plain(b"row1", count, timestamp_ms, b"%05d" % now_ms)]
+            both.put(message(count), encode_cells(cells), now_ms)
+
+
+@pytest.mark.parametrize("count", [8, 10, 15, 16, 40])
+def test_such_a_row_does_not_grow(count: int):
+    both = Both()
+    for number in range(50):
+        cells = [each._replace(family=b"g") for each in plain(b"row1", count, value=b"%05d" % number)]
+        both.put(message(count), encode_cells(cells), 100 + number)
+        [(_, record)] = both.quick.contents()
+        assert head_of(record).cells_count in (count, 2 * count)
+    assert both.shaped_count > 45
 
 
 def test_a_block_is_read_to_its_end_and_errors_say_where():

@@ -97,9 +97,8 @@ class Player:
             else:
                 partial = response.partial_flag_per_result
                 told += [(result, *flag) for result, *flag in zip(results, partial, strict=True)]
-                told.append((response.more_results, response.more_results_in_region))
             if not response.more_results or not response.more_results_in_region:
-                return told
+                return [*told, response.more_results]  # which page finds the end depends on what a server has looked at
             asked = Client_pb2.ScanRequest(
                 scanner_id=response.scanner_id,
                 next_call_seq=seq,
