@@ -11,11 +11,12 @@ Source: MetaTableAccessor, RegionStateStore#updateRegionLocation.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from protos.hbase import Client_pb2, HBase_pb2, RPC_pb2
 from registry.client.channels import Channels
@@ -57,6 +58,11 @@ class Deposed(NotActing):
     """Somebody has heard of a later master."""
 
 
+class _Asked(NamedTuple):
+    make: Callable[[int], Sequence[Written]]
+    done: asyncio.Future[None]
+
+
 class MetaRows(Protocol):
     """hbase:meta to the active master."""
 
@@ -87,6 +93,8 @@ class MetaTable:
         self._channels = Channels(settings)
         self._scanner = Scanner(_Locator(where), self._channels, settings, clock, random.Random())
         self._one_at_a_time = asyncio.Lock()
+        self._asked: list[_Asked] = []
+        """Writes that wait, in their order."""
         self._newest_ms = 0
         self.problem = ""
         """Why the write under way is not done yet; empty where none is, or all is well."""
@@ -125,16 +133,37 @@ class MetaTable:
                 return catalogue
 
     async def write(self, make: Callable[[int], Sequence[Written]], token: Token) -> None:
-        """Write rows until they are durable; `make` gets the timestamp in ms, once. Raises NotActing.
+        """Write rows until they are durable; `make` gets the timestamp in ms. Raises NotActing.
 
-        Writes are done in the order in which they were asked for.
+        Writes are done in the order in which they were asked for; those that wait for one go together after it.
         """
-        async with self._one_at_a_time:
-            self._newest_ms = max(int(self._clock.wall_ms()), self._newest_ms + 1)
-            rows = make(self._newest_ms)
+        asked = _Asked(make, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        try:
+            async with self._one_at_a_time:
+                if not asked.done.done():
+                    await self._write_together(token)
+        except BaseException:
+            with contextlib.suppress(ValueError):
+                self._asked.remove(asked)
+            raise
+
+    async def _write_together(self, token: Token) -> None:
+        """All that wait now; where that fails, or is called off, they wait again, and write for themselves."""
+        together, self._asked = self._asked, []
+        try:
+            rows: list[Written] = []
+            for each in together:
+                self._newest_ms = max(int(self._clock.wall_ms()), self._newest_ms + 1)
+                rows += each.make(self._newest_ms)
             for start in range(0, len(rows), ROWS_PER_CALL):
                 request, cells = multi_of(rows[start : start + ROWS_PER_CALL])
                 await self._until_written(request.SerializeToString(), cells, token)
+        except BaseException:
+            self._asked = together + self._asked
+            raise
+        for each in together:
+            each.done.set_result(None)
 
     async def _until_written(self, request: bytes, cells: bytes, token: Token) -> None:
         pause_ms = PAUSE_MS_FIRST

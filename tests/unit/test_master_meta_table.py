@@ -156,3 +156,36 @@ async def test_what_was_deleted_can_be_written_again_though_clocks_stand_still_o
         await other.load(its_token)
         await other.write(lambda at_ms: [region_cells(left, row, at_ms)], its_token)
         assert not (await other.load(its_token)).regions[row.info.encoded_name].leftover
+
+
+async def test_writes_that_wait_go_together_and_one_that_is_called_off_takes_nobody_along():
+    async with masters() as they:
+        table, token = they.master(5)
+        where, they.where = they.where, None
+
+        def write(number: int) -> asyncio.Task[None]:
+            changes = Changes(procedures={number: b"%d" % number})
+            return asyncio.create_task(table.write(lambda at_ms: cells_of(changes, at_ms), token))
+
+        first, second, *others = [write(number) for number in range(1, 40)]
+        await eventually(lambda: bool(table.problem))
+        first.cancel()
+        second.cancel()
+        await asyncio.wait([first, second])
+        they.where = where
+        await asyncio.gather(*others)
+        found = await table.load(token)
+        assert {number: found.procedures.get(number) for number in range(3, 40)} == {
+            number: b"%d" % number for number in range(3, 40)
+        }
+        assert 2 not in found.procedures, "it was called off before it was begun"
+
+
+async def test_of_writes_that_go_together_the_later_wins():
+    async with masters() as they:
+        table, token = they.master(5)
+        states = [TableState.ENABLING, TableState.ENABLED, TableState.DISABLING, TableState.DISABLED]
+        each = [Changes(tables=[table_row("t", state)]) for state in states]
+        writes = [table.write(lambda at_ms, changes=changes: cells_of(changes, at_ms), token) for changes in each]
+        await asyncio.gather(*writes)
+        assert (await table.load(token)).tables["t"].state == TableState.DISABLED
