@@ -64,7 +64,12 @@ OF_MASTERS = (
 """What a master imports sooner or later: what is missing here is loaded by each of them on its own."""
 REGION_SERVER = "regionserver.process", "run_region_server"
 """Module and function, by name: the registry knows nothing of those who stand on it."""
-OF_REGION_SERVERS = ("regionserver.process", "regionserver.server")
+OF_REGION_SERVERS = (
+    "regionserver.process",
+    "regionserver.server",
+    "regionserver.status",
+    "regionserver.engine.rocksdb",
+)
 """What a region server imports beyond that."""
 INITIALIZED = "initialized"
 """Said by an active master once hbase:meta is open and its work has begun: from then on tables can be created."""
