@@ -24,6 +24,9 @@ from regionserver.region.visible import FamilyRules
 
 LOOKED_AT_CELLS = 32
 """A chunk is looked at for dead cells when it has so many, and at each doubling: a cell or two for each write."""
+LOOKED_AT_NEW = 8
+"""And when so many are written at once, or more, and it has three times as many then: a row that is written again and
+again as a whole has two versions, then one, and is never far from what is read of it."""
 
 
 def read_family(view: View, family_key: bytes) -> Iterator[bytes]:
@@ -130,7 +133,7 @@ def _change(
     is_large = len(changed) > CHUNK_BYTES_MAX
     has_grown = (
         head.cells_count >= LOOKED_AT_CELLS and head.cells_count.bit_length() > head_of(record).cells_count.bit_length()
-    )
+    ) or (len(new) >= LOOKED_AT_NEW and 3 * len(new) <= head.cells_count <= 4 * len(new))
     if not is_large and not has_grown:
         batch.put(key, changed)
         return

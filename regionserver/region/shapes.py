@@ -43,6 +43,7 @@ class Shape:
             self._time_offsets.append(at + _HEADER_BYTES + row_bytes + middle_bytes)
             at += _HEADER_BYTES + row_bytes + middle_bytes + 9 + len(cell.value)
         self._layout = Struct(">" + "".join(layout))
+        self._pairs = Struct(">" + "".join([2 * each for each in layout]))
         self.size_bytes = at
         self._offsets.append(at)
         self.cell_bytes_max = max(stop - start for start, stop in zip(self._offsets, self._offsets[1:], strict=False))
@@ -89,6 +90,22 @@ class Shape:
         for start, stop in pairwise(offsets):
             pieces += (newer[start:stop], older[start:stop])
         return versions_record(b"".join(pieces), 2 * self.count, max(timestamp_ms, old_ms), min(timestamp_ms, old_ms))
+
+    def is_over(self, timestamp_ms: int, record: bytes, versions: int) -> bool:
+        """Whether the record has one or two of each of these columns and no other, all of them older."""
+        if len(record) != HEAD_BYTES + versions * self.size_bytes:
+            return False
+        if versions == 1:
+            found = self.read(record, HEAD_BYTES)
+            return found is not None and found[1] < timestamp_ms
+        fields = self._pairs.unpack_from(record, HEAD_BYTES)
+        headers, middles, times = fields[0::_FIELDS], fields[2::_FIELDS], fields[3::_FIELDS]
+        return (
+            headers[0::2] == headers[1::2] == self._headers
+            and middles[0::2] == middles[1::2] == self._middles
+            and fields[4::_FIELDS] == 2 * self._types
+            and max(times) < timestamp_ms
+        )
 
     def entries(self, cells: bytes, timestamp_ms: int) -> list[Entry]:
         """The same as entries of a record."""
