@@ -1,7 +1,7 @@
 """The data path beside a real HBase: `python -m benchmarks.data_path` runs every row and prints the table.
 
 Needs Go, Java, Debian's zookeeper package, HBase's and YCSB's jars (tests/setup.sh fetches all that); takes about
-fifteen minutes, one with --quick, which shows that everything runs and whose figures mean nothing.
+fifteen minutes, about one with --quick, which shows that everything runs and whose figures mean nothing.
 """
 
 from __future__ import annotations
@@ -78,11 +78,11 @@ FULL = Plan(
 )
 QUICK = Plan(
     rows=loads.Rows(1000, 2000),
-    effort=Effort(1, 400, 100, 200),
-    wide_effort=Effort(1, 200, 50, 0),
+    effort=Effort(1, 300, 50, 100),
+    wide_effort=Effort(1, 200, 0, 0),
     ycsb_records=500,
     ycsb_rounds=1,
-    ycsb_ms=(50, 200),
+    ycsb_ms=(0, 200),
     regions=20,
     region_rounds=1,
     starts=(1, 0),

@@ -116,12 +116,12 @@ def measure_wide(
     samples: Samples,
     tick: Callable[[str], None],
 ) -> None:
-    """One cell is written again and again, the whole row is read again and again; the first round is not counted."""
+    """One cell is written again and again, the whole row is read again and again; a first round is not counted."""
     for side in sides:
         tick(f"a row of {rows.wide_cells} cells, {side.name}")
         create_table(side, WIDE_TABLE)
         load.job(program, "wideload", side.masters[0], rows.wide_words)
-    for number in range(-1, effort.rounds):
+    for number in range(-1 if effort.warm_up_ms else 0, effort.rounds):
         for side in sides if number % 2 == 0 else reversed(sides):
             tick(f"wide row, {side.name}")
             updated = _run(program, side, WIDE_UPDATE, effort, rows.wide_words)

@@ -93,7 +93,7 @@ def measure(
     samples: Samples,
     tick: Callable[[str], None],
 ) -> None:
-    """Rows are loaded, then each workload runs on both sides, A B then B A; the first round warms all JVMs."""
+    """Rows are loaded, then each workload runs on both sides, A B then B A; a first round warms all JVMs."""
     with YcsbClient(directory / "ycsb.log") as client:
         for side in sides:
             tick(f"rows, {side.name}")
@@ -102,7 +102,7 @@ def measure(
             loaded = client.do("load", _name(side), TABLE, records, THREADS)
             if loaded["failed"]:
                 raise LoadError(f"YCSB, load of {side.name}: {loaded}")
-        for number in range(-1, rounds):
+        for number in range(-1 if warm_up_ms else 0, rounds):
             for workload in WORKLOADS:
                 for side in sides if number % 2 == 0 else reversed(sides):
                     tick(f"{measure_of(workload)}, {side.name}")
