@@ -106,8 +106,8 @@ class Operator:
 
 def active_of(cluster: OwnCluster) -> int:
     for number, master in enumerate(cluster.masters):
-        told = cast("dict[str, Any]", master.get_json("/health") if master.process.running else {})
-        if (told.get("cluster") or {}).get("initialized"):
+        told: Any = master.get_json("/health").get("cluster") if master.process.running else None
+        if told and told["initialized"]:
             return number
     return -1
 
