@@ -26,7 +26,7 @@ from regionserver.region.mutations import Mutation, MutationKind
 from regionserver.region.record import has_tags
 from regionserver.region.region import Found, Region
 from regionserver.region.shapes import Shaped
-from regionserver.region.visible import Wanted
+from regionserver.region.visible import FOR_EVER_MS, Wanted
 from registry.wire.cellblock import Cell
 from registry.wire.errors import DoNotRetryIOException, HBaseError, IOException, ProtocolError, RegionTooBusyException
 
@@ -180,12 +180,14 @@ def as_hbase(error: HBaseError | StoreError | ProtocolError) -> HBaseError:
 
 
 def columns_of(mutations: Iterable[Mutation]) -> dict[bytes, Wanted]:
-    """The newest of the columns that they change."""
+    """The newest of the columns that they change, within the time that they read: a real server makes a Get of them."""
     by_family: dict[bytes, set[bytes]] = {}
+    from_ms, to_ms = 0, FOR_EVER_MS
     for mutation in mutations:
+        from_ms, to_ms = mutation.from_ms, mutation.to_ms
         for change in mutation.changes:
             by_family.setdefault(change.family, set()).add(change.qualifier)
-    return {family: Wanted(tuple(sorted(qualifiers))) for family, qualifiers in by_family.items()}
+    return {family: Wanted(tuple(sorted(names)), 1, from_ms, to_ms) for family, names in by_family.items()}
 
 
 def _changed(asked: MutationAsked, made: list[bytes], form: CellForm, *, conditional: bool) -> Answer:

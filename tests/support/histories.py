@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -98,7 +99,8 @@ class Player:
                 partial = response.partial_flag_per_result
                 told += [(result, *flag) for result, *flag in zip(results, partial, strict=True)]
             if not response.more_results or not response.more_results_in_region:
-                return [*told, response.more_results]  # which page finds the end depends on what a server has looked at
+                # Which page finds the end depends on what a server has looked at, and so does the end of a row's parts.
+                return told if message.scan.batch_size else [*told, response.more_results]
             asked = Client_pb2.ScanRequest(
                 scanner_id=response.scanner_id,
                 next_call_seq=seq,
@@ -194,9 +196,15 @@ class Histories:
         """Writes and reads; clean-up now and then."""
         written = self.mutates() | self.mutates() | self.multis()
         read = self.gets() | self.scans() | self.scans()
-        some = st.lists(written | written | read | self.conditions(), min_size=1, max_size=10)
-        return st.tuples(some, st.sampled_from([(), (), (Compact(),)]), st.lists(read | written, max_size=3), read).map(
-            lambda parts: [*parts[0], *parts[1], *parts[2], parts[3]]
+        changes = written | written | self.conditions()
+        once, twice = (
+            changes.map(lambda call: [call]),
+            changes.map(lambda call: [call, call]),
+        )  # lost on the way, perhaps
+        some = st.lists(once | once | twice | read.map(lambda call: [call]), min_size=1, max_size=10)
+        cleaned = st.sampled_from([[], [], [Compact()]])
+        return st.tuples(some, cleaned, st.lists(read | written, max_size=3), read).map(
+            lambda parts: [*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3]]
         )
 
     def _times(self, family: bytes) -> st.SearchStrategy[int]:
@@ -396,8 +404,12 @@ def _atomic(
 ) -> Call:
     request = Client_pb2.MultiRequest(nonceGroup=NONCE_GROUP)
     part = request.regionAction.add(region=NO_REGION, atomic=True)
+    nonce = next((each.nonce for each in mutations if each.nonce), 0)  # one operation has one
     for index, each in enumerate(mutations):
-        part.action.add(index=index, mutation=each).mutation.row = row
+        mutation = part.action.add(index=index, mutation=each).mutation
+        mutation.row = row
+        if each.HasField("nonce"):
+            mutation.nonce = nonce
     if condition is not None:
         part.condition.CopyFrom(_condition(row, *condition))
     return Call("Multi", request)
