@@ -9,7 +9,7 @@ from importlib import import_module
 from registry.cli.exits import BAD_SETTING, FAILED, INTERRUPTED
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "dev": ("registry.cli.dev:run", "a coordinator, masters and the registry on this machine, by this one command"),
+    "dev": ("registry.cli.dev:run", "a whole HBase on this machine, by this one command"),
     "adapter": ("registry.cli.adapter:run", "serve the registry of an existing HBase cluster from its ZooKeeper"),
     "master": ("registry.cli.master:run", "stand for election in ZooKeeper, serve the registry of our own cluster"),
     "regionserver": ("regionserver.cli:run", "serve regions, and the registry, of our own cluster"),
@@ -27,7 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """Word to `module:function` and the sentence of the help. The function takes the other words, gives the exit code."""
 
 USAGE = """\
-hbeacon: the registry of an Apache HBase cluster, served by RPC instead of ZooKeeper
+hbeacon: a whole HBase in one command, and the registry of the HBase that you have, served by RPC instead of ZooKeeper
 
 usage: hbeacon COMMAND [OPTIONS]        hbeacon COMMAND --help tells more
 
@@ -42,7 +42,8 @@ examples:
   hbeacon status http://beacon1:16010
   hbeacon config --conf /etc/hbase/conf
 
-ports (those of an HBase master): 16000 HBase RPC, 16010 pages, /health, /readyz and /metrics; ZooKeeper is at 2181.
+ports (HBase's own): 16000 RPC and 16010 pages, /health, /readyz and /metrics of masters and adapters; 16020 and 16030
+  of region servers; ZooKeeper is at 2181.
 settings: a flag wins over the environment (hbase.masters is HBASE_MASTERS), that over hbase-site.xml and core-site.xml
   in --conf DIR or HBASE_CONF_DIR, those over the default.
 exit codes: 0 stopped as asked, 2 bad setting or command line, 3 cannot listen, 4 ZooKeeper refuses for good,

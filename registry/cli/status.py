@@ -81,6 +81,8 @@ def _lines(base: str, answers: dict[str, Any]) -> list[str]:
     lines = [f"{base}: {'ready' if answers['ready'] else 'NOT READY'}, {health.get('status', '?')}"]
     lines += [f"  {reason}" for reason in cast("list[str]", health.get("reasons") or [])]
     lines += _election(health.get("election"))
+    lines += _cluster(health.get("cluster"))
+    lines += _serving(health.get("serving"))
     for name, value in answers["registry"].items():
         lines += _rows(name, value)
     lines += _firewall(answers.get("firewall"))
@@ -98,6 +100,39 @@ def _election(answer: Any) -> list[str]:
         return [f"{line}, active master {told.get('active_master') or 'unknown'}"]
     acts = "acts" if told.get("acting") else f"does not act: {told.get('why_not')}"
     return [f"{line}, epoch 0x{int(told.get('epoch') or 0):x}, {acts}"]
+
+
+def _cluster(answer: Any) -> list[str]:
+    """What the active master leads; nothing of others."""
+    if not isinstance(answer, dict):
+        return []
+    told = cast("dict[str, Any]", answer)
+    waits = f", {told.get('waits_for')}" if told.get("waits_for") else ""
+    state = "initialized" if told.get("initialized") else "not initialized"
+    counts = f"{told.get('tables')} tables, {told.get('regions')} regions on {told.get('region_servers')} servers"
+    under_way = f"{told.get('regions_in_transition')} in transition, {told.get('procedures')} procedures"
+    lines = [f"  cluster: {state}{waits}; {counts}, {under_way}"]
+    rows = cast("list[dict[str, Any]]", told.get("transitions") or [])
+    lines += [f"    {row.get('region')} {row.get('state')}: {row.get('reason') or 'on its way'}" for row in rows]
+    lines += [f"    dead: {name}" for name in cast("list[str]", told.get("dead_region_servers") or [])]
+    errors = cast("list[dict[str, Any]]", told.get("fatal_errors") or [])
+    return lines + [f"    {row.get('server_name')} ended at {row.get('time')}: {row.get('text')}" for row in errors]
+
+
+def _serving(answer: Any) -> list[str]:
+    """A region server's work; nothing of other roles."""
+    if not isinstance(answer, dict):
+        return []
+    told = cast("dict[str, Any]", answer)
+    registered = "registered" if told.get("registered") else "not registered"
+    name = told.get("server_name") or "without a name"
+    rows = f"{told.get('read_requests')} rows read, {told.get('write_requests')} written"
+    lines = [f"  region server: {name}, {registered}, {told.get('regions')} regions, {rows}"]
+    for store in cast("list[dict[str, Any]]", told.get("stores") or []):
+        home = ", home" if store.get("home") else ""
+        owner = f" of {store.get('owner')}" if store.get("reach") != "open" and store.get("owner") else ""
+        lines.append(f"    store {store.get('store_id')}: {store.get('reach')}{home}{owner}")
+    return lines
 
 
 def _firewall(answer: Any) -> list[str]:

@@ -16,6 +16,8 @@ from registry.lookup.readiness import Readiness
 
 ZNODES_MAX = 500
 VISITORS_MAX = 200
+REGIONS_MAX = 1000
+"""Of regions, tables and servers."""
 VALUE_CHARS_MAX = 400
 
 
@@ -25,6 +27,8 @@ def dump_text(source: StatusSource, lag: LoopLag) -> str:
         ("server", _server(source, lag)),
         ("readiness", readiness_lines(source.readiness())),
         ("zookeeper session", _session(source)),
+        ("region server", _serving(source)),
+        ("cluster", _cluster(source)),
         ("answers", _answers(source)),
         ("znodes", _znodes(source)),
         ("disagreements", _disagreements(source)),
@@ -74,6 +78,42 @@ def _server(source: StatusSource, lag: LoopLag) -> Iterator[str]:
         yield f"guard pid {guard.pid}, timeout {guard.timeout_ms:g} ms, restarts {guard.restarts} {guard.last_reason}"
     else:
         yield "guard off"
+
+
+def _serving(source: StatusSource) -> Iterator[str]:
+    serving = source.region_server()
+    if serving is None:
+        return
+    yield f"name {serving.server_name or 'none'}, registered {serving.registered}, serves {serving.serves}"
+    yield f"master {serving.master or 'none'}, heard {serving.reported_ms:.0f} ms ago {serving.link_problem}".rstrip()
+    yield f"lease {serving.lease_left_ms:.0f} ms left, engine {serving.engine} {serving.storage_problem}".rstrip()
+    yield f"rows read {serving.read_requests}, written {serving.write_requests}, scanners {serving.scanners}"
+    yield from (f"store {row.store_id} {row.reach} {row.owner}{' home' if row.home else ''}" for row in serving.stores)
+    yield from (f"opening {name}" for name in serving.opening[:REGIONS_MAX])
+    for region in serving.first_regions(REGIONS_MAX):
+        rows = f"read {region.read_requests} written {region.write_requests}"
+        yield f"region {region.name} store {region.store_id} {rows}"
+    yield from _cut(serving.regions_count, REGIONS_MAX)
+
+
+def _cluster(source: StatusSource) -> Iterator[str]:
+    cluster = source.cluster()
+    if cluster is None:
+        return
+    yield f"initialized {cluster.initialized} {cluster.waits_for}".rstrip()
+    yield f"hbase:meta on {cluster.meta_server or 'nobody'}"
+    for server in cluster.servers[:REGIONS_MAX]:
+        stores = " ".join(f"{row.store_id}:{row.reach}" for row in server.stores)
+        yield f"server {server.server_name} regions {server.regions} stores {stores}"
+    yield from (f"dead {name}" for name in cluster.dead_servers[:REGIONS_MAX])
+    yield from (f"table {row.name} {row.state} {dict(row.regions)}" for row in cluster.tables[:REGIONS_MAX])
+    yield from _cut(len(cluster.tables), REGIONS_MAX)
+    for row in cluster.transitions[:REGIONS_MAX]:
+        yield f"transition {row.name} {row.state} for {row.since_ms:.0f} ms {row.server} {row.reason}".rstrip()
+    for row in cluster.procedures[:REGIONS_MAX]:
+        yield f"procedure {row.proc_id} {row.kind} {row.target} {row.state} {row.step} {row.problem}".rstrip()
+    for row in cluster.fatal_errors:
+        yield f"fatal error of {row.server_name} at {iso_time(row.wall_ms)}: {row.text}"
 
 
 def _session(source: StatusSource) -> Iterator[str]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import httpx
 
+from registry.cli import status
 from registry.http.app import create_app
 from registry.http.cluster_status import (
     ClusterStatus,
@@ -113,6 +114,28 @@ async def test_the_page_shows_servers_tables_errors_and_procedures() -> None:
     )
     bean = (await get(of(led), "/jmx?qry=Hadoop:service=HBase,name=Master,sub=Server")).json()["beans"][0]
     assert (bean["numDeadRegionServers"], bean["averageLoad"], bean["clusterRequests"]) == (1, 3.0, 150)
+
+
+async def test_hbeacon_status_prints_it_for_people() -> None:
+    led = replace(LED, transitions=(STUCK,), dead_servers=("old,16020,1",))
+    told = (await get(of(led), "/health")).json()["cluster"]
+    assert status._cluster(told) == [
+        "  cluster: initialized; 2 tables, 3 regions on 1 servers, 1 in transition, 0 procedures",
+        f"    orders,m,1.bb. OFFLINE: {REACH}",
+        "    dead: old,16020,1",
+    ]
+
+
+async def test_the_dump_has_it_all() -> None:
+    led = replace(LED, transitions=(STUCK,), fatal_errors=(FatalErrorRow(SERVER, "ABORTING", 1_795_000_000_000.0),))
+    text = (await get(of(led), "/dump")).text
+    for part in (
+        f"hbase:meta on {SERVER}",
+        "table orders ENABLED {'OPEN': 3}",
+        f"transition orders,m,1.bb. OFFLINE for 90000 ms  {REACH}",
+        f"fatal error of {SERVER} at 2026-11-18T11:06:40.000Z: ABORTING",
+    ):
+        assert part in text, part
 
 
 async def test_a_standby_shows_what_zookeeper_mirrors() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
+from registry.cli import status
 from registry.http.app import create_app
 from registry.http.region_server_status import HostedRegion, RegionServerStatus, StoreReach
 from registry.http.status import RpcStatus
@@ -156,6 +157,21 @@ async def test_names_of_regions_are_text_and_never_markup() -> None:
     page = (await get(of(replace(SERVING, first_regions=first_of([evil]))), "/rs-status")).text
     assert "<script>alert" not in page
     assert "t,&lt;script&gt;alert(1)" in page
+
+
+async def test_hbeacon_status_prints_it_for_people() -> None:
+    told = (await get(of(SERVING), "/health")).json()["serving"]
+    assert status._serving(told) == [
+        f"  region server: {NAME}, registered, 2 regions, 11 rows read, 22 written",
+        "    store 1: open, home",
+        "    store 2: owned of x,1,2",
+    ]
+
+
+async def test_the_dump_has_regions_and_stores() -> None:
+    text = (await get(of(SERVING), "/dump")).text
+    for part in ("region orders,m,1.bb. store 1 read 1 written 2", "store 2 owned x,1,2", "engine rocksdb", NAME):
+        assert part in text, part
 
 
 async def test_ten_thousand_regions_do_not_make_the_page_heavy() -> None:
