@@ -81,8 +81,8 @@ def _lines(base: str, answers: dict[str, Any]) -> list[str]:
     lines = [f"{base}: {'ready' if answers['ready'] else 'NOT READY'}, {health.get('status', '?')}"]
     lines += [f"  {reason}" for reason in cast("list[str]", health.get("reasons") or [])]
     lines += _election(health.get("election"))
-    lines += _cluster(health.get("cluster"))
-    lines += _serving(health.get("serving"))
+    lines += cluster_lines(health.get("cluster"))
+    lines += serving_lines(health.get("serving"))
     for name, value in answers["registry"].items():
         lines += _rows(name, value)
     lines += _firewall(answers.get("firewall"))
@@ -102,7 +102,7 @@ def _election(answer: Any) -> list[str]:
     return [f"{line}, epoch 0x{int(told.get('epoch') or 0):x}, {acts}"]
 
 
-def _cluster(answer: Any) -> list[str]:
+def cluster_lines(answer: Any) -> list[str]:
     """What the active master leads; nothing of others."""
     if not isinstance(answer, dict):
         return []
@@ -119,7 +119,7 @@ def _cluster(answer: Any) -> list[str]:
     return lines + [f"    {row.get('server_name')} ended at {row.get('time')}: {row.get('text')}" for row in errors]
 
 
-def _serving(answer: Any) -> list[str]:
+def serving_lines(answer: Any) -> list[str]:
     """A region server's work; nothing of other roles."""
     if not isinstance(answer, dict):
         return []

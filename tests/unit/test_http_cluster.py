@@ -119,7 +119,7 @@ async def test_the_page_shows_servers_tables_errors_and_procedures() -> None:
 async def test_hbeacon_status_prints_it_for_people() -> None:
     led = replace(LED, transitions=(STUCK,), dead_servers=("old,16020,1",))
     told = (await get(of(led), "/health")).json()["cluster"]
-    assert status._cluster(told) == [
+    assert status.cluster_lines(told) == [
         "  cluster: initialized; 2 tables, 3 regions on 1 servers, 1 in transition, 0 procedures",
         f"    orders,m,1.bb. OFFLINE: {REACH}",
         "    dead: old,16020,1",

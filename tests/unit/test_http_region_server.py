@@ -161,7 +161,7 @@ async def test_names_of_regions_are_text_and_never_markup() -> None:
 
 async def test_hbeacon_status_prints_it_for_people() -> None:
     told = (await get(of(SERVING), "/health")).json()["serving"]
-    assert status._serving(told) == [
+    assert status.serving_lines(told) == [
         f"  region server: {NAME}, registered, 2 regions, 11 rows read, 22 written",
         "    store 1: open, home",
         "    store 2: owned of x,1,2",
