@@ -1,0 +1,206 @@
+"""Stock Java clients write, read and scan while servers of hbeacon's own cluster die, stand still and come back."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from tests.support.adapters import AdapterProcess
+from tests.support.data_load import PATIENT, Ingest, Registers
+from tests.support.java import JavaClient
+from tests.support.own_cluster import OwnCluster
+from tests.support.porcupine import verdict_on_rows
+from tests.support.processes import wait_for
+from tests.support.real_cluster import registry_settings
+from tests.support.stories import zookeeper_settings
+
+pytestmark = [pytest.mark.cluster, pytest.mark.chaos, pytest.mark.timeout(300)]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Generator[OwnCluster]:
+    made = OwnCluster(tmp_path / "cluster")
+    try:
+        yield made.wait_ready()
+    finally:
+        made.close()
+
+
+def names_of(cluster: OwnCluster) -> list[str]:
+    """host,port,startcode of the region servers, by their numbers."""
+    return [server.get_json("/health")["serving"]["server_name"] for server in cluster.region_servers]
+
+
+def test_no_master_for_a_while(cluster: OwnCluster, tmp_path: Path) -> None:
+    """Connected clients go on, new ones find their way through region servers and ZooKeeper, nothing is moved after."""
+    load = Ingest("listed", tmp_path / "ingest.log", zookeeper_settings(cluster.zookeeper, "2.6.4"))
+    java = JavaClient("2.6.4", tmp_path / "client.log")
+    try:
+        load.wait_for_line("ready", 60)
+        load.wait_grown("acked", "read", "scans")
+        java.open("before", registry_settings("MasterRegistry", cluster.master_addresses))
+        java.do("create", "before", "t")
+        java.do("put", "before", "t", "row", "value")
+        places = {table: java.do("places", "before", table).value for table in ("listed", "t")}
+        assert len({place.split(" ")[0] for place in places["listed"].values()}) == 2, "regions on both servers"
+
+        for master in cluster.masters:
+            master.close()
+        for server in cluster.region_servers:
+            wait_for(
+                f"`no active master` in /health of {server.process.name}",
+                lambda server=server: b"no active master" in server.get("/health")[1],
+                30,
+            )
+        load.wait_grown("acked", "read", "scans")
+        assert java.do("get", "before", "t", "row").value == "value"
+        java.open("servers", registry_settings("RpcConnectionRegistry", cluster.region_server_addresses))
+        java.open("zookeeper", zookeeper_settings(cluster.zookeeper, "2.6.4"))
+        for name in ("servers", "zookeeper"):
+            java.do("put", name, "t", name, name)
+            assert java.do("get", name, "t", "row").value == "value"
+            assert java.do("scan", name, "t").value["row"] == "value"
+
+        cluster.start_master(0).wait_ready()
+        for server in cluster.region_servers:
+            wait_for(
+                f"/health of {server.process.name} to be well again",
+                lambda server=server: b"no active master" not in server.get("/health")[1],
+                30,
+            )
+        java.open("after", registry_settings("MasterRegistry", f"{cluster.masters[0].rpc}"))
+        java.do("create", "after", "made-by-the-new-master")
+        for table, before in places.items():
+            assert java.do("places", "after", table).value == before, "no region was opened again"
+        counts = load.stop()
+        assert counts["failed"] == counts["failed-reads"] == 0, counts
+    finally:
+        java.close()
+        load.close()
+
+
+def test_data_out_of_reach_is_never_opened_empty(tmp_path: Path) -> None:
+    """Two region servers with data of their own: what the dead one held waits for it, and is whole when it returns."""
+    cluster = OwnCluster(tmp_path / "cluster", shared=False)
+    java = JavaClient("2.6.4", tmp_path / "client.log")
+    try:
+        cluster.wait_ready()
+        java.open("c", zookeeper_settings(cluster.zookeeper, "2.6.4") | {"hbase.client.operation.timeout": "4000"})
+        tables = [f"t{number}" for number in range(6)]
+        for table in tables:
+            java.do("create", "c", table)
+            java.do("put", "c", table, "row", table)
+        home = {table: int(java.do("locate", "c", table).value.split(",")[1]) for table in tables}
+        meta_port = int(java.do("locate", "c", "hbase:meta").value.split(",")[1])
+        dead = next(n for n, port in enumerate(cluster.region_server_ports) if port != meta_port)
+        gone = [table for table in tables if home[table] == cluster.region_server_ports[dead]]
+        there = [table for table in tables if table not in gone]
+        assert gone, f"all tables are on one server: {home}"
+
+        cluster.region_servers[dead].close()
+        wait_for("regions whose data is not reachable", lambda: unreachable(cluster) >= len(gone), 30)
+        for table in there:
+            assert java.do("get", "c", table, "row").value == table
+        for table in gone:
+            # neither a value nor an empty row: the region is nowhere
+            with pytest.raises(Exception, match=r".*"):
+                java.do("get", "c", table, "row", timeout_s=20)
+
+        cluster.start_region_server(dead).wait_ready()
+        java.open("later", zookeeper_settings(cluster.zookeeper, "2.6.4"))
+        for table in tables:
+            assert java.do("get", "later", table, "row").value == table
+    finally:
+        java.close()
+        cluster.close()
+
+
+def unreachable(cluster: OwnCluster) -> int:
+    """How many regions stay in transition because of it, as the active master says in /health and on its page."""
+    for master in cluster.masters:
+        told = master.get_json("/health").get("cluster")
+        if told is not None:
+            found = sum("not reachable" in row["reason"] for row in told["transitions"])
+            assert not found or b"not reachable" in master.get("/master-status")[1]
+            return found
+    return 0
+
+
+def test_the_list_has_no_holes_whatever_happens_to_servers(cluster: OwnCluster, tmp_path: Path) -> None:
+    load = Ingest("listed", tmp_path / "ingest.log", zookeeper_settings(cluster.zookeeper, "2.6.4"), moves_ms=700)
+    try:
+        load.wait_for_line("ready", 60)
+        load.wait_grown("acked", "read", "scans", by=50)
+        for number, what in enumerate(("kill", "stop", "masters too", "both")):
+            server = cluster.region_servers[number % 2]
+            if what == "kill":
+                server.close()
+                load.wait_grown("acked", "read")
+                cluster.start_region_server(number % 2).wait_ready()
+            elif what == "stop":
+                # longer than its session: its regions are opened elsewhere, and it must not write when it goes on
+                server.process.signal(signal.SIGSTOP)
+                load.wait_grown("acked", "read")
+                server.process.signal(signal.SIGCONT)
+                wait_for(f"the end of {server.process.name}", lambda server=server: not server.process.running, 30)
+                server.close()
+                cluster.start_region_server(number % 2).wait_ready()
+            elif what == "masters too":
+                for each in cluster.masters:
+                    each.close()
+                server.close()
+                cluster.start_region_server(number % 2)
+                for master in range(len(cluster.masters)):
+                    cluster.start_master(master)
+            else:
+                for each in cluster.region_servers:
+                    each.close()
+                for each in range(len(cluster.region_servers)):
+                    cluster.start_region_server(each)
+            load.wait_grown("acked", "read", "scans")
+        counts = load.stop()
+        assert counts["moves"] > 0, counts
+        assert counts["failed"] == 0, f"operations given up after a minute: {counts}, see {load.process.log}"
+    finally:
+        load.close()
+
+
+def test_single_rows_are_linearizable_under_faults(cluster: OwnCluster, tmp_path: Path) -> None:
+    settings = zookeeper_settings(cluster.zookeeper, "2.6.4") | {"hbase.client.pause": "30"}
+    load = Registers("registers", tmp_path / "registers.log", settings, threads=6, rows=40)
+    java = JavaClient("2.6.4", tmp_path / "client.log")
+    try:
+        load.wait_for_line("ready", 60)
+        java.open("c", zookeeper_settings(cluster.zookeeper, "2.6.4") | PATIENT)
+        for round_ in range(2):
+            for name in names_of(cluster):
+                time.sleep(0.7)
+                java.do("move", "c", "registers", name)
+            server = cluster.region_servers[round_]
+            if round_ == 0:
+                server.close()
+            else:
+                server.process.signal(signal.SIGSTOP)
+            wait_for("another server that has it", lambda name=server: taken_over(java, name), 30)
+            time.sleep(1)
+            server.close()
+            cluster.start_region_server(round_).wait_ready()
+        history = load.stop()
+    finally:
+        java.close()
+        load.close()
+    known = Counter(each["kind"] for each in history if each["return"] >= 0)
+    assert min(known[kind] for kind in ("read", "write", "cas", "increment")) > 50, known
+    assert verdict_on_rows(history) == "ok", f"not linearizable, see {tmp_path}"
+
+
+def taken_over(java: JavaClient, server: AdapterProcess) -> bool:
+    """Whether no region of the registers is said to be on that server any more."""
+    return all(
+        f",{server.rpc_address[1]}," not in place for place in java.do("places", "c", "registers").value.values()
+    )
