@@ -29,7 +29,7 @@ from tests.support.one_region import OneRegion
 from tests.support.real_cluster import RealClusters
 from tests.support.table_calls import family, schema
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
 
 EXAMPLES = int(os.environ.get("HBEACON_EXAMPLES", "120"))
 TABLE = "sidebyside"
