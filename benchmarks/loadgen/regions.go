@@ -145,6 +145,13 @@ func (s *scanner) each(take func(row []byte, cells []cell) error) error {
 				if c, block, ok = nextCell(block); !ok {
 					return errors.New("the cell block of a scan ends too early")
 				}
+				if len(held) > 0 && !bytes.Equal(c.row, row) {
+					// a piece was full with the last cell of its row: only the next one tells that it was the last
+					if err := take(row, held); err != nil {
+						return err
+					}
+					held = held[:0]
+				}
 				row, held = c.row, append(held, c)
 			}
 			if (i >= len(said.partial) || !said.partial[i]) && len(held) > 0 {
@@ -156,7 +163,7 @@ func (s *scanner) each(take func(row []byte, cells []cell) error) error {
 		}
 		if !said.moreInRegion || said.noMore {
 			if len(held) > 0 {
-				return errors.New("a scan ends inside of a row")
+				return take(row, held)
 			}
 			return nil
 		}
