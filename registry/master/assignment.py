@@ -20,8 +20,8 @@ from registry.master.region_states import RegionStates
 TICK_MS = 200.0
 """How late a retry may be."""
 REMIND_EVERY_MS = 5000.0
-ROWS_AT_ONCE = 1000
-"""Of one write: their cells are made between two turns of the loop, 10 ms."""
+ROWS_AT_ONCE = 250
+"""Of one write: their cells are made between two turns of the loop, some 5 ms."""
 
 Rows = list[tuple[RegionRow | None, RegionRow]]
 Sink = Callable[[Rows], Awaitable[None]]
