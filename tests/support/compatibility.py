@@ -31,6 +31,12 @@ was not run.
 
 
 _NOTES = {
+    "hbeacon": (
+        "hbeacon's own masters and region servers, no HBase beside them. A feature works where each line of its story "
+        "(tests/cluster/java: one line for each operation, with its outcome) is the line that a real HBase 2.6.4 gave "
+        "the same client (tests/cluster/stories). The few lines that differ on purpose, with the reason, are in "
+        "tests/cluster/test_data_path_stories.py. HBEACON_TEST_EVERY_PATH=1 tells every story over every path."
+    ),
     "Admin against HBase 1.4.14": (
         "Adapters make look-ups work; what a new client asks of old masters and region servers is between them. "
         "NoSuchColumnFamilyException: clients since 2.0 look for a table's state in the family `table` of hbase:meta, "
