@@ -126,6 +126,8 @@ class Run:
 
     def _group(self, group: Group) -> bool:
         name, steps, work = group
+        if not self._report.console.is_terminal:  # bars are drawn at their ends only then
+            self._report.console.print(f"{time.strftime('%H:%M:%S')} {name}, {steps} steps")
         try:
             with self._report.group(name, steps) as tick:
                 work(tick)
