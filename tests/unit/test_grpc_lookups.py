@@ -132,7 +132,7 @@ async def test_the_clients_deadline_is_heeded() -> None:
     async with serving() as face:
         late = asyncio.create_task(refusal(ask(face, "GetClusterId", timeout_s=0.3, fresh=True)))
         await eventually(lambda: face.source.waiting)
-        assert 0 < face.source.asked[-1] <= 280
+        assert 0 < face.source.asked[-1] < 300
         assert (await late)[0] is CODE.DEADLINE_EXCEEDED
         await eventually(lambda: not face.reader.waiting_count)
 
