@@ -29,7 +29,12 @@ from tests.support.one_region import OneRegion
 from tests.support.real_cluster import RealClusters
 from tests.support.table_calls import family, schema
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3600)]
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.timeout(3600),
+    # Not inside: threads that watch ZooKeeper draw at the same time.
+    pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies"),
+]
 
 EXAMPLES = int(os.environ.get("HBEACON_EXAMPLES", "120"))
 TABLE = "sidebyside"

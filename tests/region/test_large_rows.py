@@ -14,14 +14,12 @@ MIB = 1 << 20
 COLUMNS = int(os.environ.get("HBEACON_COLUMNS", "1000000"))
 
 PROGRAM = '''
-import resource, sys
+import resource, sys, time
 from pathlib import Path
 from regionserver.engine.rocksdb import RocksMemory, RocksStore
-from regionserver.engine.store import Batch, Durability
+from regionserver.engine.store import Durability, StoreBusy
 from regionserver.region.cleaning import RegionCleaning
-from regionserver.region.family import write_cells
-from regionserver.region.keys import family_key
-from regionserver.region.mutations import Change, Mutation, MutationKind, put_entries
+from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.scan import PageLimits, ScanRange, ScanShape, open_scan
 from regionserver.region.visible import FamilyRules, Wanted
@@ -35,7 +33,12 @@ def ended(error):
 
 def put(changes):
     mutation = Mutation(MutationKind.PUT, b"row", changes)
-    region.mutate([mutation], Durability.PROCESS, ended, 1000)
+    while True:
+        try:
+            region.mutate([mutation], Durability.PROCESS, ended, 1000)
+            return
+        except StoreBusy:  # the client comes again
+            time.sleep(0.05)
 
 def scan(bytes_max):
     """Every cell, in pages."""
@@ -71,7 +74,7 @@ print("grown by", (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - begun) /
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("columns", "cells"), [(100_000, 5), pytest.param(COLUMNS, 10, marks=pytest.mark.cluster)], ids=["some", "many"]
+    ("columns", "cells"), [(100_000, 5), pytest.param(COLUMNS, 40, marks=pytest.mark.cluster)], ids=["some", "many"]
 )
 def test_a_large_row_is_written_read_changed_and_cleaned_in_bounded_memory(tmp_path: Path, columns: int, cells: int):
     done = subprocess.run(
@@ -81,4 +84,4 @@ def test_a_large_row_is_written_read_changed_and_cleaned_in_bounded_memory(tmp_p
     assert done.returncode == 0, done.stderr
     [grown] = re.findall(r"grown by (\d+) MiB", done.stdout)
     print(f"{columns} columns and {cells} cells of 10 MiB: grown by {grown} MiB")
-    assert int(grown) < 220
+    assert int(grown) < 400  # mostly buffers of RocksDB, each with some of the large cells
