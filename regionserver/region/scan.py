@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 
 from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, ROW_END_BYTES, RowOrder, after_row, family_of, row_key_of, row_of
@@ -25,8 +25,8 @@ from registry.wire.errors import RowTooBigException
 FoundRow = tuple[bytes, "bytes | Pieces", int]
 """A row's key and cells: one block of so many, all of them seen, or pieces that are looked for when they are taken."""
 
-PIECE_CELLS = 64
-"""Of what was looked into cell by cell, told at once."""
+PIECE_BYTES = 8 * 1024
+"""Of what was looked into cell by cell, told at once; a larger cell is told alone."""
 LOOK_AT_CLOCK = 8
 """Rows that are one block each, between two looks at the clock."""
 
@@ -359,7 +359,15 @@ class RegionScan:
         """Cell by cell, told in pieces of one chunk's cells or so."""
         entries = (entry for _, value in records for entry in self._entries(value))
         seen = visible(entries, rules, wanted, self._now_ms)
-        while cells := [entry[3] for entry in islice(seen, PIECE_CELLS)]:
+        cells: list[bytes] = []
+        size_bytes = 0
+        for entry in seen:
+            cells.append(entry[3])
+            size_bytes += len(entry[3])
+            if size_bytes >= PIECE_BYTES:
+                yield b"".join(cells), len(cells)
+                cells, size_bytes = [], 0
+        if cells:
             yield b"".join(cells), len(cells)
 
     def _entries(self, record: bytes) -> list[Entry]:
