@@ -107,6 +107,8 @@ class Campaign:
         self.active: ServerName | None = None
         """Whom this master stands by for."""
         self.founded: Founded | None = None
+        self.stood_by = False
+        """Whether there was another active master in this life."""
         self.lives = 0
         self.flight = ElectionFlight(clock)
         """What the candidates have heard."""
@@ -186,6 +188,7 @@ class Campaign:
         start_code = max(int(self._clock.wall_ms()), before + 1)
         self.name = ServerName(self._place.address.host, self._place.address.port, start_code)
         self.active = None
+        self.stood_by = False
         self._founding = self._candidate = None
         self._session = self._open_session(self)
         self._session.start()
@@ -332,6 +335,7 @@ class Campaign:
         self._session.ask(ask.request, replied)
 
     def _stand_by(self, effect: StandBy) -> None:
+        self.stood_by = True
         if effect.active != self.active:
             logger.info("%s stands by, the active master is %s", self.name, effect.active or "not readable")
         self.active = effect.active

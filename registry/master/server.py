@@ -91,7 +91,7 @@ class Master(RoleServer):
         async def ask(request: Request) -> Reply:
             return await self.campaign.ask(request)
 
-        self.shutdown = Shutdown(f"{root}/running", ask, self._servers_count, self._asked_to_stop)
+        self.shutdown = Shutdown(root, ask, lambda: self.campaign.stood_by, self._servers_count, self._asked_to_stop)
         mirror = Mirror(root, ask, lambda: self.campaign.writer, os.urandom)
         return TableService(
             lambda: self.cluster_part.work(),
