@@ -3,6 +3,7 @@
     DIR/format       one line: who wrote the directory, and in which format
     DIR/lock         flock(2) for as long as a process of this dev lives
     DIR/cluster-id   the id of the cluster, which its masters keep there so that it is never founded twice
+    DIR/meta-store   where the rows of hbase:meta lie, for a coordinator that has forgotten it
     DIR/coordinator/ the coordinator's journal
     DIR/stores/      rows of tables: a store for each region server (regionserver.engine.place)
     DIR/hand-over/   regions on their way from one store to another

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from registry.clock import Clock
 from registry.lookup.feed import RegistryFeed
@@ -40,6 +41,8 @@ class Cluster:
         """Called in each reign when tables may be changed."""
         self.ended: list[Callable[[], None]] = []
         """Called when a reign is over."""
+        self.kept_in: Path | None = None
+        """The master's data directory, where there is one."""
         self.problem = ""
         """Why there is no reign though this master acts."""
         self._mastership = mastership
@@ -106,7 +109,7 @@ class Cluster:
 
     def _make(self, token: Token) -> Reign:
         campaign = self._campaign
-        place = MetaPlace(campaign.paths, campaign.ask, token, campaign.writer, os.urandom)
+        place = MetaPlace(campaign.paths, campaign.ask, token, campaign.writer, os.urandom, self.kept_in)
         return Reign(
             token,
             self._clock,

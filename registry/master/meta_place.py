@@ -4,7 +4,9 @@
     /hbase/hbeacon/meta          JSON: {"format": 1, "store": ID, "founded": bool, "open_seq_num": n, "leftover": text}
 
 `founded` says that hbase:meta holds a catalogue: from then on it is never opened empty. Nothing else is needed to find
-and to assign it.
+and to assign it. Where ZooKeeper was wiped, the last that this master's data directory knows holds:
+
+    DIR/meta-store               the same line as /hbase/hbeacon/meta, of whoever was active on this directory last
 
 Source: MetaTableLocator#setMetaLocation, #getMetaRegionState.
 """
@@ -13,10 +15,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
+from registry.durable import read_line, write_line
 from registry.lookup.snapshot import MetaLocation
 from registry.master.catalogue import RegionRow, RegionState
 from registry.master.epoch import Token
@@ -28,7 +33,9 @@ from registry.zk.paths import ZNodePaths
 from registry.zk.requests import Create, Get, Reply, Request, Result, SetData
 
 FORMAT = 1
+FILE = "meta-store"
 PAUSE_MS = 100.0
+logger = logging.getLogger("registry.master")
 
 
 class Unreadable(Exception):
@@ -78,8 +85,11 @@ class MetaPlace:
         token: Token,
         writer: str,
         salt: Callable[[int], bytes],
+        kept_in: Path | None = None,
     ) -> None:
+        """`kept_in`: the master's data directory, where there is one."""
         self.store = MetaStore()
+        self._kept_in = kept_in
         self._location_path = paths.meta
         self._store_path = f"{mark_path(paths.root)}/meta"
         self._ask = ask
@@ -90,7 +100,14 @@ class MetaPlace:
     async def read(self) -> RegionRow:
         """hbase:meta as ZooKeeper has it. Raises Unreadable, NotActing."""
         reply = await self._until_answered(Get(self._store_path))
-        self.store = MetaStore.parse(self._store_path, reply.data) if reply.ok else MetaStore()
+        if reply.ok:
+            self.store = MetaStore.parse(self._store_path, reply.data)
+            await self._remember(self.store)
+        else:
+            self.store = await self._remembered()
+            if self.store.founded:
+                logger.warning("%s is gone: hbase:meta is looked for in store %s", self._store_path, self.store.store)
+                await self._put(self._store_path, self.store.data())
         location = await self._location()
         server = location.server_name if location is not None else None
         state = RegionState.OFFLINE
@@ -125,6 +142,29 @@ class MetaPlace:
         if store != self.store:
             await self._put(self._store_path, store.data())
             self.store = store
+            await self._remember(store)
+
+    async def _remember(self, store: MetaStore) -> None:
+        """For the day on which ZooKeeper knows nothing any more. What was never founded is not worth it."""
+        if self._kept_in is None or not store.founded:
+            return
+        path, line = self._kept_in / FILE, store.data().decode()
+        try:
+            if await asyncio.to_thread(read_line, path) != line:
+                await asyncio.to_thread(write_line, path, line)
+        except OSError as error:
+            logger.error("%s cannot be written (%s): a wiped ZooKeeper would be the end of all tables", path, error)
+
+    async def _remembered(self) -> MetaStore:
+        """Raises Unreadable: what cannot be read is no reason to begin anew beside it."""
+        if self._kept_in is None:
+            return MetaStore()
+        path = self._kept_in / FILE
+        try:
+            line = await asyncio.to_thread(read_line, path)
+        except OSError as error:
+            raise Unreadable(f"{path} cannot be read: {error}") from None
+        return MetaStore() if line is None else MetaStore.parse(str(path), line.encode())
 
     async def _put(self, path: str, data: bytes) -> None:
         reply = await self._until_answered(SetData(path, data))

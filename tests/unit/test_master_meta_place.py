@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
@@ -95,6 +96,33 @@ async def test_from_the_founding_to_a_move():
     after = place(tree.ask)
     assert await after.read() == row(RegionState.OPEN, B, "s2", 3, "s1 hand-over")
     assert after.store.founded
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+async def test_a_wiped_zookeeper_is_told_where_it_was(tmp_path: Path):
+    def on(tree: Tree) -> MetaPlace:
+        return MetaPlace(ZNodePaths(), tree.ask, token()[1], "master:16000", lambda count: b"0" * count, tmp_path)
+
+    tree = Tree()
+    writing = on(tree)
+    await writing.write([(None, row(RegionState.OPENING, A, "s1"))])
+    assert names(tmp_path) == [], "a catalogue that was never founded is begun anew"
+    await writing.founded()
+    await writing.write([(None, row(RegionState.OPEN, B, "s2", 3))])
+    wiped = Tree()
+    found = on(wiped)
+    assert await found.read() == row(RegionState.OFFLINE, None, "s2", 3)
+    assert found.store.founded, "it is not opened empty anywhere else"
+    assert wiped.nodes[STORE] == tree.nodes[STORE]
+    (tmp_path / "meta-store").unlink()
+    await on(tree).read()
+    assert names(tmp_path) == ["meta-store"], "whoever becomes active knows it from then on"
+    (tmp_path / "meta-store").write_text("{")
+    with pytest.raises(Unreadable, match="meta-store holds what hbeacon does not write"):
+        await on(Tree()).read()
 
 
 async def test_what_others_have_written_there():
