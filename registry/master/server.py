@@ -75,6 +75,7 @@ class Master(RoleServer):
         )
         self.duties = Duties(self.mastership, self.make_duties())
         self.cluster_part = Cluster(self.mastership, self.campaign, self.feed, self.clock)
+        self.cluster_part.kept_in = Path(directory) if directory else None
         self.cluster_part.initialized = lambda: self.tell_parent("initialized")
         self.cluster_part.begin.append(self.table_service.begin)
         self.cluster_part.ended.append(self.table_service.ended)
