@@ -98,6 +98,7 @@ class Scanner:
         run = _Run(RegionScan(scan), self._clock.monotonic_ms(), timeout_ms)
         try:
             while not run.scan.done:
+                self._check_time(run)
                 try:
                     rows = await self._ask(run)
                 except HBaseError as error:
@@ -148,6 +149,13 @@ class Scanner:
             except TimeoutError:
                 raise CallTimeoutException("the server of the region was not found in time") from None
         run.channel = await self._channels.get(run.address, connect_timeout_ms=self._remaining_ms(run))
+
+    def _check_time(self, run: _Run) -> None:
+        """Calls of a server that answers within a millisecond would never be late by themselves."""
+        now_ms = self._clock.monotonic_ms()
+        if now_ms >= run.deadline_ms:
+            error = CallTimeoutException("its answers have not come to an end in time")
+            raise ScanFailed(run.scan.scan.region, run.tries_total, now_ms - run.begun_ms, error, run.server)
 
     def _remaining_ms(self, run: _Run) -> float:
         """What is left; at least a millisecond, so that the call itself says that it is too late."""

@@ -134,7 +134,7 @@ class RegionStates:
         for name in wanted:
             held = self.held[name]
             if held.goal is not goal:
-                held.goal, held.failures, held.retry_at_ms = goal, 0, 0.0
+                held.goal, held.failures, held.retry_at_ms, held.problem = goal, 0, 0.0, ""
             self._todo[name] = None
         return wanted
 
