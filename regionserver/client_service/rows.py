@@ -16,16 +16,16 @@ from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer
 from regionserver.client_service.writes import (
     DURABILITIES,
     MutationAsked,
+    plain_put,
     read_condition,
     read_mutation,
     shaped_put,
 )
-from regionserver.engine.store import Batch, Durability, StoreBusy, StoreError
+from regionserver.engine.store import Batch, StoreBusy, StoreError
 from regionserver.region.conditions import Condition
 from regionserver.region.mutations import Mutation, MutationKind
 from regionserver.region.record import has_tags
 from regionserver.region.region import Found, Region
-from regionserver.region.shapes import Shaped
 from regionserver.region.visible import FOR_EVER_MS, Wanted
 from registry.wire.cellblock import Cell
 from registry.wire.errors import DoNotRetryIOException, HBaseError, IOException, ProtocolError, RegionTooBusyException
@@ -57,8 +57,7 @@ class RowCalls:
         """`reply` gets the answer or the error. Raises nothing of HBase's, nor of the store's."""
         try:
             region = self._region_of(request.region)
-            if not request.HasField("condition") and (put := shaped_put(request.mutation, cells)) is not None:
-                _put_shaped(region, put, DURABILITIES[request.mutation.durability], now_ms, reply)
+            if not request.HasField("condition") and _put_at_once(region, request.mutation, cells, now_ms, reply):
                 return
             asked = read_mutation(request.mutation, cells)
             condition = read_condition(request.condition) if request.HasField("condition") else None
@@ -157,13 +156,23 @@ class RowCalls:
         reply(Answer(response.SerializeToString(), cells))
 
 
-def _put_shaped(region: Region, put: Shaped, durability: Durability | None, now_ms: int, reply: Reply) -> None:
+def _put_at_once(
+    region: Region, message: Client_pb2.MutationProto, cells: Iterator[Cell], now_ms: int, reply: Reply
+) -> bool:
+    """Do a put that is plain or of a known shape; whether it was one."""
+
     def committed(error: StoreError | None) -> None:
         reply(PROCESSED if error is None else as_hbase(error))
 
     batch = Batch()
-    region.put_shaped(put, batch, now_ms)
-    region.store.commit(batch, region.rules.durability_of(durability), committed)
+    if (plain := plain_put(message)) is not None:
+        region.put_plain(plain, batch, now_ms)
+    elif (shaped := shaped_put(message, cells)) is not None:
+        region.put_shaped(shaped, batch, now_ms)
+    else:
+        return False
+    region.store.commit(batch, region.rules.durability_of(DURABILITIES[message.durability]), committed)
+    return True
 
 
 def as_hbase(error: HBaseError | StoreError | ProtocolError) -> HBaseError:

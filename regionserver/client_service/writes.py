@@ -19,6 +19,7 @@ from regionserver.client_service.reads import FALSE, FILTERS_PACKAGE, read_range
 from regionserver.engine.store import Durability
 from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
+from regionserver.region.plain_puts import PlainPut
 from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType, Tag, TagType, encode_tags
 from registry.wire.errors import DoNotRetryIOException, ProtocolError
@@ -98,6 +99,35 @@ def shaped_put(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> Shap
         return None
     cells.pass_over(put)
     return put
+
+
+def plain_put(message: Client_pb2.MutationProto) -> PlainPut | None:
+    """A put of one family that has its cells in the message, sorted and without tags; None: `read_mutation`."""
+    columns = message.column_value
+    if (
+        message.associated_cell_count > 0
+        or message.mutate_type != Client_pb2.MutationProto.PUT
+        or len(columns) != 1
+        or message.attribute
+        or message.HasField("time_range")
+    ):
+        return None
+    row = message.row
+    of_all = message.timestamp if message.HasField("timestamp") else LATEST_TIMESTAMP
+    if not row or len(row) > ROW_BYTES_MAX or of_all > LATEST_TIMESTAMP:
+        return None
+    cells: list[tuple[bytes, int, bytes]] = []
+    before: bytes | None = None
+    for each in columns[0].qualifier_value:
+        qualifier = each.qualifier
+        timestamp_ms = each.timestamp if each.HasField("timestamp") else of_all
+        if each.tags or not each.HasField("value") or timestamp_ms > LATEST_TIMESTAMP:
+            return None
+        if before is not None and qualifier <= before:
+            return None
+        cells.append((qualifier, timestamp_ms, each.value))
+        before = qualifier
+    return PlainPut(row, columns[0].family, cells) if cells else None
 
 
 def _from_cells(

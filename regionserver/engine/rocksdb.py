@@ -115,21 +115,12 @@ class RocksStore:
 
     def commit(self, batch: Batch, durability: Durability, committed: Committed) -> None:
         """Apply a batch; `committed` is called before this returns."""
-        made = WriteBatch(raw_mode=True)
-        for lower, upper in batch.cleared:
-            made.delete_range(lower, upper)
-        put, delete = made.put, made.delete
-        for key, value in batch.changes:
-            if value is None:
-                delete(key)
-            else:
-                put(key, value)
         if durability is Durability.POWER:
             options = self._synced
         else:
             options = self._unlogged if durability is Durability.MEMORY else self._to_log
         try:
-            self._database.write(made, options)
+            self._write(batch, options)
         except DbClosedError:
             raise StoreNotUsable(f"{self.name}: the store is closed") from None
         except Exception as error:  # noqa: BLE001  the same
@@ -140,6 +131,22 @@ class RocksStore:
             self.when_broken(broken)
             return
         committed(None)
+
+    def _write(self, batch: Batch, options: WriteOptions) -> None:
+        changes = batch.changes
+        if len(changes) == 1 and not batch.cleared and changes[0][1] is not None:
+            self._database.put(changes[0][0], changes[0][1], options)  # two thirds of what a batch of one costs
+            return
+        made = WriteBatch(raw_mode=True)
+        for lower, upper in batch.cleared:
+            made.delete_range(lower, upper)
+        put, delete = made.put, made.delete
+        for key, value in changes:
+            if value is None:
+                delete(key)
+            else:
+                put(key, value)
+        self._database.write(made, options)
 
     # --- the rest -------------------------------------------------------------------------------------------------
 

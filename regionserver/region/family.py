@@ -15,18 +15,23 @@ from regionserver.region.record import (
     Mark,
     cut,
     encode_record,
+    has_tags,
     head_of,
     merged,
+    only_newest,
     read_entries,
+    replaced,
     spliced,
 )
 from regionserver.region.visible import FamilyRules
+from registry.wire.cellblock import KeyType
 
 LOOKED_AT_CELLS = 32
 """A chunk is looked at for dead cells when it has so many, and at each doubling: a cell or two for each write."""
 LOOKED_AT_NEW = 8
 """And when so many are written at once, or more, and it has three times as many then: a row that is written again and
-again as a whole has two versions, then one, and is never far from what is read of it."""
+again as a whole has two versions, then one, and is never far from what is read of it. A row of so many columns has one
+version of what is written of it alone."""
 
 
 def read_family(view: View, family_key: bytes) -> Iterator[bytes]:
@@ -85,15 +90,49 @@ def write_cells(
     `view` has everything that was committed, and the batch nothing of this row and family yet. With `rules` dead cells
     go where a chunk has grown: at twice so many cells as before, or where it would have to be cut.
     """
-    first = view.get(family_key)
+    add_cells(view, batch, family_key, view.get(family_key), new, rules, now_ms)
+
+
+def add_cells(
+    view: View,
+    batch: Batch,
+    family_key: bytes,
+    first: bytes | None,
+    new: Sequence[Entry],
+    rules: FamilyRules | None,
+    now_ms: int,
+) -> None:
+    """The same where the first record was read already."""
     if len(new) > 1:
         new = merged((), new)
+    elif first is not None and rules is not None and (made := _over_one(first, new[0], rules)) is not None:
+        batch.put(family_key, made)
+        return
     if first is None:
         _put(batch, family_key, family_key, new, is_last=True)
     elif head_of(first).marks & Mark.MORE:
         _write_chunks(view, batch, family_key, new, rules, now_ms)
     else:
         _change(batch, family_key, family_key, first, new, rules, now_ms, is_last=True)
+
+
+def _over_one(record: bytes, entry: Entry, rules: FamilyRules) -> bytes | None:
+    """The record where a put of one column leaves nothing of that column but itself; None where it is not so plain.
+
+    What it hides is dead at once, as if a flush of HBase had come between: reading stays as cheap as it was, however
+    often columns are written. Rows of few columns keep what a reader of the past may ask for until they have grown.
+    """
+    head = head_of(record)
+    if head.marks & ~Mark.VERSIONS or head.cells_count < LOOKED_AT_NEW or not rules.keeps_newest:
+        return None
+    if entry[2] != -KeyType.PUT or has_tags(entry[3]):
+        return None
+    if head.marks:
+        record, columns_count = only_newest(record)
+        if columns_count < LOOKED_AT_NEW:
+            return None
+    made = replaced(record, entry)
+    return made if made is not None and len(made) <= CHUNK_BYTES_MAX else None
 
 
 def _write_chunks(

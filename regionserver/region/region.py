@@ -15,17 +15,16 @@ from typing import NamedTuple
 
 from regionserver.engine.store import Batch, Committed, Durability, Store, View
 from regionserver.region.conditions import Checked, Condition, check
-from regionserver.region.family import LOOKED_AT_CELLS, LOOKED_AT_NEW, read_cells, write_cells
+from regionserver.region.family import LOOKED_AT_CELLS, LOOKED_AT_NEW, add_cells, read_cells, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
 from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
+from regionserver.region.plain_puts import PlainPut
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_record
 from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.shapes import Shape, Shaped
 from regionserver.region.visible import (
-    FOR_EVER_MS,
     NEWEST,
     FamilyRules,
-    KeepDeleted,
     Wanted,
     all_are_visible,
     newest_are_visible,
@@ -229,14 +228,28 @@ class Region:
         else:
             write_cells(view, batch, key, shape.entries(cells, timestamp_ms), self.families[family], now_ms)
 
+    def put_plain(self, put: PlainPut, batch: Batch, now_ms: int) -> None:
+        """The same of a put of one family whose cells are sorted and without tags."""
+        self.check_writable()
+        self.check_row("batchMutate", put.row, FailedSanityCheckException)
+        self.counts.writes_count += 1
+        family = put.family
+        self.check_family(family)
+        entries = put.entries(now_ms)
+        if self.rules.cell_bytes_max > 0:
+            for entry in entries:
+                if len(entry[3]) > self.rules.cell_bytes_max:
+                    raise self._too_large(entry[3])
+        view, key = self.store.uncommitted, family_key(self.row_key(put.row), family)
+        add_cells(view, batch, key, view.get(key), entries, self.families[family], now_ms)
+
     def _written_over(self, shape: Shape, cells: bytes, timestamp_ms: int, old: bytes) -> bytes | None:
         """What `write_cells` would make of a record of the same columns; None where it is another."""
         if 2 * shape.count < LOOKED_AT_CELLS and (made := shape.over(cells, timestamp_ms, old)) is not None:
             return made
         rules = self.families[shape.family]
-        keeps_one = rules.versions_max == 1 and rules.keep_deleted is KeepDeleted.FALSE and rules.ttl_ms == FOR_EVER_MS
         versions = 1 if 2 * shape.count >= LOOKED_AT_CELLS else 2 if shape.count >= LOOKED_AT_NEW else 0
-        if keeps_one and versions and shape.is_over(timestamp_ms, old, versions):
+        if versions and rules.keeps_newest and shape.is_over(timestamp_ms, old, versions):
             return plain_record(cells, shape.count, timestamp_ms)
         return None
 

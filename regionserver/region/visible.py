@@ -44,6 +44,11 @@ class FamilyRules:
     ttl_ms: int = FOR_EVER_MS
     keep_deleted: KeepDeleted = KeepDeleted.FALSE
 
+    @property
+    def keeps_newest(self) -> bool:
+        """Whether of puts without tags the newest of each column stays and no other, whatever the time is."""
+        return self.versions_max == 1 and self.keep_deleted is KeepDeleted.FALSE and self.ttl_ms == FOR_EVER_MS
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:

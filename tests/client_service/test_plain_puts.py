@@ -1,0 +1,151 @@
+"""Puts with their cells in the message, as they are written at once, beside the same puts read as mutations."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import event, given, settings
+from hypothesis import strategies as st
+
+from protos.hbase import Client_pb2
+from regionserver.client_service.nonces import Nonces
+from regionserver.client_service.results import Answer, CellForm
+from regionserver.client_service.rows import RowCalls, as_hbase
+from regionserver.client_service.writes import plain_put, read_mutation
+from regionserver.engine.memory import MemoryStore
+from regionserver.engine.store import StoreError
+from regionserver.region.region import Region, RegionRange
+from regionserver.region.rules import TableRules
+from regionserver.region.visible import FamilyRules
+from registry.wire.cellblock import LATEST_TIMESTAMP
+from registry.wire.errors import HBaseError, ProtocolError
+
+FAMILIES = {b"f": FamilyRules(), b"g": FamilyRules(2)}
+FORM = CellForm.BLOCK
+MutationProto = Client_pb2.MutationProto
+
+
+class Side:
+    """A server of one region."""
+
+    def __init__(self, rules: TableRules) -> None:
+        where = RegionRange("t", "t,,1.aa.", b"b", b"y")
+        self.region = Region(where, FAMILIES, MemoryStore(), b"prefix00", rules=rules)
+        self.rows = RowCalls(lambda _: self.region, Nonces())
+        self.told: list[object] = []
+
+    def tell(self, outcome: Answer | HBaseError) -> None:
+        self.told.append(tuple(outcome) if isinstance(outcome, Answer) else (type(outcome), str(outcome)))
+
+    def contents(self) -> list[tuple[bytes, bytes]]:
+        return list(self.region.store.scan(b"", b"\xff" * 9))
+
+
+class Both:
+    """Each put on two sides, one of which reads all of them as mutations."""
+
+    def __init__(self, rules: TableRules | None = None) -> None:
+        rules = rules or TableRules(cell_bytes_max=300)
+        self.quick, self.slow = Side(rules), Side(rules)
+        self.plain_count = 0
+
+    def put(self, message: MutationProto, now_ms: int) -> None:
+        self.plain_count += plain_put(message) is not None
+        request = Client_pb2.MutateRequest(mutation=message)
+        self.quick.rows.mutate(request, iter(()), FORM, now_ms, self.quick.tell)
+        slow = self.slow
+        try:
+            slow.rows.apply(slow.region, read_mutation(message, iter(())), 0, None, FORM, now_ms, slow.tell)
+        except (HBaseError, StoreError, ProtocolError) as error:
+            slow.tell(as_hbase(error))
+        assert self.quick.told == slow.told
+        assert self.quick.contents() == slow.contents()
+        assert self.quick.region.counts == slow.region.counts
+
+
+def put(row: bytes, *columns: tuple[bytes, dict[bytes, bytes]], **fields: object) -> MutationProto:
+    made = MutationProto(row=row, mutate_type=MutationProto.PUT, **fields)  # type: ignore[arg-type]
+    for family, values in columns:
+        column = made.column_value.add(family=family)
+        for qualifier, value in values.items():
+            column.qualifier_value.add(qualifier=qualifier, value=value)
+    return made
+
+
+def test_puts_of_java_clients_are_plain():
+    both = Both()
+    row = {b"field%d" % number: b"value" for number in range(10)}
+    both.put(put(b"row", (b"f", row), timestamp=LATEST_TIMESTAMP, durability=MutationProto.SYNC_WAL), 100)
+    for number in range(50):
+        both.put(put(b"row", (b"f", {b"field%d" % (number % 10): b"%d" % number}), timestamp=LATEST_TIMESTAMP), number)
+    assert both.plain_count == 51
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        put(b"aaa", (b"f", {b"q": b"v"})),
+        put(b"zzz", (b"f", {b"q": b"v"})),
+        put(b"", (b"f", {b"q": b"v"})),
+        put(b"r" * 40_000, (b"f", {b"q": b"v"})),
+        put(b"row", (b"unknown", {b"q": b"v"})),
+        put(b"row", (b"x" * 300, {b"q": b"v"})),
+        put(b"row", (b"f", {b"q": b"v"}), (b"g", {b"q": b"v"})),
+        put(b"row", (b"f", {b"q": b"v" * 300})),
+        put(b"row", (b"f", {b"a": b"v", b"q": b"v" * 300, b"r": b"v" * 400})),
+        put(b"row", (b"f", {b"q2": b"v", b"q1": b"v"})),
+        put(b"row", (b"f", {})),
+        put(b"row"),
+        put(b"row", (b"f", {b"q": b"v"}), timestamp=LATEST_TIMESTAMP + 1),
+        put(b"row", (b"f", {b"q": b"v"}), timestamp=7),
+        put(b"row", (b"f", {b"q": b"v"}), attribute=[{"name": "_ttl", "value": bytes(8)}]),
+    ],
+)
+def test_what_is_odd_or_refused(message: MutationProto):
+    both = Both()
+    both.put(put(b"row", (b"f", {b"q": b"before"})), 90)
+    both.put(message, 100)
+    for each in message.column_value:
+        for value in each.qualifier_value:
+            value.tags = b"\0\2\1v"
+    both.put(message, 101)
+
+
+def test_a_value_that_is_missing_and_a_time_that_is_none():
+    both = Both()
+    message = put(b"row", (b"f", {b"q": b"v"}))
+    message.column_value[0].qualifier_value[0].ClearField("value")
+    both.put(message, 100)
+    message = put(b"row", (b"f", {b"q": b"v"}))
+    message.column_value[0].qualifier_value[0].timestamp = LATEST_TIMESTAMP + 1
+    both.put(message, 100)
+    assert not both.plain_count
+    read_only = Both(TableRules(read_only=True))
+    read_only.put(put(b"row", (b"f", {b"q": b"v"})), 100)
+
+
+QUALIFIERS = st.sampled_from([b"", *(b"q%d" % number for number in range(12))])
+TIMES = st.sampled_from([None, None, None, LATEST_TIMESTAMP, 0, 95, 100, 104, 1 << 40])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_generated_puts(data: st.DataObject):
+    both = Both()
+    whole = {b"q%02d" % number: b"first" for number in range(data.draw(st.sampled_from([0, 3, 7, 8, 12])))}
+    if whole:
+        both.put(put(b"row", (b"f", whole)), 100)
+        both.put(put(b"row", (b"g", whole)), 100)
+    for number in range(data.draw(st.integers(1, 25))):
+        names = data.draw(st.lists(QUALIFIERS, max_size=3, unique=data.draw(st.booleans())))
+        message = MutationProto(row=b"row", mutate_type=MutationProto.PUT)
+        if (of_all := data.draw(TIMES)) is not None:
+            message.timestamp = of_all
+        column = message.column_value.add(family=data.draw(st.sampled_from([b"f", b"f", b"g"])))
+        for name in sorted(names) if data.draw(st.booleans()) else names:
+            each = column.qualifier_value.add(qualifier=name, value=b"%d" % number)
+            if (timestamp_ms := data.draw(TIMES)) is not None:
+                each.timestamp = timestamp_ms
+            if data.draw(st.integers(0, 9)) == 0:
+                each.tags = b"\0\2\1v"
+        both.put(message, 101 + number)
+    event(f"plain: {both.plain_count // 5 * 5}")
