@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.region.scan import ScanRange, ScanShape
-from regionserver.region.visible import FOR_EVER_MS, NO_LIMIT, VERSIONS_ALL, Wanted
+from regionserver.region.visible import FOR_EVER_MS, NEWEST, NO_LIMIT, VERSIONS_ALL, Wanted
 from registry.wire.cellblock import ROW_BYTES_MAX
 from registry.wire.errors import DoNotRetryIOException, UnknownProtocolException
 from registry.wire.text import lenient_text
@@ -42,18 +43,21 @@ class Asked:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class GetAsked:
+class GetAsked(NamedTuple):
     """A Get."""
 
     row: bytes
     asked: Asked | None
     """None: the newest of all columns."""
     existence_only: bool
+    family: bytes | None = None
+    """Where `asked` is None: of this family only."""
 
     def wanted(self, families: Iterable[bytes]) -> dict[bytes, Wanted]:
         """By family, as `Region.get` takes it."""
-        return self.asked.wanted(families) if self.asked is not None else {}
+        if self.asked is not None:
+            return self.asked.wanted(families)
+        return {} if self.family is None else {self.family: NEWEST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +81,20 @@ def read_get(message: Client_pb2.Get) -> GetAsked:
             " hbase-2.0.0 replaced by reverse Scan."
         )
     _refuse_filter(message)
-    asked = None if _is_usual(message) else _asked(message, raw=False)
-    return GetAsked(message.row, asked, message.existence_only)
+    if not _is_usual(message):
+        return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
+    columns = message.column
+    if not columns:
+        return GetAsked(message.row, None, message.existence_only)
+    if len(columns) == 1 and not columns[0].qualifier:
+        return GetAsked(message.row, None, message.existence_only, columns[0].family)
+    return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
 
 
 def _is_usual(message: Client_pb2.Get) -> bool:
-    """Whether it asks for the newest of all columns, as most do; whatever is not sure is read in full."""
+    """Whether it asks for the newest of its columns, as most do; whatever is not sure is read in full."""
     return not (
         message.max_versions > 1
-        or message.column
         or message.cf_time_range
         or message.store_offset
         or message.HasField("store_limit")

@@ -125,8 +125,10 @@ class Region:
         self.check_row("Get", row)
         self.counts.reads_count += 1
         row_key = self.row_key(row)
-        if not wanted and len(self.families) == 1:
-            return self._newest(row_key, now_ms)
+        if len(self.families) == 1:
+            [(family, rules)] = self.families.items()
+            if not wanted or (len(wanted) == 1 and wanted.get(family) is NEWEST):
+                return self._newest(row_key, family, rules, now_ms)
         pieces: list[bytes] = []
         count = 0
         tagged = False
@@ -137,9 +139,8 @@ class Region:
                 tagged |= with_tags
         return Found(b"".join(pieces), count, tagged)
 
-    def _newest(self, row_key: bytes, now_ms: int) -> Found:
+    def _newest(self, row_key: bytes, family: bytes, rules: FamilyRules, now_ms: int) -> Found:
         """The same of the only family, as most Gets ask for it."""
-        [(family, rules)] = self.families.items()
         record = self.store.get(row_key + family + b"\0")
         if record is None:
             return _NOTHING

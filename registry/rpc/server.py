@@ -225,7 +225,7 @@ class RpcServer:
             handled = call.method.handler(call)
             if handled is KEPT:
                 return KEPT
-            if inspect.isawaitable(handled):
+            if type(handled) is not Answer and inspect.isawaitable(handled):
                 task = asyncio.get_running_loop().create_task(self._finish(call, handled))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)

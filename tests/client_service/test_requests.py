@@ -250,3 +250,15 @@ def test_raw_scans():
     message.column[0].qualifier.append(b"q")
     with pytest.raises(DoNotRetryIOException, match="any column for a raw scan"):
         read_scan(message)
+
+
+def test_the_newest_of_a_family_is_asked_for_in_one_word():
+    message = Client_pb2.Get(row=b"r")
+    assert read_get(message).wanted([b"f", b"g"]) == {}
+    message.column.add(family=b"f")
+    assert read_get(message).wanted([b"f", b"g"]) == {b"f": Wanted()}
+    message.column.add(family=b"g")
+    assert read_get(message).wanted([b"f", b"g"]) == {b"f": Wanted(), b"g": Wanted()}
+    del message.column[1]
+    message.max_versions = 2
+    assert read_get(message).wanted([b"f", b"g"]) == {b"f": Wanted(versions_max=2)}

@@ -21,6 +21,7 @@ from registry.wire.errors import (
     FailedSanityCheckException,
     HBaseError,
     IOException,
+    NoSuchColumnFamilyException,
     NotServingRegionException,
     RegionTooBusyException,
     WrongRegionException,
@@ -289,3 +290,14 @@ def test_a_get_with_a_limit_within_the_family():
         result = Client_pb2.GetResponse.FromString(answer.message).result
         assert result.associated_cell_count == len(expected)
         assert result.HasField("stale") is bool(expected)
+
+
+def test_a_get_of_the_only_family_and_of_one_that_is_not_there():
+    server = Server()
+    server.mutate(PUT, b"1")
+    asked = Client_pb2.GetRequest(get=Client_pb2.Get(row=b"r", column=[{"family": b"f"}]))
+    asked.region.type, asked.region.value = HBase_pb2.RegionSpecifier.REGION_NAME, b"t1"
+    assert list(decode_cells(server.calls.get(asked, CellForm.BLOCK, 100).cells)) == server.get() != []
+    asked.get.column[0].family = b"g"
+    with pytest.raises(NoSuchColumnFamilyException):
+        server.calls.get(asked, CellForm.BLOCK, 100)
