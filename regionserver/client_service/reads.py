@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import NamedTuple
 
 from protos.hbase import Client_pb2, HBase_pb2
@@ -32,6 +33,8 @@ class Asked:
     """Of families without a time range of their own; its columns are not looked at."""
     ranges: Mapping[bytes, tuple[int, int]]
     """Time ranges of single families."""
+    is_usual: bool = False
+    """The newest of all columns of one family."""
 
     def wanted(self, families: Iterable[bytes]) -> dict[bytes, Wanted]:
         """By family, of a region with these. A family that it has not is for the region to refuse."""
@@ -60,17 +63,21 @@ class GetAsked(NamedTuple):
         return {} if self.family is None else {self.family: NEWEST}
 
 
-@dataclass(frozen=True, slots=True)
-class ScanAsked:
+class ScanAsked(NamedTuple):
     """A Scan."""
 
     rows: ScanRange
     asked: Asked
-    shape: ScanShape
-    """Without what is wanted of each family: that needs the region's."""
+    batch: int
     bytes_max: int
     """Of one answer, as the client limits it."""
     needs_cursor: bool
+
+    def shape(self, families: Iterable[bytes]) -> ScanShape:
+        """How rows are read of a region with these families."""
+        if self.asked.is_usual:
+            return _newest_of(next(iter(self.asked.columns)), self.batch)
+        return ScanShape(self.asked.wanted(families), self.batch)
 
 
 def read_get(message: Client_pb2.Get) -> GetAsked:
@@ -91,7 +98,7 @@ def read_get(message: Client_pb2.Get) -> GetAsked:
     return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
 
 
-def _is_usual(message: Client_pb2.Get) -> bool:
+def _is_usual(message: Client_pb2.Get | Client_pb2.Scan) -> bool:
     """Whether it asks for the newest of its columns, as most do; whatever is not sure is read in full."""
     return not (
         message.max_versions > 1
@@ -106,7 +113,11 @@ def read_scan(message: Client_pb2.Scan) -> ScanAsked:
     """Raises DoNotRetryIOException."""
     _refuse_filter(message)
     raw = any(each.name == RAW and each.value not in (b"", FALSE) for each in message.attribute)
-    asked = _asked(message, raw=raw)
+    columns = message.column
+    if not raw and len(columns) == 1 and not columns[0].qualifier and _is_usual(message):
+        asked = _usual(columns[0].family)
+    else:
+        asked = _asked(message, raw=raw)
     if raw and any(columns is not None for columns in asked.columns.values()):
         raise DoNotRetryIOException("Cannot specify any column for a raw scan")
     if len(message.start_row) > ROW_BYTES_MAX or len(message.stop_row) > ROW_BYTES_MAX:
@@ -117,10 +128,20 @@ def read_scan(message: Client_pb2.Scan) -> ScanAsked:
     return ScanAsked(
         rows,
         asked,
-        ScanShape({}, message.batch_size),
+        message.batch_size,
         message.max_result_size if message.max_result_size and message.max_result_size < NO_LIMIT else NO_LIMIT,
         message.need_cursor_result,
     )
+
+
+@lru_cache(maxsize=256)
+def _usual(family: bytes) -> Asked:
+    return Asked({family: None}, NEWEST, {}, is_usual=True)
+
+
+@lru_cache(maxsize=256)
+def _newest_of(family: bytes, batch: int) -> ScanShape:
+    return ScanShape({family: NEWEST}, batch)
 
 
 def _asked(message: Client_pb2.Get | Client_pb2.Scan, *, raw: bool) -> Asked:

@@ -9,7 +9,6 @@ Source: RSRpcServices#scan; ScanRequest and ScanResponse in Client.proto.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.reads import read_scan
@@ -88,7 +87,7 @@ class ScanCalls:
         region = self._region_of(request.region)
         asked = read_scan(request.scan)
         self._scanners.check_room()
-        shape = replace(asked.shape, wanted=asked.asked.wanted(region.families))
+        shape = asked.shape(region.families)
 
         def begin(moment: Snapshot) -> RegionScan:
             return open_scan(region, asked.rows, shape, now_ms, moment)
@@ -133,7 +132,11 @@ class Paging:
             if not self._scanners.is_open(scanner):
                 raise NotServingRegionException(f"{scanner.region} is not online")
             if self._results_max:
-                self._page.extend(scanner.scan.page(self._limits(is_turn_over)))
+                page = scanner.scan.page(self._limits(is_turn_over))
+                if self._page.rows_read:
+                    self._page.extend(page)
+                else:
+                    self._page = page
                 if self._page.turn_over:
                     return None
             return self._answer(at_ms)

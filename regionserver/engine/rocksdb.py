@@ -223,10 +223,11 @@ class RocksSnapshot:
         found = self._seek(lower, mover)
         while found is not None and found[0] < upper:
             yield found
-            moment = self._open()
-            if self._mover is mover:
+            moment = self._moment
+            if moment is not None and self._mover is mover:
                 moment.next()
-                found = (moment.key(), moment.value()) if moment.valid() else self._here(moment)
+                key = moment.key()  # None where nothing is left
+                found = (key, moment.value()) if key is not None else self._here(moment)
             else:
                 found = self._seek(found[0] + b"\0", mover)
 

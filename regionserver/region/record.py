@@ -77,6 +77,15 @@ def head_of(record: bytes) -> Head:
     return Head(marks, count, newest_ms, oldest_ms)
 
 
+def plain_count(record: bytes, from_ms: int, to_ms: int) -> int:
+    """How many cells a record has without marks, all of [from, to). 0: more has to be known. Raises UnknownRecord."""
+    known, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    if known != FORMAT or marks or oldest_ms < from_ms or newest_ms >= to_ms:
+        head_of(record)
+        return 0
+    return int(count)
+
+
 def cells_of(record: bytes) -> bytes:
     """Its cells, as a cell block."""
     return record[HEAD_BYTES:]

@@ -13,13 +13,22 @@ import enum
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, ROW_END_BYTES, RowOrder, after_row, family_of, row_key_of, row_of
 from regionserver.region.pieces import CELL_OVERHEAD_BYTES, OneFamily, OneRow, Pieces, RowCells
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, read_entries
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_count, read_entries
 from regionserver.region.region import Region, RegionRange, RequestCounts
-from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted, all_are_visible, newest_are_visible, visible
+from regionserver.region.visible import (
+    FOR_EVER_MS,
+    NO_LIMIT,
+    FamilyRules,
+    Wanted,
+    all_are_visible,
+    newest_are_visible,
+    visible,
+)
 from registry.wire.errors import RowTooBigException
 
 FoundRow = tuple[bytes, "bytes | Pieces", int]
@@ -31,8 +40,7 @@ LOOK_AT_CLOCK = 8
 """Rows that are one block each, between two looks at the clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScanRange:
+class ScanRange(NamedTuple):
     """Which rows, as the client says it."""
 
     start_row: bytes = b""
@@ -53,8 +61,7 @@ class ScanShape:
     """Cells of one result; 0: the whole row."""
 
 
-@dataclass(frozen=True, slots=True)
-class PageLimits:
+class PageLimits(NamedTuple):
     """Where a page ends. Time is over when `is_late` says so; it is asked after each record.
 
     `is_turn_over` is asked after each row: the page is not done then, and what follows belongs to the same answer.
@@ -97,14 +104,6 @@ class Page:
     """No limit was met: others are to have a turn, and then it goes on."""
     last_row: bytes | None = None
     """The row that was read last, seen or not: the cursor of a heartbeat."""
-
-    def add_row(self, block: bytes, count: int, size_bytes: int) -> None:
-        """A whole row in one block; all of the page counts for so many bytes then."""
-        self.blocks.append(block)
-        self.counts.append(count)
-        self.partial.append(False)
-        self.size_bytes = size_bytes
-        self.rows_done += 1
 
     def extend(self, other: Page) -> None:
         """Go on with what was read after it."""
@@ -164,7 +163,7 @@ class _Begun(enum.Enum):
     """What became of the next row."""
 
     NOT = "there is none"
-    TAKEN = "taken whole"
+    TAKEN = "taken whole, and maybe some behind it"
     LEFT = "to be taken, or without a cell"
 
 
@@ -198,11 +197,11 @@ class RegionScan:
         self.row_bytes_max = NO_LIMIT
         """Of a row that its client wants whole."""
         self._plain = {
-            family + b"\0": (families[family], wanted)
+            family + b"\0": (families[family], wanted, families[family].ttl_ms == FOR_EVER_MS and not wanted.is_cut)
             for family, wanted in shape.wanted.items()
             if wanted.columns is None and not wanted.raw
         }
-        """By the end of the key of a family's only record."""
+        """By the end of the key of a family's only record; whether its cells' times and marks say all of it."""
         self._ahead: FoundRow | None = None
         """The row behind the last page, so that the client hears at once where there is none."""
         self._met_batch = False
@@ -227,7 +226,7 @@ class RegionScan:
         whole_bytes_max = NO_LIMIT if limits.partial or self._shape.batch else self.row_bytes_max
         while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
             if self._row is None:
-                begun = self._begin_row(page, limits.bytes_max, whole_bytes_max)
+                begun = self._begin_rows(page, limits, whole_bytes_max)
                 if begun is _Begun.NOT:
                     page.more_in_region = False
                     break
@@ -255,25 +254,49 @@ class RegionScan:
         self.counts.reads_count += page.rows_read
         return page
 
-    def _begin_row(self, page: Page, bytes_max: int, whole_bytes_max: int) -> _Begun:
-        """The next row. One that is a block and fits is taken at once; what is left of others is `_row`."""
+    def _take_blocks(self, page: Page, limits: PageLimits, whole_bytes_max: int) -> int:
+        """Take rows that are one block each and fit, until the clock is to be looked at; how many."""
+        room = min(
+            LOOK_AT_CLOCK - page.rows_done % LOOK_AT_CLOCK,
+            limits.results_max - len(page.counts),
+            limits.rows_max - page.rows_done,
+        )
+        rows, blocks, counts, bytes_max = self._rows, page.blocks, page.counts, limits.bytes_max
+        taken, size_bytes = 0, page.size_bytes
+        found = self._ahead or next(rows, None)
+        while taken < room and found is not None:
+            key, cells, count = found
+            if type(cells) is not bytes:
+                break
+            row_bytes = len(cells) + CELL_OVERHEAD_BYTES * count
+            if size_bytes + row_bytes >= bytes_max or row_bytes > whole_bytes_max:
+                break
+            blocks.append(cells)
+            counts.append(count)
+            size_bytes += row_bytes
+            self._last_key = key
+            taken += 1
+            found = next(rows, None)
+        self._ahead = found
+        page.partial += [False] * taken
+        page.size_bytes = size_bytes
+        page.rows_done += taken
+        page.rows_read += taken
+        return taken
+
+    def _begin_rows(self, page: Page, limits: PageLimits, whole_bytes_max: int) -> _Begun:
+        """The next rows that can be taken at once; or one, and what is left of it is `_row`."""
+        if not self._shape.batch and self._take_blocks(page, limits, whole_bytes_max):
+            return _Begun.TAKEN
         found = self._ahead or next(self._rows, None)
         if found is None:
             return _Begun.NOT
         self._ahead = None
         self._last_key, cells, count = found
         page.rows_read += 1
-        if not isinstance(cells, bytes):
-            row = RowCells(cells)
-            self._row = row if row.has_more else None
-            page.rows_empty += not row.has_more
-            return _Begun.LEFT
-        row_bytes = len(cells) + CELL_OVERHEAD_BYTES * count
-        size_bytes = page.size_bytes + row_bytes
-        if count <= (self._shape.batch or NO_LIMIT) and size_bytes < bytes_max and row_bytes <= whole_bytes_max:
-            page.add_row(cells, count, size_bytes)
-            return _Begun.TAKEN
-        self._row = RowCells(iter([(cells, count)]))
+        row = RowCells(iter([(cells, count)]) if isinstance(cells, bytes) else cells)
+        self._row = row if row.has_more else None
+        page.rows_empty += not row.has_more
         return _Begun.LEFT
 
     def _take(self, row: RowCells, limits: PageLimits, page: Page) -> None:
@@ -302,6 +325,10 @@ class RegionScan:
             row_key = key[:end]
             family = plain.get(key[end:])
             if family is not None and (following is None or not following[0].startswith(row_key)):
+                if family[2] and (count := plain_count(value, family[1].from_ms, family[1].to_ms)):
+                    yield row_key, value[HEAD_BYTES:], count
+                    record = following
+                    continue
                 head = head_of(value)
                 if all_are_visible(head, family[0], family[1], now_ms):
                     yield row_key, value[HEAD_BYTES:], head.cells_count

@@ -66,6 +66,11 @@ class Wanted:
     """Of the row's cells in this family (store_limit), after so many were passed over (store_offset)."""
     cells_skipped: int = 0
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether cells are counted."""
+        return self.cells_max != NO_LIMIT or self.cells_skipped > 0
+
 
 NEWEST = Wanted()
 

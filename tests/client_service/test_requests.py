@@ -236,7 +236,7 @@ def test_a_scan_from_a_row_to_itself():
 def test_the_shape_of_a_scan():
     found = read_scan(Client_pb2.Scan(batch_size=2, store_limit=3, store_offset=4, max_result_size=2**63 - 1))
     every = found.asked.every
-    assert (found.shape.batch, every.cells_max, every.cells_skipped) == (2, 3, 4)
+    assert (found.batch, every.cells_max, every.cells_skipped) == (2, 3, 4)
     assert found.bytes_max == NO_LIMIT
     assert read_scan(Client_pb2.Scan(store_limit=0, store_offset=1)).asked.every.cells_max == 1
 
