@@ -257,16 +257,15 @@ def test_what_is_limited_within_a_family():
     assert [each.family + each.qualifier for each in result] == [b"aq", b"ar", b"bq", b"br"]
 
 
-def test_expired_rows_and_times_that_are_not_asked_for():
+@pytest.mark.parametrize(("rules", "expired"), [(FamilyRules(), 0), (FamilyRules(ttl_ms=NOW_MS - 60), 1)])
+def test_expired_rows_and_times_that_are_not_asked_for(rules: FamilyRules, expired: int):
     """A row of one block is told whole only where all of its cells are seen."""
     filled = Filled().put([cell(row, timestamp_ms=time) for row, time in (("a", 50), ("b", 90), ("c", 99))])
-    families = {b"a": FamilyRules(ttl_ms=40)}
     keys = key_range(ScanRange(), filled.where, PREFIX, filled.order)
-    for wanted, expected in ((Wanted(), ["b", "c"]), (Wanted(to_ms=99), ["b"]), (Wanted(from_ms=91), ["c"])):
-        moment = filled.store.snapshot()
+    for wanted, expected in ((Wanted(), "abc"), (Wanted(to_ms=99), "ab"), (Wanted(from_ms=91), "-c")):
         shape = ScanShape({b"a": wanted})
-        scan = RegionScan(moment, keys, len(PREFIX), families, shape, NOW_MS)
-        assert page_rows(scan.page(PageLimits())) == expected
+        scan = RegionScan(filled.store.snapshot(), keys, len(PREFIX), {b"a": rules}, shape, NOW_MS)
+        assert page_rows(scan.page(PageLimits())) == [*expected[expired:].strip("-")]
 
 
 def test_tags_are_told():
