@@ -58,6 +58,8 @@ class Gate:
 
     def check(self) -> None:
         """Raise what a client is told where its call is not answered."""
+        if self._closed is None and self._lease.holds(self._clock.monotonic_ms()):
+            return
         refusal = self.refusal()
         if refusal is not None:
             raise refusal

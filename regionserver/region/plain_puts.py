@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE, Entry
+from regionserver.region.record import CELL_LENGTHS, CHUNK_BYTES_MAX, TIMESTAMP_TYPE, Entry, plain_record
 from registry.wire.cellblock import LATEST_TIMESTAMP, KeyType
 
 _PUT = int(KeyType.PUT)
@@ -40,3 +40,12 @@ class PlainPut(NamedTuple):
             cell = b"".join((lengths, beginning, qualifier, TIMESTAMP_TYPE.pack(timestamp_ms, _PUT), value))
             made.append((qualifier, -timestamp_ms, -_PUT, cell))
         return made
+
+
+def fresh_record(entries: list[Entry]) -> bytes | None:
+    """The record of a plain put where there was none; None where it has several times, or is too large for one."""
+    negated_ms = entries[0][1]
+    if any(entry[1] != negated_ms for entry in entries):
+        return None
+    cells = b"".join([entry[3] for entry in entries])
+    return plain_record(cells, len(entries), -negated_ms) if len(cells) <= CHUNK_BYTES_MAX else None

@@ -18,7 +18,7 @@ from regionserver.region.conditions import Checked, Condition, check
 from regionserver.region.family import LOOKED_AT_CELLS, LOOKED_AT_NEW, add_cells, read_cells, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
 from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
-from regionserver.region.plain_puts import PlainPut
+from regionserver.region.plain_puts import PlainPut, fresh_record
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_record
 from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.shapes import Shape, Shaped
@@ -242,7 +242,11 @@ class Region:
                 if len(entry[3]) > self.rules.cell_bytes_max:
                     raise self._too_large(entry[3])
         view, key = self.store.uncommitted, family_key(self.row_key(put.row), family)
-        add_cells(view, batch, key, view.get(key), entries, self.families[family], now_ms)
+        old = view.get(key)
+        if old is None and (made := fresh_record(entries)) is not None:
+            batch.put(key, made)
+        else:
+            add_cells(view, batch, key, old, entries, self.families[family], now_ms)
 
     def _written_over(self, shape: Shape, cells: bytes, timestamp_ms: int, old: bytes) -> bytes | None:
         """What `write_cells` would make of a record of the same columns; None where it is another."""

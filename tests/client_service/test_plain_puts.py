@@ -80,6 +80,13 @@ def test_puts_of_java_clients_are_plain():
     assert both.plain_count == 51
 
 
+def test_new_rows_of_any_size():
+    both = Both(TableRules())
+    for number, value_bytes in enumerate((0, 1_500, 1_590, 1_600, 1_610, 20_000)):
+        both.put(put(b"row%d" % number, (b"f", {b"q%d" % each: bytes(value_bytes) for each in range(10)})), 100)
+    assert both.plain_count == 6
+
+
 @pytest.mark.parametrize(
     "message",
     [
