@@ -144,7 +144,9 @@ def test_the_list_has_no_holes_whatever_happens_to_servers(cluster: OwnCluster, 
                 cluster.start_region_server(number % 2).wait_ready()
             elif what == "stop":
                 # longer than its session: its regions are opened elsewhere, and it must not write when it goes on
+                before = deaths(cluster)
                 server.process.signal(signal.SIGSTOP)
+                wait_for("its death is known", lambda before=before: deaths(cluster) > before, 30)
                 load.wait_grown("acked", "read")
                 server.process.signal(signal.SIGCONT)
                 wait_for(f"the end of {server.process.name}", lambda server=server: not server.process.running, 30)
@@ -168,6 +170,11 @@ def test_the_list_has_no_holes_whatever_happens_to_servers(cluster: OwnCluster, 
         assert counts["failed"] == 0, f"operations given up after a minute: {counts}, see {load.process.log}"
     finally:
         load.close()
+
+
+def deaths(cluster: OwnCluster) -> int:
+    """Lives of region servers that masters have seen the end of."""
+    return sum(master.process.log.read_text().count(" is dead; ") for master in cluster.masters)
 
 
 def test_single_rows_are_linearizable_under_faults(cluster: OwnCluster, tmp_path: Path) -> None:
