@@ -68,9 +68,13 @@ class StorePlace:
         self._server: str | None = None
         try:
             known = read_line(directory / FORMAT_FILE)
-            if known is None:
-                _check_empty(directory)
-            else:
+            if known is None and (others := _others_in(directory)):
+                known = read_line(directory / FORMAT_FILE)  # made by another process between the two looks
+                if known is None:
+                    raise StoreNotUsable(
+                        f"{directory} is no region store and holds {others}: name an empty directory, or none yet"
+                    )
+            if known is not None:
                 _checked(directory, known, engine)
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = take_lock(directory / OWNER_FILE, wait_s)
@@ -145,15 +149,13 @@ def process_started(pid: int) -> int | None:
         return None
 
 
-def _check_empty(directory: Path) -> None:
-    """What a first start that was cut off has left is nobody's; anything else is."""
+def _others_in(directory: Path) -> str:
+    """What lies there and was not left by a first start that was cut off; empty where nothing does."""
     if not directory.exists():
-        return
+        return ""
     ours = {OWNER_FILE, f"{FORMAT_FILE}.new"}
     others = sorted(entry.name for entry in directory.iterdir() if entry.name not in ours)
-    if others:
-        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
-        raise StoreNotUsable(f"{directory} is no region store and holds {shown}: name an empty directory, or none yet")
+    return ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
 
 
 def _checked(directory: Path, line: str, engine: str) -> str:

@@ -202,6 +202,8 @@ async def test_who_owns_a_broken_store_hears_of_it(tmp_path: Path):
         def write(self, *_args: object) -> None:
             raise RuntimeError("IO error: No space left on device")
 
+        put = write
+
         def __getattr__(self, name: str) -> object:
             return getattr(self.database, name)
 
