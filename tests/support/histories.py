@@ -130,14 +130,9 @@ class Player:
         return [exists, result.associated_cell_count, self._cells(inline or block)]
 
     def _cells(self, cells: list[Cell]) -> list[object]:
-        own = sorted({cell.timestamp_ms for cell in cells if cell.timestamp_ms >= self.clock_begins_ms})
+        """Times of the server's own clock are all one: a millisecond may end between two actions of a Multi."""
         return [
-            (
-                *cell[:3],
-                f"now {own.index(cell[3])}" if cell[3] >= self.clock_begins_ms else cell[3],
-                int(cell[4]),
-                *cell[5:],
-            )
+            (*cell[:3], "now" if cell[3] >= self.clock_begins_ms else cell[3], int(cell[4]), *cell[5:])
             for cell in cells
         ]
 
