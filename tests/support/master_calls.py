@@ -40,6 +40,14 @@ class MasterCalls:
         request = Master_pb2.CreateTableRequest(table_schema=schema, split_keys=splits)
         await self._do("CreateTable", request, Master_pb2.CreateTableResponse)
 
+    async def replace_families_in_place(self, table: str, family: str) -> None:
+        """A schema with another family, its regions left as they are."""
+        schema = HBase_pb2.TableSchema(
+            table_name=table_name(table), column_families=[HBase_pb2.ColumnFamilySchema(name=family.encode())]
+        )
+        request = Master_pb2.ModifyTableRequest(table_name=table_name(table), table_schema=schema, reopen_regions=False)
+        await self._do("ModifyTable", request, Master_pb2.ModifyTableResponse)
+
     async def disable(self, table: str) -> None:
         request = Master_pb2.DisableTableRequest(table_name=table_name(table))
         await self._do("DisableTable", request, Master_pb2.DisableTableResponse)

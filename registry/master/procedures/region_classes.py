@@ -67,15 +67,16 @@ class FlushTable:
     listens_to_abort = True
 
     def locks(self, procedure: Procedure) -> tuple[Lock, ...]:
-        """The table is shared."""
-        return table_locks(table_text(self._data(procedure).table_name), exclusive=False)
+        """None, as HBase: what closes regions flushes them, and a server that hangs must not hold up the table."""
+        del procedure
+        return ()
 
     def step(self, procedure: Procedure, view: View) -> Step:
         """First whether it may be, then the work."""
         data = self._data(procedure)
         name = table_text(data.table_name)
-        table = check_exists(view, name)
         if procedure.state == self.S.FLUSH_TABLE_PREPARE:
+            table = check_exists(view, name)
             if table.state not in (TableState.ENABLED, TableState.ENABLING):
                 raise TableNotEnabledException(name)
             known = {family.name for family in table.schema.column_families}

@@ -206,8 +206,8 @@ def _refuse_meta(after: Schema) -> None:
 
 
 def _check_in_place(before: Schema, after: Schema) -> None:
-    """Whether the change is one that open regions need not see."""
-    if len(before.column_families) != len(after.column_families):
+    """Whether the change is one that open regions need not see; HBase only counts the families."""
+    if {family.name for family in before.column_families} != {family.name for family in after.column_families}:
         raise HBaseIOException("Cannot add or remove column families when this modification won't reopen regions.")
     old, new = values(before), values(after)
     if _coprocessors(old) != _coprocessors(new):

@@ -1,6 +1,7 @@
 """Flushes of all regions of a table: FlushRegion to each region server that has some, in turn.
 
-A region that moves meanwhile was flushed when it was closed, or is flushed where it is now.
+A region that moves meanwhile was flushed when it was closed, or is flushed where it is now. One that does not know a
+family of the table yet (a schema that was changed without opening the regions again) holds nothing of it.
 
 Source: FlushTableProcedure, FlushRegionProcedure, RSRpcServices#flushRegion.
 """
@@ -15,7 +16,7 @@ from registry.master.catalogue import RegionState
 from registry.master.cluster_work import ClusterWork
 from registry.names import ServerName
 from registry.rpc.client import RpcChannel
-from registry.wire.errors import HBaseError, NotServingRegionException
+from registry.wire.errors import HBaseError, NoSuchColumnFamilyException, NotServingRegionException
 from registry.wire.region_info import RegionInfo
 
 TIMEOUT_MS = 60_000.0
@@ -58,12 +59,14 @@ async def _on(server: ServerName, regions: Sequence[RegionInfo], families: Seque
 
 async def _region(channel: RpcChannel, info: RegionInfo, families: Sequence[bytes]) -> list[str]:
     specifier = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=info.name)
-    try:
-        for family in families or (b"",):
-            request = Admin_pb2.FlushRegionRequest(region=specifier)
-            if family:
-                request.family = family
+    for family in families or (b"",):
+        request = Admin_pb2.FlushRegionRequest(region=specifier)
+        if family:
+            request.family = family
+        try:
             await channel.call("FlushRegion", request, Admin_pb2.FlushRegionResponse, timeout_ms=TIMEOUT_MS)
-    except NotServingRegionException:
-        return []
+        except NotServingRegionException:
+            return []
+        except NoSuchColumnFamilyException:
+            continue
     return [info.encoded_name]
