@@ -7,13 +7,14 @@ waiting. The order of answers means nothing to clients, and none waits beyond th
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 
 FRAMES_MAX = 64
 FRAME_BYTES_MAX = 16 * 1024
 """What is larger gains nothing by company; so at most a MiB is held back."""
 
 
-class GatheringProtocol(asyncio.Protocol):
+class GatheringProtocol(asyncio.Protocol, ABC):
     """A protocol whose answers may wait for each other. Belongs to its loop."""
 
     __slots__ = ("_gathered",)
@@ -22,9 +23,9 @@ class GatheringProtocol(asyncio.Protocol):
         self._gathered: list[bytes] | None = None
         """Frames that wait for the end of the turn; None where each goes at once."""
 
+    @abstractmethod
     def _write(self, data: bytes) -> None:
         """Write now."""
-        raise NotImplementedError
 
     def _gather(self) -> None:
         """Frames that come from now on wait for `_send_gathered`."""

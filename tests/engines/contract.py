@@ -1,10 +1,9 @@
-"""What every engine has to keep, whoever wrote it: `StoreContract` with a fixture `store` and, where it has files,
-`reopen`. A new engine subclasses it in its own test file and adds nothing to pass."""
+"""What every engine has to keep, whoever wrote it: a new engine subclasses `StoreContract` in its own test file, gives
+the fixture `store` there, and adds nothing to pass."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -31,11 +30,7 @@ def everything(view: Store | object, *, reverse: bool = False) -> list[tuple[byt
 
 
 class StoreContract:
-    """Subclass it; give `store`."""
-
-    @pytest.fixture
-    def store(self) -> Iterator[Store]:
-        raise NotImplementedError
+    """Subclass it; give a fixture `store`: without one, each of these is an error."""
 
     def test_what_is_put_is_got(self, store: Store):
         put(store, a="1", b="2")
