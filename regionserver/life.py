@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protos.hbeacon import ClusterV1_pb2
+from regionserver.client_service.nonces import drop_kept
 from regionserver.engine.store import StoreNotUsable
 from regionserver.hosting.orders import sweep_hand_overs
 from regionserver.link import Unwelcome
@@ -41,6 +42,8 @@ LEASE_TICK_MS = 50.0
 """How often the lease is looked at besides at each call."""
 EXPIRY_TICK_MS = 1000.0
 """How often scanners are looked at whose clients stay away."""
+NONCES_TICK_MS = 60_000.0
+"""How often stores let go of nonces that are forgotten."""
 
 
 class Ended(Exception):
@@ -113,6 +116,7 @@ class Life(Part):
         self._run(server.link.tell(name), "transitions")
         self._run(self._watch_cluster(), "cluster")
         self._run(self._expire(), "expiry")
+        self._run(self._drop_nonces(), "nonces")
         self._run(server.maintenance.run(self._compaction_period_ms), "compactions")
         if server.stores.hand_overs is not None:
             self._run(sweep_hand_overs(server.stores.hand_overs, server.clock.wall_ms), "hand-overs")
@@ -153,6 +157,14 @@ class Life(Part):
             await asyncio.sleep(EXPIRY_TICK_MS / 1000)
             self._server.door.expire()
             self._server.names_changed()  # some server may have fallen silent
+
+    async def _drop_nonces(self) -> None:
+        """Stores need not keep what is not remembered any more."""
+        while True:
+            await asyncio.sleep(NONCES_TICK_MS / 1000)
+            before_ms = self._server.door.nonces.forgotten_ms(self._server.clock.wall_ms())
+            for each in self._server.stores:
+                drop_kept(each.store, before_ms)
 
     # --- ends -----------------------------------------------------------------------------------------------------
 

@@ -74,6 +74,7 @@ class RegionServer(RoleServer):
             cache_bytes=settings.bytes_("hbeacon.engine.cache_bytes"),
             buffers_bytes=settings.bytes_("hbeacon.engine.buffers_bytes"),
             broken=self._store_broken,
+            inherit=lambda done: self.door.nonces.inherit(done),
         )
         self.reports = Reports()
         self.regions = HostedRegions(ServerName("", 0, 0), clock)

@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import islice
 
 from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.client_service.nonces import kept_key
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import Answer, CellForm, get_result, inline_cells
 from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase, columns_of
@@ -204,7 +205,9 @@ class MultiCalls:
                 ended(error is None)
                 told(error)
 
-            held, made = region.mutate([each.mutation for each in asked], durability, committed, now_ms, condition)
+            note = kept_key((nonce_group, nonce), now_ms) if nonce else b""
+            mutations = [each.mutation for each in asked]
+            held, made = region.mutate(mutations, durability, committed, now_ms, condition, note)
             answers = zip(asked, made, strict=False)
             part.row_changed(held, [cell for each, left in answers for cell in left if each.returns_results])
             if not held:

@@ -1,15 +1,27 @@
 """Nonces: an increment or append that a client sends twice, because the first answer got lost, is applied once.
 
-Source: ServerNonceManager; hbase.server.hashNonce.gracePeriod.
+They outlive the server. A key goes with the commit of each such change, and who opens the store next reads them:
+
+    [8 bytes ff]"nonce/"[int64 BE: ms since 1970][uint64 BE: group][uint64 BE: nonce]    empty
+
+The first eight bytes of tables' keys are a life, and no life is all ones (regionserver.hosting.reserved). A region that
+is moved leaves its nonces behind, as in HBase.
+
+Source: ServerNonceManager; hbase.server.hashNonce.gracePeriod. HBase keeps nonces with the changes in its log, and
+reads them again with those that a crash left there (ServerNonceManager#reportOperationFromWal); a change whose
+memstore was flushed before is known here, and there it is not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import struct
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import islice
 
-from regionserver.engine.store import StoreError
+from regionserver.engine.store import Batch, Durability, Store, StoreError
 from registry.wire.errors import HBaseError
 
 GRACE_MS = 30 * 60_000.0
@@ -18,6 +30,36 @@ NONCES_MAX = 1_000_000
 
 Nonce = tuple[int, int]
 """The client's group, which is the same for its life, and the number of its operation; 0 stands for none."""
+
+_KEPT = b"\xff" * 8 + b"nonce/"
+_PLACE = struct.Struct(">QQQ")
+
+
+def kept_key(nonce: Nonce, at_ms: int) -> bytes:
+    """What is put with the change that has this nonce."""
+    return _KEPT + _PLACE.pack(at_ms, *nonce)
+
+
+def read_kept(store: Store, nonces_max: int = NONCES_MAX) -> dict[Nonce, float]:
+    """The newest that a store knows, from the last one on, and until when each is to be remembered.
+
+    For a thread: a million take a second or two.
+    """
+    found: dict[Nonce, float] = {}
+    for key, _ in islice(store.scan(_KEPT, _KEPT + b"\xff" * _PLACE.size, reverse=True), nonces_max):
+        at_ms, group, nonce = _PLACE.unpack_from(key, len(_KEPT))
+        found.setdefault((group, nonce), at_ms + GRACE_MS)
+    return found
+
+
+def drop_kept(store: Store, before_ms: float) -> None:
+    """Take those from a store that are older; where it is busy, the next time."""
+    end = kept_key((0, 0), max(0, int(before_ms)))
+    with contextlib.suppress(StoreError):
+        if next(store.scan(_KEPT, end), None) is not None:  # a range that is cleared for nothing slows later reads
+            batch = Batch()
+            batch.clear(_KEPT, end)
+            store.commit(batch, Durability.LATER, lambda _error: None)
 
 
 class Seen(enum.Enum):
@@ -39,6 +81,10 @@ class Nonces:
         """Who waits for the end of the first."""
         self._done: OrderedDict[Nonce, float] = OrderedDict()
         """Until when it is remembered."""
+        self._inherited: list[Mapping[Nonce, float]] = []
+        """The same of operations that earlier owners of stores did, a mapping for each store."""
+        self._evicted_ms = 0.0
+        """When the newest of those began that were forgotten early."""
 
     def __len__(self) -> int:
         """Operations remembered or under way."""
@@ -48,7 +94,7 @@ class Nonces:
         """An operation comes. NEW: it runs now, and `end` tells how it ended."""
         while self._done and next(iter(self._done.values())) <= now_ms:
             self._done.popitem(last=False)
-        if nonce in self._done:
+        if nonce in self._done or any(now_ms < each.get(nonce, 0.0) for each in self._inherited):
             return Seen.DONE
         if nonce in self._running:
             return Seen.RUNNING
@@ -65,9 +111,22 @@ class Nonces:
         if succeeded:
             self._done[nonce] = now_ms + self._grace_ms
             if len(self._done) > self._nonces_max:
-                self._done.popitem(last=False)
+                self._evicted_ms = max(self._evicted_ms, self._done.popitem(last=False)[1] - self._grace_ms)
         for ended in waiting:
             ended(succeeded)
+
+    def inherit(self, done: Mapping[Nonce, float]) -> None:
+        """What `read_kept` gave of a store that this server has opened; before a region of it is served."""
+        if done:
+            self._inherited.append(done)
+
+    def forgotten_ms(self, now_ms: float) -> float:
+        """Operations that began before this moment are not remembered, and need not be kept; to be called now and then.
+
+        Those inherited are let go of too, store by store.
+        """
+        self._inherited = [each for each in self._inherited if next(iter(each.values())) > now_ms]  # the newest
+        return max(now_ms - self._grace_ms, self._evicted_ms)
 
     def once(
         self,

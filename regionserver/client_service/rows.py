@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from protos.hbase import Client_pb2, HBase_pb2
-from regionserver.client_service.nonces import Nonce, Nonces
+from regionserver.client_service.nonces import Nonce, Nonces, kept_key
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
 from regionserver.client_service.writes import (
@@ -99,7 +99,7 @@ class RowCalls:
                 ended(isinstance(outcome, Answer) and outcome is not NOT_PROCESSED)
                 reply(outcome)
 
-            self._apply(region, asked, condition, form, now_ms, told)
+            self._apply(region, asked, condition, form, now_ms, told, kept_key(nonce, now_ms))
 
         def tell() -> None:
             self._tell(region, asked, form, now_ms, reply, conditional=condition is not None)
@@ -114,6 +114,7 @@ class RowCalls:
         form: CellForm,
         now_ms: int,
         reply: Reply,
+        note: bytes = b"",
     ) -> None:
         made: list[list[bytes]] = []
         errors: list[StoreError | None] = []
@@ -133,7 +134,7 @@ class RowCalls:
                 tell()
 
         durability = region.rules.durability_of(asked.durability)
-        held, made = region.mutate([asked.mutation], durability, committed, now_ms, condition)
+        held, made = region.mutate([asked.mutation], durability, committed, now_ms, condition, note)
         is_back = True
         if not held:
             reply(NOT_PROCESSED)

@@ -3,6 +3,7 @@
     [8 bytes ff]"store"              the id of the store; a database without it is not the one that the directory had
     [8 bytes ff]"region/"[encoded]   how the rows of a region came here, or left: see below
     [8 bytes ff]"clean/"[encoded]    int64 BE, in ms since 1970: when it was compacted
+    [8 bytes ff]"nonce/"...          what was done that a client may ask for again: regionserver.client_service.nonces
 
 The first eight bytes of other keys are a table's life, and no life is all ones.
 

@@ -18,13 +18,14 @@ import logging
 import os
 import signal
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from protos.hbeacon import ClusterV1_pb2
+from regionserver.client_service.nonces import Nonce, read_kept
 from regionserver.engine.grouped import GroupedStore
 from regionserver.engine.memory import MemoryStore
 from regionserver.engine.place import Owner, StoreInUse, StorePlace, identity_of, owner_of, process_started
@@ -57,6 +58,8 @@ class OpenStore:
     """Commits of one turn of the loop are one."""
     place: StorePlace | None
     """None in memory."""
+    nonces: Mapping[Nonce, float] = field(default_factory=dict[Nonce, float])
+    """What its earlier owners did for clients that may ask again."""
 
 
 class Stores:
@@ -70,10 +73,12 @@ class Stores:
         cache_bytes: int = CACHE_BYTES,
         buffers_bytes: int = BUFFERS_BYTES,
         broken: Callable[[StoreError], object] = lambda _error: None,
+        inherit: Callable[[Mapping[Nonce, float]], object] = lambda _done: None,
     ) -> None:
         """`cache_bytes` and `buffers_bytes` for all its stores together.
 
         `broken` is called, more than once maybe, when a store can no longer be trusted: the server has to end.
+        `inherit` is called with the nonces of each store before it is used.
         """
         assert engine in (ROCKSDB, MEMORY), engine
         assert engine == MEMORY or data_dir is not None, "rocksdb needs a directory"
@@ -82,6 +87,7 @@ class Stores:
         self._limits = cache_bytes, buffers_bytes
         self._memory: RocksMemory | None = None
         self._broken = broken
+        self._inherit = inherit
         self._server = ""
         self._open: dict[str, OpenStore] = {}
         self._opening: dict[str, asyncio.Task[Store]] = {}
@@ -130,6 +136,7 @@ class Stores:
             opened = OpenStore(str(uuid.uuid4()), GroupedStore(MemoryStore(), _call_soon), None)
         else:
             opened = self._opened(self._home_place())
+        self._inherit(opened.nonces)
         self._open[opened.store_id] = opened
         self._home = opened.store_id
         return self._home
@@ -168,6 +175,7 @@ class Stores:
         if self._threads is None:  # one thread: a database holds up all others anyway while it opens
             self._threads = ThreadPoolExecutor(1, "stores")
         opened = await asyncio.get_running_loop().run_in_executor(self._threads, self._taken, store_id, dead)
+        self._inherit(opened.nonces)
         self._open[store_id] = opened
         if opened.place is not None and self._server:
             opened.place.set_server(self._server)
@@ -200,13 +208,14 @@ class Stores:
             store.when_broken = self._broken
             try:
                 _check_identity(place, store)
+                nonces = read_kept(store)
             except BaseException:
                 store.close()
                 raise
         except BaseException:
             place.close()
             raise
-        return OpenStore(place.store_id, GroupedStore(store, _call_soon), place)
+        return OpenStore(place.store_id, GroupedStore(store, _call_soon), place, nonces)
 
     # --- what there is ----------------------------------------------------------------------------------------------
 

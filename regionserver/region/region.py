@@ -265,8 +265,9 @@ class Region:
         committed: Committed,
         now_ms: int,
         condition: Condition | None = None,
+        note: bytes = b"",
     ) -> tuple[bool, list[list[bytes]]]:
-        """Change one row by all of these or none, where the condition holds.
+        """Change one row by all of these or none, where the condition holds; then also the key `note` is there.
 
         Gives whether it held, and for each increment or append the cells that it left (for others an empty list).
         `committed` is called where it held. Raises HBase's exceptions, and StoreBusy; then nothing is.
@@ -288,6 +289,8 @@ class Region:
         batch = Batch()
         made = self._write(mutations, batch, now_ms)
         if batch:
+            if note:
+                batch.put(note, b"")
             self.store.commit(batch, durability, committed)
         else:
             committed(None)
