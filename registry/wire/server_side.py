@@ -267,9 +267,9 @@ class ServerConnection:
             info = decode_connection_header(message)
             if info.service not in self._services:
                 raise UnknownServiceException(info.service)
-        except FrameTooLarge as error:
+        except FrameTooLarge as large:
             self._move(ServerInput.LENGTH_REFUSED)
-            return Closing(error)
+            return Closing(large)
         except (HBaseError, ProtocolError) as error:
             self._move(ServerInput.HEADER_REFUSED)
             return Closing(error)  # without a word: real servers up to 2.6.4 close the channel here
@@ -352,6 +352,6 @@ class ServerConnection:
         )
         assert self.info is not None, "a call comes after the connection header"
         too_big = RequestTooBigException if self.info.has_minimum_version(1, 3) else DoNotRetryIOException
-        error = worded(too_big(text))
+        told = worded(too_big(text))
         self._move(ServerInput.OVERSIZE_ANSWERED)
-        return Closing(error, encode_error(header.call_id, error))
+        return Closing(told, encode_error(header.call_id, told))
