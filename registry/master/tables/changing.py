@@ -10,8 +10,9 @@ of split keys, AbstractStateMachineTableProcedure#preflightChecks, ModifyTablePr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
 
-from protos.hbase import Master_pb2, MasterProcedure_pb2
+from protos.hbase import HBase_pb2, Master_pb2, MasterProcedure_pb2
 from registry.master.catalogue import TableRow, TableState
 from registry.master.meta_schema import meta_schema
 from registry.master.procedures import classes, making
@@ -38,6 +39,8 @@ REGIONS_MAX = 100_000
 _NEEDS_REOPEN = (b"REGION_REPLICATION", b"REGION_MEMSTORE_REPLICATION", b"hbase.rsgroup.name")
 """What regions must be opened anew for."""
 
+OfFamily = Master_pb2.AddColumnRequest | Master_pb2.ModifyColumnRequest | Master_pb2.DeleteColumnRequest
+Family = TypeVar("Family", HBase_pb2.ColumnFamilySchema, bytes)
 Wanted = Callable[[Schema], Schema]
 """The descriptor that is wanted, of the present one; raises HBaseError where it may not be."""
 
@@ -137,24 +140,25 @@ class Changing:
 
     async def _add_column(self, call: Call) -> Handled:
         request = request_of(call, Master_pb2.AddColumnRequest)
-        name = checked_table(request.table_name)
-        data = self._modified(call, name, lambda old: descriptors.with_family(old, request.column_families))
-        proc_id = await self._desk.submit(call, classes.MODIFY_TABLE, data, asked=request, ack=Ack.ENDED)
+        proc_id = await self._change_family(call, request, descriptors.with_family, request.column_families)
         return Master_pb2.AddColumnResponse(proc_id=proc_id)
 
     async def _modify_column(self, call: Call) -> Handled:
         request = request_of(call, Master_pb2.ModifyColumnRequest)
-        name = checked_table(request.table_name)
-        data = self._modified(call, name, lambda old: descriptors.with_changed_family(old, request.column_families))
-        proc_id = await self._desk.submit(call, classes.MODIFY_TABLE, data, asked=request, ack=Ack.ENDED)
+        proc_id = await self._change_family(call, request, descriptors.with_changed_family, request.column_families)
         return Master_pb2.ModifyColumnResponse(proc_id=proc_id)
 
     async def _delete_column(self, call: Call) -> Handled:
         request = request_of(call, Master_pb2.DeleteColumnRequest)
-        name = checked_table(request.table_name)
-        data = self._modified(call, name, lambda old: descriptors.without_family(old, request.column_name))
-        proc_id = await self._desk.submit(call, classes.MODIFY_TABLE, data, asked=request, ack=Ack.ENDED)
+        proc_id = await self._change_family(call, request, descriptors.without_family, request.column_name)
         return Master_pb2.DeleteColumnResponse(proc_id=proc_id)
+
+    async def _change_family(
+        self, call: Call, request: OfFamily, change: Callable[[Schema, Family], Schema], family: Family
+    ) -> int:
+        name = checked_table(request.table_name)
+        data = self._modified(call, name, lambda old: change(old, family))
+        return await self._desk.submit(call, classes.MODIFY_TABLE, data, asked=request, ack=Ack.ENDED)
 
     def _modified(
         self, call: Call, name: str, wanted: Wanted, *, checks: bool = True, reopens: bool = True
