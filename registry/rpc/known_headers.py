@@ -123,6 +123,8 @@ class KnownHeaders:
                 param_bytes, param_at = decode_varint(data, header_stop)
         except ProtocolError:
             return None
+        if at > header_stop:
+            return None  # a call id that ends behind its header
         rest = data[at:header_stop]
         known = self._headers.get(rest) or self._learn(rest)
         param_stop = param_at + param_bytes
