@@ -6,23 +6,17 @@ minute with --quick, which shows that everything runs and whose figures mean not
 
 from __future__ import annotations
 
-import argparse
 import json
-import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as RichTable
-
-from benchmarks import load, speed
+from benchmarks import speed
+from benchmarks.comparison import Comparison, Run
 from benchmarks.coordinator_sides import CoordinatorSide, ZooKeeperAsInstalled, ZooKeeperSide, first_answer_ms, prepare
 from benchmarks.coordinator_table import (
     DISK_LOADS,
@@ -32,18 +26,15 @@ from benchmarks.coordinator_table import (
     START,
     WATCHES,
     CoordinatorTable,
-    Row,
-    cells,
 )
-from benchmarks.record import Record, markdown
-from benchmarks.report import Reporter
+from benchmarks.record import Record
 from benchmarks.samples import Samples
 from benchmarks.servers import usage
-from benchmarks.table import LOST
-from tests.support.processes import MissingToolError
+from benchmarks.table import Row
 
 GROUPS = ("speed", "watches", "start", "disk")
 RECORD = Record("coordinator")
+VERSIONS = ("python", "uvloop", "java", "go")
 MIB = 1 << 20
 SETTLE_S = 1.0
 WATCH_S_MAX = 120.0
@@ -124,7 +115,9 @@ def _starts(plan: Plan, directory: Path, samples: Samples, tick: Callable[[str],
                 side.stop()
 
 
-def _run(plan: Plan, groups: Sequence[str], program: Path, directory: Path, samples: Samples, report: Reporter) -> None:
+def _measure(run: Run) -> None:
+    plan = QUICK if run.is_quick else FULL
+    groups, program, directory, samples, report = run.groups, run.program, run.directory, run.samples, run.report
     if {"speed", "watches"} & set(groups):
         with ExitStack() as stack:
             sides = _sides(directory / "memory", stack, samples, on_disk=False)
@@ -152,54 +145,9 @@ def _run(plan: Plan, groups: Sequence[str], program: Path, directory: Path, samp
             _starts(plan, directory, samples, tick)
 
 
-def _show(rows: Sequence[Row]) -> None:
-    shown = RichTable(*HEADINGS)
-    for row in rows:
-        shown.add_row(*map(escape, cells(row)), style="bold red" if row.verdict == LOST else "")
-    Console(width=None if sys.stdout.isatty() else 180).print(shown)
-
-
-def main() -> int:
-    """Run what was asked for. 0 also when rows are lost, unless --strict; 1 when a round had errors."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.coordinator", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few seconds for each group: shows that all of it runs")
-    parser.add_argument("--only", default=",".join(GROUPS), help=f"groups, by comma: {', '.join(GROUPS)}")
-    parser.add_argument("--strict", action="store_true", help="exit with 3 when a row is lost")
-    options = RECORD.parsed(parser)
-    groups = options.only.split(",")
-    if unknown := set(groups) - set(GROUPS):
-        parser.error(f"there is no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
-    # Ten thousand connections need as many descriptors here and in the server, which inherits the limit.
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    plan, samples, report = QUICK if options.quick else FULL, Samples(), Reporter()
-    document = RECORD.begun(quick=options.quick, groups=groups)
-    began_s = time.perf_counter()
-    try:
-        program = load.build()
-        with tempfile.TemporaryDirectory(prefix="hbeacon-benchmark-") as name:
-            _run(plan, groups, program, Path(name), samples, report)
-    except (load.LoadError, MissingToolError) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
-    table = CoordinatorTable(samples)
-    document |= {"seconds": time.perf_counter() - began_s, "samples": samples.as_json()}
-    document |= {"table": [asdict(row) for row in table.rows]}
-    path = RECORD.keep(
-        document,
-        options,
-        table=markdown(HEADINGS, [cells(row) for row in table.rows], figures=(1, 2, 3)),
-        versions=("python", "uvloop", "java", "go"),
-        notes=(f"{len(table.lost)} rows lost",),
-    )
-    _show(table.rows)
-    print(f"{len(table.lost)} rows lost; samples: {path}")
-    for line in samples.errors():
-        print(f"errors: {line}")
-    if samples.errors():
-        return 1
-    return 3 if table.lost and options.strict else 0
+def _table(run: Run) -> Sequence[Row]:
+    return CoordinatorTable(run.samples).rows
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(Comparison(RECORD, __doc__, GROUPS, HEADINGS, VERSIONS, _measure, _table).main())

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 from benchmarks.coordinator_sides import COORDINATOR, ON_DISK, ZOOKEEPER
 from benchmarks.samples import Samples, median
 from benchmarks.speed import Load
-from benchmarks.table import HELD, LOST, TOLD
+from benchmarks.table import HELD, LOST, TOLD, Row
 
 READS_1 = Load("getData 16x1", "zkget", 16, 1)
 READS = Load("getData 16x16", "zkget", 16, 16)
@@ -25,18 +24,6 @@ START_GOAL_MS = 300.0
 MEMORY_SHARE = 1 / 3
 
 HEADINGS = ("measure", COORDINATOR, ZOOKEEPER, "ratio", "goal", "")
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line as people read it."""
-
-    measure: str
-    ours: str
-    theirs: str
-    ratio: str
-    goal: str
-    verdict: str
 
 
 def _verdict(held: bool) -> str:
@@ -72,11 +59,6 @@ class CoordinatorTable:
         for load in DISK_LOADS:
             self._load_rows(load, ON_DISK)
         self._start_row(ON_DISK, "start to first answer, on disk", None)
-
-    @property
-    def lost(self) -> list[Row]:
-        """The rows whose goal was missed."""
-        return [row for row in self.rows if row.verdict == LOST]
 
     def _both(self, measure: str, figure: str, place: str = "") -> tuple[float, float] | None:
         ours = self._samples.median(measure, COORDINATOR + place, figure)
@@ -134,8 +116,3 @@ class CoordinatorTable:
         verdict = _verdict(worst[0] <= WATCH_GOAL_MS * 1000)
         self._row(f"{name}, worst of {len(sides[0])}", worst, _us, ratio, goal, verdict)
         self._row("the same, median", middle, _us, f"{middle[0] / middle[1]:.2f}", "", TOLD)
-
-
-def cells(row: Row) -> Sequence[str]:
-    """The row under HEADINGS."""
-    return (row.measure, row.ours, row.theirs, row.ratio, row.goal, row.verdict)

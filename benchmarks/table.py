@@ -18,8 +18,8 @@ class Row:
     """One line as people read it."""
 
     measure: str
-    adapter: str
-    hbase: str
+    ours: str
+    theirs: str
     ratio: str
     goal: str
     verdict: str
@@ -55,11 +55,6 @@ class Table:
         self._start_rows()
         self._change_rows()
         self._outage_rows()
-
-    @property
-    def lost(self) -> list[Row]:
-        """The rows whose goal was missed."""
-        return [row for row in self.rows if row.verdict == LOST]
 
     def _rate_rows(self, measure: str, goal: float, p99_share: float | None) -> None:
         ours, theirs = (self._samples.median(measure, side, "per_s") for side in (ADAPTER, HBASE))
@@ -162,4 +157,4 @@ HEADINGS = ("measure", ADAPTER, HBASE, "ratio", "goal", "")
 
 def cells(row: Row) -> Sequence[str]:
     """The row under HEADINGS."""
-    return (row.measure, row.adapter, row.hbase, row.ratio, row.goal, row.verdict)
+    return (row.measure, row.ours, row.theirs, row.ratio, row.goal, row.verdict)

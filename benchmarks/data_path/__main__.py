@@ -6,35 +6,24 @@ fifteen minutes, about one with --quick, which shows that everything runs and wh
 
 from __future__ import annotations
 
-import argparse
-import resource
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as RichTable
+from dataclasses import dataclass
 
 from benchmarks import load
-from benchmarks.coordinator_table import Row, cells
+from benchmarks.comparison import Comparison, Run
 from benchmarks.data_path import first, loads, regions, ycsb
 from benchmarks.data_path.sides import REGION_SERVERS, HBaseSide, HBeaconSide, Side
 from benchmarks.data_path.table import HEADINGS, MEMORY, DataPathTable
-from benchmarks.record import Record, markdown
-from benchmarks.report import Reporter
-from benchmarks.samples import Samples
+from benchmarks.record import Record
 from benchmarks.servers import pss_mib
 from benchmarks.speed import Effort
-from benchmarks.table import LOST
+from benchmarks.table import Row
 from registry.wire.errors import HBaseError
 from tests.support.java import ClientError
-from tests.support.processes import MissingToolError
 
 RECORD = Record("data_path")
 VERSIONS = ("python", "uvloop", "protobuf", "java", "go")
@@ -91,18 +80,18 @@ QUICK = Plan(
 )
 
 
-class Run:
+class Groups:
     """Group after group; what happens to one of them leaves the others alone, and stands in the table."""
 
-    def __init__(self, plan: Plan, program: Path, directory: Path, report: Reporter) -> None:
+    def __init__(self, plan: Plan, run: Run) -> None:
         """Nothing runs yet."""
-        self.samples = Samples()
-        self.failures: dict[str, str] = {}
-        self._plan, self._program, self._directory, self._report = plan, program, directory, report
+        self._plan, self._run = plan, run
+        self._program, self._directory, self._samples = run.program, run.directory, run.samples
         self._sides: list[Side] = []
 
-    def all_of(self, groups: Sequence[str]) -> None:
-        """Those groups, in their order."""
+    def measure(self) -> None:
+        """Those that were asked for, in their order."""
+        groups = self._run.groups
         together: list[Group] = [
             ("speed", len(loads.LOADS) * (1 + self._plan.effort.rounds * 2) + 2, self._speed),
             ("wide", 2 + (1 + self._plan.wide_effort.rounds) * 2, self._wide),
@@ -126,15 +115,16 @@ class Run:
 
     def _group(self, group: Group) -> bool:
         name, steps, work = group
-        if not self._report.console.is_terminal:  # bars are drawn at their ends only then
-            self._report.console.print(f"{time.strftime('%H:%M:%S')} {name}, {steps} steps")
+        failures = self._run.failures
+        if not self._run.report.console.is_terminal:  # bars are drawn at their ends only then
+            self._run.report.console.print(f"{time.strftime('%H:%M:%S')} {name}, {steps} steps")
         try:
-            with self._report.group(name, steps) as tick:
+            with self._run.report.group(name, steps) as tick:
                 work(tick)
         except FAILURES as error:
-            self.failures[name] = f"{type(error).__name__}: {error}"
-            self._report.console.print(f"{name}: {self.failures[name]}", style="red", markup=False)
-        return name not in self.failures
+            failures[name] = str(error) or type(error).__name__
+            self._run.report.console.print(f"{name}: {failures[name]}", style="red", markup=False)
+        return name not in failures
 
     def _begin(self, stack: ExitStack, tick: Tick) -> None:
         tick("both clusters")
@@ -151,11 +141,11 @@ class Run:
     def _speed(self, tick: Tick) -> None:
         plan = self._plan
         loads.warm_up(self._program, self._sides[1], plan.rows, plan.effort, tick)
-        loads.measure(self._program, self._sides, plan.rows, plan.effort, self.samples, tick)
+        loads.measure(self._program, self._sides, plan.rows, plan.effort, self._samples, tick)
 
     def _wide(self, tick: Tick) -> None:
         plan = self._plan
-        loads.measure_wide(self._program, self._sides, plan.rows, plan.wide_effort, self.samples, tick)
+        loads.measure_wide(self._program, self._sides, plan.rows, plan.wide_effort, self._samples, tick)
 
     def _ycsb(self, tick: Tick) -> None:
         ycsb.measure(
@@ -165,7 +155,7 @@ class Run:
             rounds=self._plan.ycsb_rounds,
             warm_up_ms=self._plan.ycsb_ms[0],
             measured_ms=self._plan.ycsb_ms[1],
-            samples=self.samples,
+            samples=self._samples,
             tick=tick,
         )
 
@@ -174,65 +164,28 @@ class Run:
         for side in self._sides:
             tick(side.name)
             pids = side.pids()
-            self.samples.add(MEMORY, side.name, {"mib": pss_mib(pids), "processes": len(pids)})
+            self._samples.add(MEMORY, side.name, {"mib": pss_mib(pids), "processes": len(pids)})
 
     def _regions(self, tick: Tick) -> None:
         plan = self._plan
-        regions.measure_create(self._program, self._sides, plan.regions, plan.region_rounds, self.samples, tick)
+        regions.measure_create(self._program, self._sides, plan.regions, plan.region_rounds, self._samples, tick)
 
     def _first(self, tick: Tick) -> None:
-        first.measure(self._directory / "first", *self._plan.starts, self.samples, tick)
+        first.measure(self._directory / "first", *self._plan.starts, self._samples, tick)
 
     def _cold(self, tick: Tick) -> None:
         tables, each = self._plan.cold
         place = self._directory / "cold"
-        regions.measure_cold_start(self._program, place, tables=tables, regions=each, samples=self.samples, tick=tick)
+        regions.measure_cold_start(self._program, place, tables=tables, regions=each, samples=self._samples, tick=tick)
 
 
-def _show(rows: Sequence[Row]) -> None:
-    shown = RichTable(*HEADINGS)
-    for row in rows:
-        shown.add_row(*map(escape, cells(row)), style="bold red" if row.verdict == LOST else "")
-    Console(width=None if sys.stdout.isatty() else 180).print(shown)
+def _measure(run: Run) -> None:
+    Groups(QUICK if run.is_quick else FULL, run).measure()
 
 
-def main() -> int:
-    """Run what was asked for. 0 also when rows are lost, unless --strict; 1 when a round had errors."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.data_path", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a moment for each row: shows that all of it runs")
-    parser.add_argument("--only", default=",".join(GROUPS), help=f"groups, by comma: {', '.join(GROUPS)}")
-    parser.add_argument("--strict", action="store_true", help="exit with 3 when a row is lost")
-    options = RECORD.parsed(parser)
-    groups = options.only.split(",")
-    if unknown := set(groups) - set(GROUPS):
-        parser.error(f"there is no group {', '.join(sorted(unknown))}: {', '.join(GROUPS)}")
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    document = RECORD.begun(quick=options.quick, groups=groups)
-    began_s = time.perf_counter()
-    try:
-        program = load.build()
-        with tempfile.TemporaryDirectory(prefix="hbeacon-benchmark-") as name:
-            run = Run(QUICK if options.quick else FULL, program, Path(name), Reporter())
-            run.all_of(groups)
-    except (load.LoadError, MissingToolError) as error:
-        print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
-    samples = run.samples
-    table = DataPathTable(samples, run.failures)
-    document |= {"seconds": time.perf_counter() - began_s, "failures": run.failures, "samples": samples.as_json()}
-    document |= {"table": [asdict(row) for row in table.rows]}
-    shown = markdown(HEADINGS, [cells(row) for row in table.rows], figures=(1, 2, 3))
-    path = RECORD.keep(document, options, table=shown, versions=VERSIONS, notes=(f"{len(table.lost)} rows lost",))
-    _show(table.rows)
-    print(f"{len(table.lost)} rows lost; samples: {path}")
-    errors = [*samples.errors(), *(f"{name}: {why}" for name, why in run.failures.items())]
-    for line in errors:
-        print(f"errors: {line}")
-    if errors:
-        return 1
-    return 3 if table.lost and options.strict else 0
+def _table(run: Run) -> Sequence[Row]:
+    return DataPathTable(run.samples, run.failures).rows
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(Comparison(RECORD, __doc__, GROUPS, HEADINGS, VERSIONS, _measure, _table).main())

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from benchmarks.coordinator_table import Row
 from benchmarks.data_path import first, loads, regions, ycsb
 from benchmarks.data_path.sides import HBASE, HBEACON
 from benchmarks.samples import Samples, median
-from benchmarks.table import HELD, LOST, TOLD
+from benchmarks.table import HELD, LOST, TOLD, Row
 
 HEADINGS = ("measure", HBEACON, HBASE, "ratio", "goal", "")
 MEMORY = "memory"
@@ -16,7 +15,7 @@ MEMORY_SHARE = 0.2
 YCSB_GOAL = 1.5
 FIRST_GOAL_MS = 1500.0
 WIDE_GOAL = 2.0
-WHY_CHARACTERS_MAX = 120
+WHY_CHARACTERS_MAX = 240
 RATE_GOALS = {
     loads.GET_1: 2.0,
     loads.GET: 3.0,
@@ -64,13 +63,7 @@ class DataPathTable:
         self._first_rows()
         self._region_rows()
         for name, why in failures.items():
-            words = why.splitlines()[0][:WHY_CHARACTERS_MAX].replace("|", "/")
-            self.rows.append(Row(f"{name}: not measured to its end", "-", "-", "-", words, LOST))
-
-    @property
-    def lost(self) -> list[Row]:
-        """The rows whose goal was missed."""
-        return [row for row in self.rows if row.verdict == LOST]
+            self.rows.append(Row(f"{name}: not measured to its end", "-", "-", "-", in_a_line(why), LOST))
 
     def _both(self, measure: str, figure: str) -> tuple[float, float] | None:
         ours, theirs = (self._samples.median(measure, side, figure) for side in (HBEACON, HBASE))
@@ -146,3 +139,10 @@ class DataPathTable:
             beside = f"{theirs:.2f} s" if theirs else "-"
             verdict = _verdict(ours <= goal)
             self.rows.append(Row(name, f"{ours:.2f} s", beside, ratio, f"at most {goal:g} s", verdict))
+
+
+def in_a_line(why: str) -> str:
+    """Why a group has ended, in a cell of a table: its first line, and the first error of the log that may follow."""
+    said, *log = why.splitlines()
+    errors = [line.partition(" ERROR ")[2].strip() for line in log if " ERROR " in line]
+    return " ".join([said, *errors[:1]]).replace("|", "/")[:WHY_CHARACTERS_MAX]

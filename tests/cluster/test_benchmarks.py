@@ -28,5 +28,5 @@ def test_every_row_runs_on_both_sides(tmp_path: Path) -> None:
         assert (f"look-ups, {state}", "hbeacon adapter") in taken, state
     assert document["commit"], document
     rows = {row["measure"]: row for row in document["table"]}
-    assert all(row["adapter"] not in ("", "-") for row in rows.values()), rows
+    assert all(row["ours"] not in ("", "-") for row in rows.values()), rows
     assert len([row for row in rows.values() if row["verdict"]]) >= 14, rows

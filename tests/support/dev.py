@@ -46,7 +46,7 @@ class DevProcess:
         """Until the last line of the announcement; takes the real addresses from the first."""
 
         def announced() -> bool:
-            assert self.process.running, f"it has ended:\n{self.process.tail()}"
+            assert self.process.running, f"hbeacon dev has ended; its log ends:\n{self.process.tail()}"
             return any("Ctrl-C stops all of it" in line for line in self.lines)
 
         wait_for("the announcement", announced, timeout_s)

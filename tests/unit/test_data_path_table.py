@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.data_path import first, loads, regions, ycsb
 from benchmarks.data_path.sides import HBASE, HBEACON
-from benchmarks.data_path.table import MEMORY, DataPathTable
+from benchmarks.data_path.table import MEMORY, DataPathTable, in_a_line
 from benchmarks.samples import Samples
 from benchmarks.table import HELD, LOST
 
@@ -67,10 +67,16 @@ def test_times_are_held_by_themselves_with_and_without_another_side() -> None:
 
 
 def test_a_group_that_failed_is_a_row_that_was_lost() -> None:
-    table = DataPathTable(Samples(), {"ycsb": "LoadError: no | answer\nand a log"})
-    assert [(row.measure, row.goal, row.verdict) for row in table.lost] == [
-        ("ycsb: not measured to its end", "LoadError: no / answer", LOST)
+    table = DataPathTable(Samples(), {"ycsb": "no | answer\nand a log"})
+    assert [(row.measure, row.goal, row.verdict) for row in table.rows] == [
+        ("ycsb: not measured to its end", "no / answer", LOST)
     ]
+
+
+def test_why_a_group_failed_is_told_with_the_first_error_of_the_log() -> None:
+    log = "12:00:01 INFO [rs1] begins\n12:00:02 ERROR [rs1] the disk is full\n12:00:03 ERROR [dev] rs1 ended"
+    said = in_a_line(f"hbeacon dev has ended; its log ends:\n{log}")
+    assert said == "hbeacon dev has ended; its log ends: [rs1] the disk is full"
 
 
 def test_the_median_of_the_rounds_is_what_counts() -> None:
