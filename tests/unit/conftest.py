@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import pytest
 import uvloop
 
-ON_BOTH_LOOPS = {"test_rpc_server", "test_rpc_faults"}
+ON_BOTH_LOOPS = {"test_rpc_server", "test_rpc_limits", "test_rpc_faults"}
 """Modules about sockets: the two loops differ in when they write, pause and tell that a connection is gone."""
 
 
