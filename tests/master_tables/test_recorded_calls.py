@@ -1,6 +1,6 @@
 """Calls to MasterService and their answers, as recorded from a real 2.6.4; where ours differ, it is said here.
 
-Recorded by tests/support/table_calls.py.
+Recorded by tests/support/table_scenario.py.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from registry.rpc.context import RpcServerSettings
 from registry.rpc.server import RpcServer
 from registry.rpc.services import ServiceTable
 from registry.wire.region_info import RegionInfo
-from tests.support.table_calls import METHODS, VECTORS, play, response_type, scenario
+from tests.support.table_calls import METHODS, VECTORS, play, response_type
 from tests.support.table_cluster import ModelWork, ModelZooKeeper, World, acting
+from tests.support.table_scenario import scenario
 
 BYPASS = " Set hbase.table.sanity.checks to false at conf or table descriptor if you want to bypass sanity checks"
 DO_NOT_RETRY = "org.apache.hadoop.hbase.DoNotRetryIOException"
