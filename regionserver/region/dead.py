@@ -22,6 +22,14 @@ _PUT = -KeyType.PUT
 _EVERYTHING = Wanted(from_ms=-FOR_EVER_MS - 1)
 _OF_FAMILIES = (KeyType.DELETE_FAMILY, KeyType.DELETE_FAMILY_VERSION)
 
+LOOKED_AT_CELLS = 32
+"""A chunk is looked at when it has so many, and at each doubling: a cell or two for each write."""
+LOOKED_AT_NEW = 8
+"""And when so many are written at once, or more, and it has three times as many then: a row that is written again and
+again as a whole has two versions, then one, and is never far from what is read of it."""
+AT_ONCE_COLUMNS = 8
+"""A record of so many columns is never looked at for puts: what they hide goes with them."""
+
 MarkerMayGo = Callable[[bytes, int], bool]
 """By qualifier and key type: whether all cells that such a marker can hide are among those that are looked at."""
 
@@ -43,6 +51,22 @@ def may_have_dead(head: Head, rules: FamilyRules, now_ms: int) -> bool:
     return bool(head.marks & (Mark.MARKERS | Mark.VERSIONS | Mark.TAGS)) or (
         rules.ttl_ms != FOR_EVER_MS and head.oldest_ms < now_ms - rules.ttl_ms
     )
+
+
+def go_at_once(columns_count: int, rules: FamilyRules) -> bool:
+    """Whether puts over a record of puts without tags take the places of what they hide.
+
+    It is dead at once then, as if a flush of HBase had come between: reading stays as cheap as it was, however often
+    columns are written. Rows of few columns keep what a reader of the past may ask for until they have grown.
+    """
+    return columns_count >= AT_ONCE_COLUMNS and rules.keeps_newest
+
+
+def are_looked_at(earlier_count: int, count: int, new_count: int) -> bool:
+    """Whether a chunk that has got new cells is looked at for dead ones."""
+    if new_count >= LOOKED_AT_NEW and 3 * new_count <= count <= 4 * new_count:
+        return True
+    return count >= LOOKED_AT_CELLS and count.bit_length() > earlier_count.bit_length()
 
 
 def living(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from regionserver.engine.store import Batch, View
-from regionserver.region.dead import living, may_have_dead
+from regionserver.region.dead import are_looked_at, go_at_once, living, may_have_dead
 from regionserver.region.keys import after_family, chunk_key
 from regionserver.region.record import (
     CHUNK_BYTES_MAX,
@@ -19,19 +19,15 @@ from regionserver.region.record import (
     head_of,
     merged,
     only_newest,
+    overwritten,
     read_entries,
-    replaced,
     spliced,
 )
 from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import KeyType
 
-LOOKED_AT_CELLS = 32
-"""A chunk is looked at for dead cells when it has so many, and at each doubling: a cell or two for each write."""
-LOOKED_AT_NEW = 8
-"""And when so many are written at once, or more, and it has three times as many then: a row that is written again and
-again as a whole has two versions, then one, and is never far from what is read of it. A row of so many columns has one
-version of what is written of it alone."""
+_PLAIN = Mark.VERSIONS | Mark.MORE
+"""Marks of records of puts without tags."""
 
 
 def read_family(view: View, family_key: bytes) -> Iterator[bytes]:
@@ -105,9 +101,6 @@ def add_cells(
     """The same where the first record was read already."""
     if len(new) > 1:
         new = merged((), new)
-    elif first is not None and rules is not None and (made := _over_one(first, new[0], rules)) is not None:
-        batch.put(family_key, made)
-        return
     if first is None:
         _put(batch, family_key, family_key, new, is_last=True)
     elif head_of(first).marks & Mark.MORE:
@@ -116,23 +109,21 @@ def add_cells(
         _change(batch, family_key, family_key, first, new, rules, now_ms, is_last=True)
 
 
-def _over_one(record: bytes, entry: Entry, rules: FamilyRules) -> bytes | None:
-    """The record where a put of one column leaves nothing of that column but itself; None where it is not so plain.
+def _in_place(record: bytes, new: Sequence[Entry], rules: FamilyRules) -> bytes | None:
+    """The record where puts leave nothing of their columns but themselves; None where it is not so plain.
 
-    What it hides is dead at once, as if a flush of HBase had come between: reading stays as cheap as it was, however
-    often columns are written. Rows of few columns keep what a reader of the past may ask for until they have grown.
+    Nothing else of it is dead then: older versions that were there go too.
     """
     head = head_of(record)
-    if head.marks & ~Mark.VERSIONS or head.cells_count < LOOKED_AT_NEW or not rules.keeps_newest:
+    if head.marks & ~_PLAIN or not go_at_once(head.cells_count, rules):
         return None
-    if entry[2] != -KeyType.PUT or has_tags(entry[3]):
+    if any(entry[2] != -KeyType.PUT or has_tags(entry[3]) for entry in new):
         return None
-    if head.marks:
+    if head.marks & Mark.VERSIONS:
         record, columns_count = only_newest(record)
-        if columns_count < LOOKED_AT_NEW:
+        if not go_at_once(columns_count, rules):
             return None
-    made = replaced(record, entry)
-    return made if made is not None and len(made) <= CHUNK_BYTES_MAX else None
+    return overwritten(record, new)
 
 
 def _write_chunks(
@@ -167,13 +158,13 @@ def _change(
     *,
     is_last: bool,
 ) -> None:
+    if rules is not None and (made := _in_place(record, new, rules)) is not None and len(made) <= CHUNK_BYTES_MAX:
+        batch.put(key, made)
+        return
     changed = spliced(record, new)
     head = head_of(changed)
     is_large = len(changed) > CHUNK_BYTES_MAX
-    has_grown = (
-        head.cells_count >= LOOKED_AT_CELLS and head.cells_count.bit_length() > head_of(record).cells_count.bit_length()
-    ) or (len(new) >= LOOKED_AT_NEW and 3 * len(new) <= head.cells_count <= 4 * len(new))
-    if not is_large and not has_grown:
+    if not is_large and not are_looked_at(head_of(record).cells_count, head.cells_count, len(new)):
         batch.put(key, changed)
         return
     entries: Sequence[Entry] = read_entries(changed, HEAD_BYTES)

@@ -247,39 +247,55 @@ def spliced(record: bytes, new: Sequence[Entry]) -> bytes:
     return head + b"".join(pieces)
 
 
-def replaced(record: bytes, entry: Entry) -> bytes | None:
-    """The record with a put without tags in the place of its column's cell, which is not newer.
+def overwritten(record: bytes, new: Sequence[Entry]) -> bytes | None:
+    """The record with sorted puts without tags, each in the place of its column's cell where there is one.
 
-    None where the record has marks, no cell of that column, or a newer one. `oldest_ms` may be of what is gone.
+    It has one cell of each column and puts without tags alone. None where one of them is newer than what comes, or two
+    that come are of one column. `oldest_ms` may be of what is gone, but not where all of it is.
     """
     _, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
-    if marks:
-        return None
-    wanted, negated_ms, _, cell = entry
     lengths = _CELL_AND_KEY.unpack_from
-    at, stop = HEAD_BYTES, len(record)
+    copied = at = HEAD_BYTES
+    stop = len(record)
     row_bytes: int = CELL_LENGTHS.unpack_from(record, at)[3]
     before_qualifier = _FIXED_BYTES + row_bytes + record[at + _FIXED_BYTES - 1 + row_bytes]
-    while at < stop:
-        cell_bytes, key_bytes = lengths(record, at)
-        times_at = at + 3 + key_bytes
-        qualifier = record[at + before_qualifier : times_at]
-        end = at + 4 + cell_bytes
-        if qualifier >= wanted:
-            timestamp_ms: int = TIMESTAMP_TYPE.unpack_from(record, times_at)[0]
-            if qualifier > wanted or timestamp_ms > -negated_ms:
+    pieces: list[bytes] = []
+    left_count = count
+    before: bytes | None = None
+    qualifier, times_at, end = b"", at, at
+    for column, negated_ms, _, cell in new:
+        if column == before:
+            return None
+        before = column
+        while at < stop:
+            cell_bytes, key_bytes = lengths(record, at)
+            times_at = at + 3 + key_bytes
+            qualifier = record[at + before_qualifier : times_at]
+            end = at + 4 + cell_bytes
+            if qualifier >= column:
+                break
+            at = end
+        pieces += (record[copied:at], cell)
+        if at < stop and qualifier == column:
+            if TIMESTAMP_TYPE.unpack_from(record, times_at)[0] > -negated_ms:
                 return None
-            head = _HEAD.pack(FORMAT, 0, count, max(newest_ms, -negated_ms), min(oldest_ms, -negated_ms))
-            return b"".join((head, record[HEAD_BYTES:at], cell, record[end:]))
-        at = end
-    return None
+            at = end
+            left_count -= 1
+        else:
+            count += 1
+        copied = at
+    pieces.append(record[copied:])
+    times_ms = [-each[1] for each in new]
+    if left_count:
+        times_ms += (newest_ms, oldest_ms)
+    return _HEAD.pack(FORMAT, marks, count, max(times_ms), min(times_ms)) + b"".join(pieces)
 
 
 def only_newest(record: bytes) -> tuple[bytes, int]:
-    """The record with the first cell of each column alone, and how many they are; it has no marks but VERSIONS."""
-    _, _, _, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    """The record with the first cell of each column alone, and how many they are; it has puts without tags alone."""
+    _, marks, _, newest_ms, oldest_ms = _HEAD.unpack_from(record)
     cells, count = newest_of(record)
-    return _HEAD.pack(FORMAT, 0, count, newest_ms, oldest_ms) + cells, count
+    return _HEAD.pack(FORMAT, marks & ~Mark.VERSIONS, count, newest_ms, oldest_ms) + cells, count
 
 
 def _marks_of(entry: Entry, before: bytes | None, behind: bytes | None) -> int:

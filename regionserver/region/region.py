@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 from regionserver.engine.store import Batch, Committed, Durability, Store, View
 from regionserver.region.conditions import Checked, Condition, check
-from regionserver.region.family import LOOKED_AT_CELLS, LOOKED_AT_NEW, add_cells, read_cells, write_cells
+from regionserver.region.dead import are_looked_at, go_at_once
+from regionserver.region.family import add_cells, read_cells, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
 from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
 from regionserver.region.plain_puts import PlainPut, fresh_record
@@ -227,7 +228,7 @@ class Region:
         elif (made := self._written_over(shape, cells, timestamp_ms, old)) is not None:
             batch.put(key, made)
         else:
-            write_cells(view, batch, key, shape.entries(cells, timestamp_ms), self.families[family], now_ms)
+            add_cells(view, batch, key, old, shape.entries(cells, timestamp_ms), self.families[family], now_ms)
 
     def put_plain(self, put: PlainPut, batch: Batch, now_ms: int) -> None:
         """The same of a put of one family whose cells are sorted and without tags."""
@@ -250,13 +251,18 @@ class Region:
 
     def _written_over(self, shape: Shape, cells: bytes, timestamp_ms: int, old: bytes) -> bytes | None:
         """What `write_cells` would make of a record of the same columns; None where it is another."""
-        if 2 * shape.count < LOOKED_AT_CELLS and (made := shape.over(cells, timestamp_ms, old)) is not None:
-            return made
-        rules = self.families[shape.family]
-        versions = 1 if 2 * shape.count >= LOOKED_AT_CELLS else 2 if shape.count >= LOOKED_AT_NEW else 0
-        if versions and rules.keeps_newest and shape.is_over(timestamp_ms, old, versions):
-            return plain_record(cells, shape.count, timestamp_ms)
-        return None
+        old_ms = shape.time_of(old)
+        if old_ms is None:
+            return None
+        count = shape.count
+        if old_ms == timestamp_ms or (old_ms < timestamp_ms and go_at_once(count, self.families[shape.family])):
+            return plain_record(cells, count, timestamp_ms)
+        if are_looked_at(count, 2 * count, count):
+            return None
+        older = old[HEAD_BYTES:]
+        if old_ms < timestamp_ms:
+            return shape.with_older(cells, timestamp_ms, older, old_ms)
+        return shape.with_older(older, old_ms, cells, timestamp_ms)
 
     def mutate(
         self,

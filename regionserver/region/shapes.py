@@ -10,7 +10,7 @@ from __future__ import annotations
 from itertools import pairwise
 from struct import Struct
 
-from regionserver.region.record import CHUNK_BYTES, HEAD_BYTES, Entry, plain_record, versions_record
+from regionserver.region.record import CHUNK_BYTES, HEAD_BYTES, Entry, versions_record
 from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType, decode_cell
 from registry.wire.errors import ProtocolError
 
@@ -43,7 +43,6 @@ class Shape:
             self._time_offsets.append(at + _HEADER_BYTES + row_bytes + middle_bytes)
             at += _HEADER_BYTES + row_bytes + middle_bytes + 9 + len(cell.value)
         self._layout = Struct(">" + "".join(layout))
-        self._pairs = Struct(">" + "".join([2 * each for each in layout]))
         self.size_bytes = at
         self._offsets.append(at)
         self.cell_bytes_max = max(stop - start for start, stop in zip(self._offsets, self._offsets[1:], strict=False))
@@ -76,36 +75,18 @@ class Shape:
             made[offset : offset + 8] = time
         return bytes(made)
 
-    def over(self, cells: bytes, timestamp_ms: int, record: bytes) -> bytes | None:
-        """The record with these cells before its own; None where it has others than one of each column, of one time."""
+    def time_of(self, record: bytes) -> int | None:
+        """When the cells of a record were written; None where it has others than one of each column, of one time."""
         if len(record) != HEAD_BYTES + self.size_bytes or (found := self.read(record, HEAD_BYTES)) is None:
             return None
-        old_ms = found[1]
-        if old_ms == timestamp_ms:
-            return plain_record(cells, self.count, timestamp_ms)
-        offsets = self._offsets
-        old = record[HEAD_BYTES:]
-        newer, older = (cells, old) if timestamp_ms > old_ms else (old, cells)
-        pieces: list[bytes] = []
-        for start, stop in pairwise(offsets):
-            pieces += (newer[start:stop], older[start:stop])
-        return versions_record(b"".join(pieces), 2 * self.count, max(timestamp_ms, old_ms), min(timestamp_ms, old_ms))
+        return found[1]
 
-    def is_over(self, timestamp_ms: int, record: bytes, versions: int) -> bool:
-        """Whether the record has one or two of each of these columns and no other, all of them older."""
-        if len(record) != HEAD_BYTES + versions * self.size_bytes:
-            return False
-        if versions == 1:
-            found = self.read(record, HEAD_BYTES)
-            return found is not None and found[1] < timestamp_ms
-        fields = self._pairs.unpack_from(record, HEAD_BYTES)
-        headers, middles, times = fields[0::_FIELDS], fields[2::_FIELDS], fields[3::_FIELDS]
-        return (
-            headers[0::2] == headers[1::2] == self._headers
-            and middles[0::2] == middles[1::2] == self._middles
-            and fields[4::_FIELDS] == 2 * self._types
-            and max(times) < timestamp_ms
-        )
+    def with_older(self, cells: bytes, timestamp_ms: int, older: bytes, older_ms: int) -> bytes:
+        """The record of both."""
+        pieces: list[bytes] = []
+        for start, stop in pairwise(self._offsets):
+            pieces += (cells[start:stop], older[start:stop])
+        return versions_record(b"".join(pieces), 2 * self.count, timestamp_ms, older_ms)
 
     def entries(self, cells: bytes, timestamp_ms: int) -> list[Entry]:
         """The same as entries of a record."""

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from regionserver.engine.grouped import GroupedStore
 from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import Batch, Durability, Store, StoreBusy, StoreError
-from regionserver.region import cleaning, family
+from regionserver.region import cleaning, dead
 from regionserver.region.cleaning import RegionCleaning
 from regionserver.region.dead import every_marker, living, no_marker
 from regionserver.region.family import read_cells
@@ -181,17 +181,17 @@ many_changes = st.lists(
 @settings(max_examples=150, deadline=None)
 def test_like_a_region_that_keeps_everything(changes: list[Change]):
     """Deletes of single versions left out: behind them older versions may be seen that are gone here, as in HBase."""
-    before = family.LOOKED_AT_CELLS
+    before = dead.LOOKED_AT_CELLS
     cleaned, keeps = region_on(MemoryStore()), region_on(MemoryStore())
     for change in changes:
         kind = MutationKind.PUT if change.key_type == PUT else MutationKind.DELETE
         try:
-            family.LOOKED_AT_CELLS = 2
+            dead.LOOKED_AT_CELLS = 2
             mutate(cleaned, kind, [change], 1000)
-            family.LOOKED_AT_CELLS = 10**9
+            dead.LOOKED_AT_CELLS = 10**9
             mutate(keeps, kind, [change], 1000)
         finally:
-            family.LOOKED_AT_CELLS = before
+            dead.LOOKED_AT_CELLS = before
         assert newest(cleaned) == newest(keeps)
 
 

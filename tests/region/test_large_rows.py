@@ -62,6 +62,7 @@ found, largest = scan(2 << 20)
 assert found == columns + cells, found
 assert largest < (13 << 20), largest
 put([Change(b"f", b"%07d" % (columns // 2), 6, 4, b"changed")])
+put([Change(b"f", b"%07d" % (columns // 3), 4, 4, b"older")])
 one = region.get(b"row", {b"f": Wanted((b"%07d" % (columns // 2),))}, 1000)
 assert one.cells_count == 1 and b"changed" in one.block
 cleaning = RegionCleaning(region)

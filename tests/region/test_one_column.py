@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import Batch, Durability
-from regionserver.region.family import LOOKED_AT_NEW, read_cells, write_cells
+from regionserver.region.dead import AT_ONCE_COLUMNS, every_marker, living
+from regionserver.region.family import read_cells, write_cells
 from regionserver.region.keys import family_key, plain_order
-from regionserver.region.record import encode_record, head_of
+from regionserver.region.record import HEAD_BYTES, encode_record, head_of, merged, overwritten, read_entries
 from regionserver.region.visible import FamilyRules, KeepDeleted, Wanted, visible
 from registry.wire.cellblock import Cell, KeyType
 from tests.region.cells import cell, cells, entries
@@ -72,8 +73,9 @@ def test_a_row_of_many_columns_keeps_one_version():
 
 def test_versions_of_the_whole_row_go_with_the_first_column():
     row = Row(USUAL)
-    row.write(whole(10, 100), 100)
     row.write(whole(10, 200), 200)
+    row.write(whole(10, 100), 210)
+    assert head_of(row.record).cells_count == 20
     row.write([cell(b"q05", 300)], 300)
     assert head_of(row.record) == (0, 10, 300, 100)
     assert row.seen(Wanted(), 300) == row.due(Wanted(), 300)
@@ -109,12 +111,43 @@ def test_what_does_not_take_a_place_is_added(new: Cell):
     assert row.seen(Wanted(), 170) == row.due(Wanted(), 170), "what expires is not the last of its column"
 
 
+def test_a_row_that_is_written_again_as_a_whole_keeps_one_version():
+    row = Row(USUAL)
+    for now_ms in range(100, 120):
+        row.write(whole(10, now_ms), now_ms)
+        assert head_of(row.record) == (0, 10, now_ms, now_ms)
+
+
+columns_written = st.dictionaries(
+    st.integers(0, 12), st.tuples(st.integers(95, 105), st.binary(max_size=3)), min_size=1
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(columns_written, columns_written)
+def test_puts_in_place_leave_what_is_alive(old: dict[int, tuple[int, bytes]], new: dict[int, tuple[int, bytes]]):
+    before, after = (
+        entries([cell(b"q%02d" % number, *rest[:1], value=rest[1]) for number, rest in sorted(each.items())])
+        for each in (old, new)
+    )
+    made = overwritten(encode_record(before), after)
+    if any(number in old and old[number][0] > new[number][0] for number in new):
+        assert made is None
+        return
+    due = list(living(merged(before, after), USUAL, 200, every_marker))
+    assert made is not None
+    head = head_of(made)
+    assert read_entries(made, HEAD_BYTES) == due
+    assert (head.marks, head.cells_count, head.newest_ms) == head_of(encode_record(due))[:3]
+    assert head.oldest_ms <= head_of(encode_record(due)).oldest_ms
+
+
 def test_rows_of_few_columns_keep_what_the_past_has():
     row = Row(USUAL)
-    row.write(whole(LOOKED_AT_NEW - 1, 100), 100)
+    row.write(whole(AT_ONCE_COLUMNS - 1, 100), 100)
     for timestamp_ms in range(101, 110):
         row.write([cell(b"q00", timestamp_ms)], timestamp_ms)
-    assert len(row.seen(Wanted(to_ms=105), 110)) == LOOKED_AT_NEW - 1
+    assert len(row.seen(Wanted(to_ms=105), 110)) == AT_ONCE_COLUMNS - 1
     assert row.seen(Wanted(to_ms=105), 110) == row.due(Wanted(to_ms=105), 110)
 
 
