@@ -19,6 +19,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.cell_reader import CellReader
+from regionserver.client_service.known_gets import SYSTEM_NAMESPACE, KnownGets, is_of_system
 from regionserver.client_service.multi import MultiCalls
 from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.results import Answer as RowAnswer
@@ -40,11 +41,9 @@ from registry.wire.errors import (
     UnknownProtocolException,
 )
 from registry.wire.header import KEY_VALUE_CODEC_WITH_TAGS, ConnectionInfo
-from registry.wire.region_info import META_ENCODED_NAME
 from registry.wire.text import lenient_text
 
 SERVICE = Client_pb2.DESCRIPTOR.services_by_name["ClientService"]
-SYSTEM_NAMESPACE = b"hbase:"
 TIME_LIMIT_MS_MIN = 10.0
 """hbase.region.server.scan.minimum.time.limit.delta, shorter: here nothing else of a call takes as long."""
 NO_CELLS: Iterator[Cell] = iter(())
@@ -93,7 +92,9 @@ class ClientDoor:
             if method.name == "Scan":
                 weigh = self._weigh_scan
             handler = own.get(method.name, self._refuse)
-            table.add(SERVICE.name, method.name, GetMessageClass(method.input_type), handler, weigh=weigh)
+            at_once = self._get_at_once if method.name == "Get" else None
+            request_type = GetMessageClass(method.input_type)
+            table.add(SERVICE.name, method.name, request_type, handler, weigh=weigh, at_once=at_once)
 
     # --- who may ask ----------------------------------------------------------------------------------------------
 
@@ -131,6 +132,15 @@ class ClientDoor:
         message, cells = calls.rows.get(request, cell_form(call.info, of_get=True), self._now_ms())
         self._gate.check()  # it held when the row was read
         return Answer(message, cells)
+
+    def _get_at_once(self, param: bytes, info: ConnectionInfo) -> RowAnswer | None:
+        """The same of a client's usual Get, without a message or a call; what is refused is left to those."""
+        try:
+            answer = self._for_clients.gets.answer(param, cell_form(info, of_get=True), self._now_ms())
+            self._gate.check()  # it held when the row was read
+        except (HBaseError, StoreError):
+            return None
+        return answer
 
     def _mutate(self, call: Call, calls: _Calls) -> Kept:
         request = call.request
@@ -227,6 +237,7 @@ class _Calls:
 
     def __init__(self, region_of: RegionOf, scanners: Scanners, nonces: Nonces) -> None:
         self.rows = RowCalls(region_of, nonces)
+        self.gets = KnownGets(region_of)
         self.multi = MultiCalls(self.rows, region_of)
         self.scans = ScanCalls(scanners, region_of)
 
@@ -248,5 +259,4 @@ def _cells(call: Call, form: CellForm) -> Iterator[Cell]:
 def _weigh_region(request: Message) -> int:
     """Calls for tables of the system pass those for others: while these queue, clients still find their regions."""
     region = cast("Client_pb2.GetRequest", request).region  # all of them have it, under this name
-    of_system = region.value.startswith(SYSTEM_NAMESPACE) or region.value == META_ENCODED_NAME.encode()
-    return SYSTEMTABLE_QOS if of_system else NORMAL_QOS
+    return SYSTEMTABLE_QOS if is_of_system(region) else NORMAL_QOS

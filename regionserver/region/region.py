@@ -20,10 +20,11 @@ from regionserver.region.family import add_cells, read_cells, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
 from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
 from regionserver.region.plain_puts import PlainPut, fresh_record
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_record
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_count, plain_record
 from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.shapes import Shape, Shaped
 from regionserver.region.visible import (
+    FOR_EVER_MS,
     NEWEST,
     FamilyRules,
     Wanted,
@@ -123,9 +124,8 @@ class Region:
         `wanted` by family; empty: the newest of all. Raises WrongRegionException, NoSuchColumnFamilyException,
         RowTooBigException.
         """
-        self.check_row("Get", row)
+        row_key = self.prefix + self.check_row("Get", row)
         self.counts.reads_count += 1
-        row_key = self.row_key(row)
         if len(self.families) == 1:
             [(family, rules)] = self.families.items()
             if not wanted or (len(wanted) == 1 and wanted.get(family) is NEWEST):
@@ -145,6 +145,8 @@ class Region:
         record = self.store.get(row_key + family + b"\0")
         if record is None:
             return _NOTHING
+        if rules.ttl_ms == FOR_EVER_MS and (count := plain_count(record, 0, FOR_EVER_MS)):
+            return Found(record[HEAD_BYTES:], count, tagged=False)  # most rows: all of it, whatever time it is
         head = head_of(record)
         if all_are_visible(head, rules, NEWEST, now_ms):
             return Found(record[HEAD_BYTES:], head.cells_count, tagged=False)
@@ -349,8 +351,8 @@ class Region:
 
     def check_row(
         self, operation: str, row: bytes, error: type[DoNotRetryIOException | WrongRegionException] | None = None
-    ) -> None:
-        """Raise where a row does not lie here; `error` instead of WrongRegionException."""
+    ) -> bytes:
+        """The row as keys have it. Raises where it does not lie here; `error` instead of WrongRegionException."""
         place = self.order(row)
         if place < self._lower or (self._upper is not None and place >= self._upper):
             raise (error or WrongRegionException)(
@@ -358,6 +360,7 @@ class Region:
                 f"'{string_binary(self.where.start_key)}', getEndKey()='{string_binary(self.where.end_key)}',"
                 f" row='{string_binary(row)}'"
             )
+        return place
 
     def _check_row_of(self, mutations: Sequence[Mutation], is_conditional: bool, row: bytes) -> None:
         """A real server refuses a put by another class than what reads first."""

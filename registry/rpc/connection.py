@@ -24,7 +24,7 @@ from registry.rpc.context import IPV4_MAPPED, RpcContext
 from registry.rpc.gathered import GatheringProtocol
 from registry.rpc.held import PEER_DOES_NOT_READ, PEER_HAD_ITS_TURN, PEER_HAS_CALLS, RESUMED_BYTES_MAX, SERVER_DRAINS
 from registry.rpc.known_headers import PIECES_BYTES_MAX
-from registry.rpc.services import Call
+from registry.rpc.services import Call, Method
 from registry.wire.calls import encode_answer, encode_error
 from registry.wire.errors import BadAuthException, DoNotRetryIOException, HBaseError, ProtocolError
 from registry.wire.events import (
@@ -237,11 +237,8 @@ class RpcConnection(GatheringProtocol):
         context = self._context
         settings = context.settings
         waited_ms = context.now_ms - self.since_ms
-        if not self.is_open:
-            if waited_ms > settings.slow_reader_timeout_ms:
-                self.close_slow_reader()  # closed long ago, but its last answers are still not read
-        elif self.held & PEER_DOES_NOT_READ:
-            if waited_ms > settings.slow_reader_timeout_ms:
+        if not self.is_open or self.held & PEER_DOES_NOT_READ:
+            if waited_ms > settings.slow_reader_timeout_ms:  # it may be closed, its last answers still not read
                 self.close_slow_reader()
         elif self.info is None:
             if waited_ms > settings.handshake_timeout_ms and not self.calls:
@@ -339,10 +336,7 @@ class RpcConnection(GatheringProtocol):
         """Take events until there is none, or the peer has to wait."""
         context = self._context
         for _ in range(EVENTS_PER_TURN):
-            if self.held or not self.is_open:
-                break
-            event = wire.next_event()
-            if event is None:
+            if self.held or not self.is_open or (event := wire.next_event()) is None:
                 break
             self._dispatch(wire, event)
         else:
@@ -419,6 +413,11 @@ class RpcConnection(GatheringProtocol):
             self, method, read.header, request, read.cells, call_id=read.call_id, info=self.info,
             peer_host=self.peer_host, frame_bytes=read.frame_bytes, deadline_ms=float("inf"),
         ), read.header.timeout)  # fmt: skip
+
+    def answer_at_once(self, call_id: int, method: Method, message: bytes, cells: bytes) -> None:
+        """Send the answer of a request that was not made a call."""
+        self._context.stats.calls[method.service, method.name] += 1
+        self._write_late(encode_answer(call_id, message, cells))
 
     def submit(self, call: Call, timeout_ms: int) -> None:
         """Hand a call to the scheduler."""

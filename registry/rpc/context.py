@@ -184,7 +184,9 @@ class RpcContext:
         """The request headers of a service that have come before."""
         known = self._known.get(service)
         if known is None:
-            known = self._known[service] = KnownHeaders(self.services.methods(service))
+            assert self.scheduler is not None, "who has services other than look-ups has a scheduler"
+            methods = self.services.methods(service)
+            known = self._known[service] = KnownHeaders(methods, self.scheduler.may_start_ordinary)
         return known
 
     def frame_bytes_max(self, service: str) -> int:

@@ -9,18 +9,20 @@ and all errors. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
-from cachetools import FIFOCache
 from google.protobuf.message import DecodeError
 
 from protos.hbase import RPC_pb2
-from registry.rpc.services import Call, Caller, Method
+from registry.rpc.services import NORMAL_QOS, AtOnce, Call, Caller, Method
 from registry.wire.errors import ProtocolError
 from registry.wire.framing import LENGTH_BYTES, decode_varint
 from registry.wire.header import ConnectionInfo
 from registry.wire.text import lenient_text
+
+LOG = logging.getLogger(__name__)
 
 FRAME_BYTES_MAX = 256 * 1024
 """Longer ones are worth the longer way."""
@@ -44,6 +46,8 @@ class KnownHeader(NamedTuple):
     """Shared by all calls with it; without a call id."""
     timeout_ms: int
     cells_bytes: int
+    at_once: AtOnce | None
+    """The method's, where nothing in the header speaks against it."""
 
 
 class Taker(Protocol):
@@ -55,6 +59,10 @@ class Taker(Protocol):
     """Not zero: it takes no calls now."""
     is_open: bool
 
+    def answer_at_once(self, call_id: int, method: Method, message: bytes, cells: bytes) -> None:
+        """Send the answer of what was not made a call."""
+        ...
+
     def submit(self, call: Call, timeout_ms: int) -> None:
         """Have a call answered."""
         ...
@@ -63,9 +71,12 @@ class Taker(Protocol):
 class KnownHeaders:
     """Those of one service."""
 
-    def __init__(self, methods: Mapping[str, Method]) -> None:
+    def __init__(self, methods: Mapping[str, Method], may_start: Callable[[int], bool]) -> None:
+        """`may_start`: whether a call of ordinary priority and so many bytes would start now, and wait for nobody."""
         self._methods = methods
-        self._headers: FIFOCache[bytes, KnownHeader] = FIFOCache(REMEMBERED_MAX)
+        self._may_start = may_start
+        self._headers: dict[bytes, KnownHeader] = {}
+        """In the order in which they were learnt."""
 
     def __len__(self) -> int:
         """How many are remembered."""
@@ -84,9 +95,17 @@ class KnownHeaders:
             if found is None:
                 break
             known, call_id, param_at, param_stop, end = found
-            method = known.method
+            method, param = known.method, data[param_at:param_stop]
+            at_once = known.at_once
+            if at_once is not None and self._may_start(end - offset) and (answer := _tried(at_once, param, info)):
+                offset = end
+                count += 1
+                taker.answer_at_once(call_id, method, *answer)
+                if taker.held or not taker.is_open:
+                    break
+                continue
             try:
-                request = method.request_type.FromString(data[param_at:param_stop])
+                request = method.request_type.FromString(param)
             except DecodeError:
                 break
             if not request.IsInitialized():
@@ -140,6 +159,18 @@ class KnownHeaders:
         method = self._methods.get(lenient_text(header.method_name))
         if method is None or not header.request_param or header.HasField("call_id"):
             return None
-        known = KnownHeader(method, header, header.timeout, header.cell_block_meta.length)
+        is_usual = not header.attribute and not header.cell_block_meta.length
+        at_once = method.at_once if is_usual and max(header.priority, method.priority) == NORMAL_QOS else None
+        known = KnownHeader(method, header, header.timeout, header.cell_block_meta.length, at_once)
+        if len(self._headers) >= REMEMBERED_MAX:
+            del self._headers[next(iter(self._headers))]
         self._headers[rest] = known
         return known
+
+
+def _tried(at_once: AtOnce, param: bytes, info: ConnectionInfo) -> tuple[bytes, bytes] | None:
+    try:
+        return at_once(param, info)
+    except Exception:  # what the handler meets again its client is told
+        LOG.exception("a request of %s that was tried at once", info.service)
+        return None

@@ -113,8 +113,8 @@ class RpcScheduler:
         """Calls that are kept now."""
         self._now_ms = 0.0
         """When it was asked last whether the turn lasts."""
-        self._turn_ends_ms = 0.0
-        """When the calls of this turn have had their share; 0 outside a turn."""
+        self._turn_began_ms = self._turn_ends_ms = 0.0
+        """When a turn was known to begin, and until when calls are started without asking for the next one."""
         self._turn_is_due = False
         """A turn was asked for and has not come yet."""
 
@@ -149,13 +149,33 @@ class RpcScheduler:
         if lane.running < lane.handlers_max:
             self._ask_for_turn()
 
+    def may_start_ordinary(self, frame_bytes: int) -> bool:
+        """Whether a call of ordinary priority and so many bytes would start at once."""
+        lane = self._lanes.general
+        return (
+            not lane.queue
+            and lane.running < lane.handlers_max
+            and self._kept < self._settings.kept_max
+            and self._stats.queue_bytes + frame_bytes <= self._settings.queue_bytes_max
+            and self._may_start()
+        )
+
     def _may_start(self) -> bool:
-        """Whether this turn lasts; the first that asks begins it."""
+        """Whether this turn lasts.
+
+        The loop tells that a new one has begun only where that was asked for, which costs a poll of all sockets. So it
+        is not asked for with each turn: calls go on for half of their time first, and have the other half after that.
+        """
         now_ms = self._now_ms = self._clock.monotonic_ms()
-        if not self._turn_ends_ms:
-            self._turn_ends_ms = now_ms + self._settings.turn_ms_max
-            self._ask_for_turn()
-        return now_ms < self._turn_ends_ms
+        if now_ms < self._turn_ends_ms:
+            return True
+        if self._turn_is_due:
+            return False
+        turn_ms_max = self._settings.turn_ms_max
+        ends_ms = self._turn_began_ms + turn_ms_max
+        self._turn_ends_ms = ends_ms if now_ms < ends_ms else now_ms + turn_ms_max / 2
+        self._ask_for_turn()
+        return True
 
     def _lane(self, priority: int) -> _Lane:
         if priority > QOS_THRESHOLD:
@@ -165,7 +185,8 @@ class RpcScheduler:
     def _turn(self) -> None:
         """One turn of the loop's time for what waits."""
         self._turn_is_due = False
-        self._turn_ends_ms = 0.0
+        self._turn_began_ms = self._clock.monotonic_ms()
+        self._turn_ends_ms = self._turn_began_ms + self._settings.turn_ms_max / 2
         for lane in self._lanes:
             self._run_lane(lane)
 

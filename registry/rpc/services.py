@@ -141,6 +141,9 @@ class Call:
 
 Handled = Message | bytes | Answer
 Handler = Callable[[Call], Handled | Kept | Awaitable[Handled]]
+AtOnce = Callable[[bytes, ConnectionInfo], "tuple[bytes, bytes] | None"]
+"""Answers a request, still as bytes, with a message and cells, in less time than it takes to make a call of it. Gives
+None where it is for the handler, its errors among them, and then nothing has happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,8 @@ class Method:
     priority: int = NORMAL_QOS
     weigh: Callable[[Message], int] | None = None
     """The priority that a request has by what it asks for."""
+    at_once: AtOnce | None = None
+    """What is tried first for calls without request attributes; it takes only requests of ordinary priority."""
 
 
 class ServiceTable:
@@ -171,6 +176,7 @@ class ServiceTable:
         *,
         priority: int = NORMAL_QOS,
         weigh: Callable[[Message], int] | None = None,
+        at_once: AtOnce | None = None,
     ) -> None:
         """Offer a method; a synchronous handler runs on the loop and must be short.
 
@@ -178,7 +184,7 @@ class ServiceTable:
         """
         methods = self._services.setdefault(service, {})
         assert method not in methods, f"{service}.{method} is in the table already"
-        methods[method] = Method(service, method, request_type, handler, priority, weigh)
+        methods[method] = Method(service, method, request_type, handler, priority, weigh, at_once)
 
     def add_service(self, service: str) -> None:
         """Know a service before it has methods: its calls are answered as unknown methods."""

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 
 from protos.hbase import HBase_pb2, RPC_pb2
 from registry.wire.errors import HBaseError, ProtocolError, decode_exception, encode_exception
-from registry.wire.framing import decode_delimited, delimited, encode_frame, encode_varint
+from registry.wire.framing import decode_delimited, delimited, encode_frame, encode_length, encode_varint
 
 CALL_ID_SIGN = 0x8000_0000
 
@@ -30,6 +30,8 @@ _TAG_TIMEOUT = b"\x38"
 
 REMEMBERED_MAX = 256
 """Encoded parts of request headers: methods and attributes that this process uses, which are a few dozen."""
+REMEMBERED_SIZES_MAX = 4096
+"""Sizes of cell blocks whose announcement is remembered: rows of a table are of few sizes."""
 REMEMBERED_BYTES_MAX = 64
 """Longer attributes are a caller's own and differ each time."""
 
@@ -85,9 +87,18 @@ def encode_answer(call_id: int, message: bytes, cells: bytes = b"", header_extra
     """The frame of an answer; `header_extra` are encoded fields put at the end of ResponseHeader."""
     header = _TAG_CALL_ID + encode_varint(call_id)
     if cells:
-        meta = _TAG_CALL_ID + encode_varint(len(cells))
-        header += _TAG_CELL_BLOCK_META + delimited(meta)
-    return encode_frame(delimited(header + header_extra), encode_varint(len(message)), message, cells)
+        header += _cells_meta(len(cells))
+    if header_extra:
+        header += header_extra
+    header_length, message_length = encode_varint(len(header)), encode_varint(len(message))
+    frame_bytes = len(header_length) + len(header) + len(message_length) + len(message) + len(cells)
+    return b"".join((encode_length(frame_bytes), header_length, header, message_length, message, cells))
+
+
+@functools.lru_cache(maxsize=REMEMBERED_SIZES_MAX)
+def _cells_meta(cells_bytes: int) -> bytes:
+    """The field of a header that announces a cell block of so many bytes."""
+    return _TAG_CELL_BLOCK_META + delimited(_TAG_CALL_ID + encode_varint(cells_bytes))
 
 
 def encode_error(call_id: int, error: BaseException) -> bytes:

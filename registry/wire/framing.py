@@ -43,6 +43,8 @@ def encode_varint(value: int) -> bytes:
     """The base-128 varint of `value`, which is not negative and fits 64 bits."""
     if 0 <= value < 0x80:
         return _ONE_BYTE[value]
+    if 0x80 <= value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
     assert 0 <= value < 1 << 64, "a varint holds an unsigned 64-bit number"
     out = bytearray()
     while value > 0x7F:
@@ -59,14 +61,13 @@ def decode_varint(buffer: bytes, offset: int) -> tuple[int, int]:
     buffer ends inside it, when it is longer or when its value needs more than 64 bits.
     """
     value = shift = 0
-    for index in range(offset, min(offset + VARINT_BYTES_MAX, len(buffer))):
-        byte = buffer[index]
+    for byte in buffer[offset : offset + VARINT_BYTES_MAX]:
         value |= (byte & 0x7F) << shift
+        shift += 7
         if byte < 0x80:
             if value >= 1 << 64:
                 raise ProtocolError(f"varint at byte {offset} needs more than 64 bits", kind="varint")
-            return value, index + 1
-        shift += 7
+            return value, offset + shift // 7
     if len(buffer) - offset >= VARINT_BYTES_MAX:
         raise ProtocolError(f"varint at byte {offset} is longer than {VARINT_BYTES_MAX} bytes", kind="varint")
     there = max(len(buffer) - offset, 0)

@@ -25,6 +25,10 @@ METHODS = {
 INFO = ConnectionInfo("S")
 
 
+def may_start(frame_bytes: int) -> bool:
+    raise AssertionError(f"{frame_bytes} bytes of a method that answers nothing at once")
+
+
 @dataclass
 class Taker:
     """Implements known_headers.Taker."""
@@ -37,6 +41,12 @@ class Taker:
     calls: list[tuple[int, str, bytes, bytes, int, int]] = field(
         default_factory=list[tuple[int, str, bytes, bytes, int, int]]
     )
+
+    answered: list[tuple[int, str, bytes, bytes]] = field(default_factory=list[tuple[int, str, bytes, bytes]])
+
+    def answer_at_once(self, call_id: int, method: Method, message: bytes, cells: bytes) -> None:
+        self.answered.append((call_id, method.name, message, cells))
+        self.held = int(len(self.answered) >= self.holds_after)
 
     def submit(self, call: Call, timeout_ms: int) -> None:
         request = call.request.SerializeToString()
@@ -56,7 +66,7 @@ class NoCaller:
 
 def take(data: bytes, *, calls_max: int = 1000, known: KnownHeaders | None = None, taker: Taker | None = None) -> Taker:
     taker = Taker() if taker is None else taker
-    known = KnownHeaders(METHODS) if known is None else known
+    known = KnownHeaders(METHODS, may_start) if known is None else known
     taken_bytes, count = known.take_calls(data, NoCaller(), taker, calls_max)
     assert count == len(taker.calls)
     assert sum(row[-1] for row in taker.calls) == taken_bytes
@@ -124,7 +134,7 @@ def test_a_long_request() -> None:
 )  # fmt: skip
 def test_what_is_not_usual_is_left_to_the_machine(frame: bytes) -> None:
     good = encode_request(9, "Echo", Request(length=1).SerializeToString())
-    known = KnownHeaders(METHODS)
+    known = KnownHeaders(METHODS, may_start)
     for _ in range(2):  # nothing of it is remembered
         assert [row[0] for row in take(good + frame + good, known=known).calls] == [9]
 
@@ -132,7 +142,7 @@ def test_what_is_not_usual_is_left_to_the_machine(frame: bytes) -> None:
 def test_any_bytes_do_no_harm() -> None:
     chance = random.Random(11)
     good = encode_request(300, "Echo", Request(length=1).SerializeToString(), timeout_ms=5, cells=b"cells")
-    known = KnownHeaders(METHODS)
+    known = KnownHeaders(METHODS, may_start)
     for _ in range(20_000):
         data = bytearray(good * 2)
         for _ in range(chance.randrange(1, 4)):
@@ -150,7 +160,65 @@ def test_the_connection_says_when_it_takes_no_more() -> None:
 
 
 def test_memory_for_headers_is_bounded() -> None:
-    known = KnownHeaders(METHODS)
+    known = KnownHeaders(METHODS, may_start)
     for timeout_ms in range(1, REMEMBERED_MAX + 100):
         take(encode_request(1, "Echo", b"", timeout_ms=timeout_ms), known=known)
     assert len(known) == REMEMBERED_MAX
+
+
+# --- what is answered from its bytes ----------------------------------------------------------------------------------
+
+SIZED = Request(length=3).SerializeToString()
+
+
+def at_once(param: bytes, info: ConnectionInfo) -> tuple[bytes, bytes] | None:
+    assert info is INFO
+    if param == b"\x08\x09":
+        raise ZeroDivisionError("a fault of ours")
+    return (b"at once " + param, b"cells") if param == SIZED else None
+
+
+def known_at_once(priority: int = 0, *, starts: bool = True) -> KnownHeaders:
+    methods = {"Echo": Method("S", "Echo", Request, lambda call: b"", priority, at_once=at_once)}
+    return KnownHeaders(methods, lambda frame_bytes: starts and frame_bytes > 0)
+
+
+def test_a_request_may_be_answered_from_its_bytes() -> None:
+    """In the order in which calls came; what is not answered so is handed on, as is all that comes behind it."""
+    params = [SIZED, b"", SIZED, b"\x08\x09", SIZED]
+    data = b"".join(encode_request(number, "Echo", param) for number, param in enumerate(params))
+    taker, known = Taker(), known_at_once()
+    assert known.take_calls(data, NoCaller(), taker, 1000) == (len(data), 5)
+    assert taker.answered == [(number, "Echo", b"at once " + SIZED, b"cells") for number in (0, 2, 4)]
+    assert [row[0] for row in taker.calls] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        encode_request(1, "Echo", SIZED, attributes={"a": b"b"}),
+        encode_request(1, "Echo", SIZED, priority=200),
+        encode_request(1, "Echo", SIZED, priority=5),
+        encode_request(1, "Echo", SIZED, cells=b"cells"),
+    ],
+    ids=["attributes", "priority", "replication", "cells"],
+)
+def test_headers_that_ask_for_more_are_for_the_handler(frame: bytes) -> None:
+    taker = Taker()
+    known_at_once().take_calls(frame, NoCaller(), taker, 1000)
+    assert (len(taker.answered), len(taker.calls)) == (0, 1)
+
+
+def test_methods_of_high_priority_and_calls_that_have_to_wait_are_for_the_scheduler() -> None:
+    frame = encode_request(1, "Echo", SIZED)
+    for known in (known_at_once(priority=100), known_at_once(starts=False)):
+        taker = Taker()
+        known.take_calls(frame, NoCaller(), taker, 1000)
+        assert (len(taker.answered), len(taker.calls)) == (0, 1)
+
+
+def test_a_connection_that_is_full_of_answers_takes_no_more() -> None:
+    data = encode_request(1, "Echo", SIZED) * 10
+    taker = Taker(holds_after=3)
+    taken_bytes, count = known_at_once().take_calls(data, NoCaller(), taker, 1000)
+    assert (taken_bytes, count, len(taker.answered)) == (3 * len(data) // 10, 3, 3)

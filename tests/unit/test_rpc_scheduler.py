@@ -215,8 +215,60 @@ def test_calls_on_the_loop_share_a_turn() -> None:
     while harness.turns:
         harness.turn()
         started.append(len(harness.started))
-    assert started == [3, 6, 9, 12, 12]
+    assert started == [2, 5, 8, 11, 12]
     assert harness.started == [str(number) for number in range(12)]
+
+
+def test_short_calls_do_not_ask_for_each_turn_of_the_loop() -> None:
+    """They run as they come; a turn is asked for when they have gone on for half of one's time."""
+    harness = Harness(handlers_max=2, turn_ms_max=5)
+    harness.run_ms = 0.01
+    asked = 0
+    for number in range(1000):
+        harness.submit(str(number))
+        assert len(harness.started) == number + 1
+        if number % 10 == 9:
+            asked += len(harness.turns)
+            harness.turn()
+    assert 3 <= asked <= 5
+
+
+def test_a_long_call_leaves_nothing_of_its_turn() -> None:
+    harness = Harness(handlers_max=2, turn_ms_max=5)
+    assert harness.scheduler.may_start_ordinary(1)
+    harness.turn()
+    harness.run_ms = 100
+    for name in "abcd":
+        harness.submit(name)
+    assert harness.started == ["a", "b"], "behind the first it might have been a new turn"
+    harness.turn()
+    assert harness.started == ["a", "b", "c", "d"], "two again, and not more"
+
+
+def test_who_may_start_at_once() -> None:
+    """The same that `submit` would start."""
+    harness = Harness(handlers_max=1, kept_max=1, queue_bytes_max=100)
+    assert harness.scheduler.may_start_ordinary(100)
+    assert not harness.scheduler.may_start_ordinary(101)
+    harness.submit("other lane", priority=ADMIN_QOS)
+    assert harness.scheduler.may_start_ordinary(10)
+    harness.submit("running")
+    assert not harness.scheduler.may_start_ordinary(10)
+    harness.submit("waiting")
+    harness.finish("running")
+    assert not harness.scheduler.may_start_ordinary(10), "one that waits is first"
+    harness.turn()
+    harness.finish("waiting")
+    assert harness.scheduler.may_start_ordinary(10)
+    harness.keeps = True
+    harness.submit("kept")
+    assert not harness.scheduler.may_start_ordinary(10)
+    harness.finish("kept")
+    harness.run_ms = 3
+    harness.keeps = False
+    for name in "abc":
+        harness.submit(name)
+    assert not harness.scheduler.may_start_ordinary(10), "the turn is over"
 
 
 def test_kept_calls_take_no_handler() -> None:
