@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
+import sys
 from collections.abc import Callable, Generator
 
 import pytest
 
 from tests.support import compatibility
 from tests.support.compatibility import Results
-from tests.support.java import CLASS_PATHS, CLIENT_VERSIONS, client_classes, jars
+from tests.support.java import CLASS_PATHS, CLIENT_VERSIONS, cache_dir, client_classes, jars
 from tests.support.processes import MissingToolError, tool
 from tests.support.real_cluster import RealClusters
 
 SEED = int(os.environ.get("HBEACON_TEST_SEED") or random.SystemRandom().randrange(2**32))
+
+
+if sys.dont_write_bytecode:
+    # Hundreds of processes are started, and each would compile all of it anew: byte code lies outside of the tree then.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(cache_dir() / "byte-code")
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+gc.disable()
+"""While modules are imported and tests collected: next to nothing of that is garbage, and all of it would be looked
+through again and again."""
+
+
+def pytest_collection_finish() -> None:
+    """From now on garbage is looked for among what tests make: what is here stays until the end."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_report_header() -> str:

@@ -51,7 +51,7 @@ def _pytest(directory: Path, words: list[str], environment: dict[str, str]) -> s
     return subprocess.Popen(
         [sys.executable, "-m", "pytest", "--pyargs", "kazoo.tests", "-p", "tests.support.kazoo_plugin", *own, *words],
         cwd=directory,
-        env={**blind, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", **environment},
+        env={**blind, "PYTHONPATH": str(ROOT), **environment},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

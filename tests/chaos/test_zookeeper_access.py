@@ -109,10 +109,10 @@ async def test_granted_later(zookeeper: ZooKeeperServer, tree: HBaseTreeWriter) 
     acl: Any = [cast("Any", make_digest_acl)("hbase", "secret", all=True)]
     await asyncio.to_thread(tree.client.add_auth, "digest", "hbase:secret")
     await asyncio.to_thread(tree.client.set_acls, "/hbase/backup-masters", acl)
-    async with watched_feed(zookeeper.address) as watched:
+    async with watched_feed(zookeeper.address, recheck_forbidden_ms=2_000) as watched:
         await watched.until("forbidden", lambda snapshot: snapshot.backup_masters.state is FactState.FORBIDDEN)
         await asyncio.to_thread(tree.client.set_acls, "/hbase/backup-masters", _open_acl())
-        await watched.until("granted", lambda snapshot: snapshot.backup_masters.value == (STANDBY,), 45)
+        await watched.until("granted", lambda snapshot: snapshot.backup_masters.value == (STANDBY,))
 
 
 def _open_acl() -> Any:

@@ -78,7 +78,12 @@ def state_of(fact: Fact[object]) -> FactState:
 
 @asynccontextmanager
 async def watched_feed(
-    hosts: str, *, session_timeout_ms: float = 2000.0, auth: tuple[tuple[str, str], ...] = (), root: str = "/hbase"
+    hosts: str,
+    *,
+    session_timeout_ms: float = 2000.0,
+    auth: tuple[tuple[str, str], ...] = (),
+    root: str = "/hbase",
+    recheck_forbidden_ms: float = 30_000.0,
 ) -> AsyncGenerator[WatchedFeed]:
     """A started feed; at the end it is stopped, and what it violated fails the test."""
     settings = FeedSettings(
@@ -86,6 +91,7 @@ async def watched_feed(
         root=root,
         session_timeout_ms=session_timeout_ms,
         auth=auth,
+        recheck_forbidden_ms=recheck_forbidden_ms,
     )
     feed = RegistryFeed(settings, SystemClock())
     watched = WatchedFeed(feed)
