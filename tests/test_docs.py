@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
-import subprocess
-import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
 
 import hbeacon
+from registry.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("*.md")])
@@ -30,16 +31,13 @@ def blocks(language: str) -> list[tuple[Path, str]]:
 
 
 def help_of(*words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "registry.cli.main", *words, "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
-    assert done.returncode == 0, f"hbeacon {' '.join(words)} --help: {done.stderr}"
-    return done.stdout
+    with redirect_stdout(io.StringIO()) as shown:
+        try:
+            code = main([*words, "--help"])
+        except SystemExit as ended:
+            code = ended.code
+    assert code == 0, f"hbeacon {' '.join(words)} --help"
+    return shown.getvalue()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
