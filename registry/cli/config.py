@@ -6,10 +6,10 @@ import json
 import sys
 from collections.abc import Sequence
 
-from registry.cli.exits import FAILED, STOPPED
 from registry.cli.flags import add_server_flags, flags_of, parser
 from registry.config.keys import KEYS
 from registry.config.settings import Settings
+from registry.exits import FAILED, STOPPED
 
 EPILOG = """\
 A flag wins over the environment, that over hbase-site.xml and core-site.xml, those over the default. Every key has an

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from registry.cli.exits import BAD_SETTING, FAILED, STOPPED
 from registry.cli.flags import Formatter, add_common_flags, flags_of, parser
 from registry.cli.servers import HttpAsker, base_of, own_base, sentence_of
 from registry.config.settings import BadSetting
 from registry.config.values import parse_ms
+from registry.exits import BAD_SETTING, FAILED, STOPPED
 from registry.faults.control import TOKEN_KEY
 from registry.faults.rules import BadFault, FaultKind, parse_rule
 

@@ -17,7 +17,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from registry.cli.exits import FAILED, STOPPED
 from registry.cli.flags import add_common_flags, flags_of, parser
 from registry.client.answers import Answer, RegionLocation, RegistryMaster, What
 from registry.client.attempts import RegistryLookupError
@@ -26,6 +25,7 @@ from registry.client.connection import Connection
 from registry.client.probing import Policy
 from registry.client.target import IMPLEMENTATION, ZOOKEEPER_REGISTRY
 from registry.client.wanted import LookupOptions, wants_of
+from registry.exits import FAILED, STOPPED
 
 RETRIES = "hbase.client.retries.number"
 TIMEOUT_MS = 5000.0

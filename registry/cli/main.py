@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from registry.cli.exits import BAD_SETTING, FAILED, INTERRUPTED
+from registry.exits import BAD_SETTING, FAILED, INTERRUPTED
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "dev": ("registry.cli.dev:run", "a whole HBase on this machine, by this one command"),

@@ -12,10 +12,10 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.cli.exits import BAD_SETTING, FAILED, STOPPED
 from registry.cli.flags import parser
 from registry.client.target import RpcTarget, find_target, uri_settings
 from registry.config.settings import load_settings
+from registry.exits import BAD_SETTING, FAILED, STOPPED
 from registry.names import Address
 from registry.role.process import loop_factory
 

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
-from registry.cli.exits import BAD_SETTING, FAILED, STOPPED
 from registry.cli.flags import add_common_flags, flags_of, parser
 from registry.cli.servers import HttpAsker, base_of, own_base, sentence_of
+from registry.exits import BAD_SETTING, FAILED, STOPPED
 
 EPILOG = """\
 Without an address the server of these settings is asked (hbeacon.http.address, 127.0.0.1:16010).

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib import metadata
 
-from registry.cli.exits import STOPPED
+from registry.exits import STOPPED
 
 PARTS = ("kazoo", "protobuf", "uvloop", "fastapi", "uvicorn")
 

@@ -17,7 +17,6 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from registry.cli.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.clock import Clock, SystemClock
 from registry.config.settings import Settings
 from registry.coordinator.journal import DataNotUsable, Journal, JournalFailed
@@ -25,6 +24,7 @@ from registry.coordinator.journal.keeper import SnapshotKeeper
 from registry.coordinator.machine import Coordinator, CorruptState
 from registry.coordinator.server import DoorServer
 from registry.coordinator.settings import CoordinatorRoleSettings, role_settings
+from registry.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.guard import UNGUARDED_CODE
 from registry.guarded import Beats, GuardLink, die_with_guard
 from registry.logs import parse_levels, set_levels

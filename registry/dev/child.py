@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from registry.cli.exits import BAD_SETTING, FAILED
 from registry.config.settings import BadSetting
+from registry.exits import BAD_SETTING, FAILED
 from registry.guard import LINE_BYTES_MAX, LINK_VARIABLE, Silence
 from registry.guarded import die_with_guard
 from registry.names import Address

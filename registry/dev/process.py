@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from registry.cli.exits import BAD_SETTING, CANNOT_LISTEN, REFUSED
 from registry.cli.flags import Flags
 from registry.clock import Clock
 from registry.config.settings import Settings
@@ -39,6 +38,7 @@ from registry.dev.roles import (
     with_values,
 )
 from registry.dev.supervisor import Supervisor
+from registry.exits import BAD_SETTING, CANNOT_LISTEN, REFUSED
 from registry.logs import parse_levels, set_up_logs
 from registry.names import Address
 from registry.role.listening import CannotListen

@@ -14,10 +14,10 @@ import signal
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from registry.cli.exits import FAILED, STOPPED
 from registry.clock import Clock
 from registry.dev.child import Child, Role, ending, fork
 from registry.dev.plan import open_doors
+from registry.exits import FAILED, STOPPED
 from registry.guard import BACK_OFF_MS, BACK_OFF_MS_MAX, SAME_WISH_MS, SHORT_LIFE_MS, STACKS_MS, STACKS_SIGNAL
 from registry.role.listening import CannotListen
 

@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from registry.cli.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.config.settings import BadSetting, Settings
+from registry.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.guard import STACKS_SIGNAL, UNGUARDED_CODE
 from registry.guarded import GuardLink
 from registry.logs import parse_levels, set_up_logs

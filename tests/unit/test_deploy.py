@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from deploy import demo
-from registry.cli.exits import BAD_SETTING, REFUSED
 from registry.config.keys import KEYS
+from registry.exits import BAD_SETTING, REFUSED
 
 ROOT = Path(__file__).parent.parent.parent
 DEPLOY = ROOT / "deploy"
