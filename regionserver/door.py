@@ -35,6 +35,7 @@ from regionserver.turns import MultiWork, ScanWork, Turns
 from registry.clock import Clock
 from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
 from registry.wire.cellblock import Cell
+from registry.wire.epoch import MasterEpoch
 from registry.wire.errors import (
     DoNotRetryIOException,
     HBaseError,
@@ -58,7 +59,7 @@ class ClientDoor:
         region_of: RegionOf,
         scanners: Scanners,
         clock: Clock,
-        check_epoch: Callable[[int], None],
+        check_epoch: Callable[[MasterEpoch], None],
         call_soon: Callable[[Callable[[], None]], object],
     ) -> None:
         """`region_of`: open regions with all their families. `check_epoch` raises where a later master is known."""

@@ -112,7 +112,7 @@ class Life(Part):
         server.gate.open(name, self.membership.lease)
         logger.info("%s is registered", name)
         self._run(self._watch_lease(), "lease")
-        self._run(server.link.report(self._report, self._interval_ms), "report")
+        self._run(server.link.report(self._report, self._interval_ms, self._report_taken), "report")
         self._run(server.link.tell(name), "transitions")
         self._run(self._watch_cluster(), "cluster")
         self._run(self._expire(), "expiry")
@@ -135,6 +135,13 @@ class Life(Part):
         server.reached = await asyncio.to_thread(server.stores.reached)
         server.files = await asyncio.to_thread(server.stores.files)
         return server.server_report(server.gate.name)
+
+    async def _report_taken(self, answer: ClusterV1_pb2.ReportTaken) -> None:
+        if answer.founded:
+            try:
+                await self._server.stores.mark_cluster()
+            except StoreNotUsable as error:
+                logger.warning("%s", error)
 
     def _compaction_period_ms(self) -> float:
         return float(self._server.settings.ms("hbase.hregion.majorcompaction"))

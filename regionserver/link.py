@@ -199,14 +199,17 @@ class MasterLink:
             return
 
     async def report(
-        self, make: Callable[[], Awaitable[ClusterV1_pb2.ServerReport]], interval_ms: Callable[[], float]
+        self,
+        make: Callable[[], Awaitable[ClusterV1_pb2.ServerReport]],
+        interval_ms: Callable[[], float],
+        taken: Callable[[ClusterV1_pb2.ReportTaken], Awaitable[None]],
     ) -> None:
-        """Report for ever; `make` is called for each report. Raises Unwelcome."""
+        """Report for ever; `make` is called for each report, `taken` with its answer. Raises Unwelcome."""
         pause_ms = PAUSE_MS_FIRST
         while True:
             self._changed.clear()
             try:
-                await self.call("RegionServerReport", await make(), Status.RegionServerReportResponse)
+                await taken(await self.call("RegionServerReport", await make(), ClusterV1_pb2.ReportTaken))
             except HBaseError:
                 await self._pause(pause_ms)
                 pause_ms = min(pause_ms * 2, PAUSE_MS_MAX)

@@ -1,12 +1,13 @@
 """Calls of our own masters among those of clients: the hidden family, and the epoch that fences old masters off.
 
-A master's call carries the attribute `hbeacon.master.epoch`, 8 bytes big-endian. A region with the family `hbeacon`
+A master's call carries its epoch as an attribute (registry.wire.epoch). A region with the family `hbeacon`
 (hbase:meta) keeps the highest epoch of all masters that have asked it anything, in a row before all others, so that it
 goes where the region goes:
 
-    row 00 "epoch", family hbeacon, qualifier epoch: 8 bytes big-endian, which are the timestamp too
+    row 00 "epoch", family hbeacon, qualifier epoch:  8 bytes big-endian, which are the timestamp too
+                                    qualifier master: who had that epoch first
 
-Whoever is lower than that is refused for good; clients see neither row nor family.
+Whoever is lower than that, or another with the same number, is refused for good; clients see neither row nor family.
 """
 
 from __future__ import annotations
@@ -24,12 +25,11 @@ from regionserver.region.visible import Wanted
 from registry.clock import Clock
 from registry.rpc.services import Call
 from registry.wire.cellblock import KeyType, decode_cells
-from registry.wire.errors import DoNotRetryIOException, HBaseError
+from registry.wire.epoch import EPOCH_ATTRIBUTE, EPOCH_BYTES, NO_EPOCH, MasterEpoch, deposed
+from registry.wire.errors import HBaseError
 
-EPOCH_ATTRIBUTE = "hbeacon.master.epoch"
-EPOCH_BYTES = 8
 HIDDEN_FAMILY = b"hbeacon"
-EPOCH_ROW, EPOCH_QUALIFIER = b"\0epoch", b"epoch"
+EPOCH_ROW, EPOCH_QUALIFIER, MASTER_QUALIFIER = b"\0epoch", b"epoch", b"master"
 
 _views: WeakKeyDictionary[Region, Region] = WeakKeyDictionary()
 
@@ -45,13 +45,11 @@ def client_view(region: Region) -> Region:
     return view
 
 
-def epoch_of(header: RPC_pb2.RequestHeader) -> int | None:
+def epoch_of(header: RPC_pb2.RequestHeader) -> MasterEpoch | None:
     """The epoch that a call carries; None for calls of clients. Raises DoNotRetryIOException."""
     for attribute in header.attribute:
         if attribute.name == EPOCH_ATTRIBUTE:
-            if len(attribute.value) != EPOCH_BYTES:
-                raise DoNotRetryIOException(f"{EPOCH_ATTRIBUTE} has {len(attribute.value)} bytes, not {EPOCH_BYTES}")
-            return int.from_bytes(attribute.value, "big")
+            return MasterEpoch.decode(attribute.value)
     return None
 
 
@@ -59,16 +57,19 @@ class MasterCalls:
     """Judges masters' calls for one server. Belongs to its loop."""
 
     def __init__(
-        self, region_of: Callable[[HBase_pb2.RegionSpecifier], Region], check_epoch: Callable[[int], None], clock: Clock
+        self,
+        region_of: Callable[[HBase_pb2.RegionSpecifier], Region],
+        check_epoch: Callable[[MasterEpoch], None],
+        clock: Clock,
     ) -> None:
         """`check_epoch` raises where this server has heard of a later master."""
         self._region_of = region_of
         self._check_epoch = check_epoch
         self._clock = clock
-        self._kept: WeakKeyDictionary[Region, int] = WeakKeyDictionary()
+        self._kept: WeakKeyDictionary[Region, MasterEpoch] = WeakKeyDictionary()
         """The highest epoch that each region has durably."""
 
-    def may_go_on(self, call: Call, epoch: int, resume: Callable[[HBaseError | None], None]) -> bool:
+    def may_go_on(self, call: Call, epoch: MasterEpoch, resume: Callable[[HBaseError | None], None]) -> bool:
         """Whether the call may be done now; otherwise `resume` is called once the epoch is kept, or could not be.
 
         Raises DoNotRetryIOException for a master that was deposed, and whatever a region that is not here means.
@@ -80,44 +81,44 @@ class MasterCalls:
             kept = self._kept.get(region)
             if kept is None:
                 kept = self._kept[region] = self._read(region)
-            if epoch < kept:
+            if not epoch.may_follow(kept):
                 raise deposed(epoch, kept)
-            if epoch > kept:
+            if epoch != kept:
                 new.append(region)
         if not new:
             return True
         self._keep(new, epoch, resume)
         return False
 
-    def _keep(self, regions: list[Region], epoch: int, resume: Callable[[HBaseError | None], None]) -> None:
+    def _keep(self, regions: list[Region], epoch: MasterEpoch, resume: Callable[[HBaseError | None], None]) -> None:
         region, *others = regions
 
         def committed(error: StoreError | None) -> None:
             if error is not None:
                 resume(as_hbase(error))
                 return
-            self._kept[region] = max(epoch, self._kept.get(region, 0))
+            if epoch.number > self._kept.get(region, NO_EPOCH).number:
+                self._kept[region] = epoch
             if others:
                 self._keep(others, epoch, resume)
             else:
                 resume(None)
 
         # The epoch is its own timestamp, so that the highest is the newest, whatever clocks say.
-        change = Change(HIDDEN_FAMILY, EPOCH_QUALIFIER, epoch, KeyType.PUT, epoch.to_bytes(EPOCH_BYTES, "big"))
+        values = (EPOCH_QUALIFIER, epoch.number.to_bytes(EPOCH_BYTES, "big")), (MASTER_QUALIFIER, epoch.master.encode())
+        changes = [Change(HIDDEN_FAMILY, name, epoch.number, KeyType.PUT, value) for name, value in values]
         now_ms = int(self._clock.wall_ms())
         try:
-            region.mutate([Mutation(MutationKind.PUT, EPOCH_ROW, [change])], Durability.PROCESS, committed, now_ms)
+            region.mutate([Mutation(MutationKind.PUT, EPOCH_ROW, changes)], Durability.PROCESS, committed, now_ms)
         except StoreError as error:
             resume(as_hbase(error))
 
-    def _read(self, region: Region) -> int:
-        found = region.get(EPOCH_ROW, {HIDDEN_FAMILY: Wanted((EPOCH_QUALIFIER,))}, int(self._clock.wall_ms()))
-        return max((int.from_bytes(cell.value, "big") for cell in decode_cells(found.block, with_tags=True)), default=0)
-
-
-def deposed(epoch: int, highest_epoch: int) -> DoNotRetryIOException:
-    """What a master hears that another has followed."""
-    return DoNotRetryIOException(f"Master with epoch {epoch} was deposed: epoch {highest_epoch} is known here")
+    def _read(self, region: Region) -> MasterEpoch:
+        wanted = {HIDDEN_FAMILY: Wanted((EPOCH_QUALIFIER, MASTER_QUALIFIER))}
+        found = region.get(EPOCH_ROW, wanted, int(self._clock.wall_ms()))
+        kept = {cell.qualifier: cell.value for cell in decode_cells(found.block, with_tags=True)}
+        number = int.from_bytes(kept.get(EPOCH_QUALIFIER, b""), "big")
+        return MasterEpoch(number, kept.get(MASTER_QUALIFIER, b"").decode("utf-8", "replace"))
 
 
 def _specifiers(call: Call) -> list[HBase_pb2.RegionSpecifier]:

@@ -17,7 +17,7 @@ from protos.hbase import ClusterStatus_pb2 as protos_dot_hbase_dot_ClusterStatus
 from protos.hbase import HBase_pb2 as protos_dot_hbase_dot_HBase__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/hbeacon/ClusterV1.proto\x12\x12hbeacon.cluster.v1\x1a\x18protos/hbase/Admin.proto\x1a protos/hbase/ClusterStatus.proto\x1a\x18protos/hbase/HBase.proto\"\xb3\x01\n\x0bRegionPlace\x12\x0e\n\x06region\x18\x01 \x02(\t\x12\x10\n\x08store_id\x18\x02 \x02(\t\x12\x0c\n\x04life\x18\x03 \x02(\x04\x12\x14\n\x05\x66resh\x18\x04 \x01(\x08:\x05\x66\x61lse\x12\x11\n\thand_over\x18\x05 \x01(\t\x12\x0e\n\x06schema\x18\x06 \x02(\r\x12\x14\n\x0copen_seq_num\x18\x07 \x02(\x04\x12%\n\x07\x64ropped\x18\x08 \x01(\x0b\x32\x14.hbase.pb.RegionInfo\"-\n\x08HandOver\x12\x0e\n\x06region\x18\x01 \x02(\t\x12\x11\n\thand_over\x18\x02 \x02(\t\"\xe6\x02\n\x06Orders\x12\x30\n\x0bopen_region\x18\x01 \x03(\x0b\x32\x1b.hbase.pb.OpenRegionRequest\x12\x32\n\x0c\x63lose_region\x18\x02 \x03(\x0b\x32\x1c.hbase.pb.CloseRegionRequest\x12.\n\x04proc\x18\x03 \x03(\x0b\x32 .hbase.pb.RemoteProcedureRequest\x12\x15\n\x0cmaster_epoch\x18\xe8\x07 \x02(\x04\x12/\n\x05place\x18\xe9\x07 \x03(\x0b\x32\x1f.hbeacon.cluster.v1.RegionPlace\x12\'\n\x07schemas\x18\xea\x07 \x03(\x0b\x32\x15.hbase.pb.TableSchema\x12\x30\n\thand_over\x18\xeb\x07 \x03(\x0b\x32\x1c.hbeacon.cluster.v1.HandOver\x12#\n\x04\x64\x65\x61\x64\x18\xec\x07 \x03(\x0b\x32\x14.hbase.pb.ServerName\"\xa3\x01\n\x0cReachedStore\x12\x10\n\x08store_id\x18\x01 \x02(\t\x12\x35\n\x05reach\x18\x02 \x02(\x0e\x32&.hbeacon.cluster.v1.ReachedStore.Reach\x12\x13\n\x04home\x18\x03 \x01(\x08:\x05\x66\x61lse\x12\r\n\x05owner\x18\x04 \x01(\t\"&\n\x05Reach\x12\x08\n\x04OPEN\x10\x00\x12\x08\n\x04\x46REE\x10\x01\x12\t\n\x05OWNED\x10\x02\"\x8a\x01\n\x0cServerReport\x12$\n\x06server\x18\x01 \x02(\x0b\x32\x14.hbase.pb.ServerName\x12\"\n\x04load\x18\x02 \x01(\x0b\x32\x14.hbase.pb.ServerLoad\x12\x30\n\x05store\x18\xe8\x07 \x03(\x0b\x32 .hbeacon.cluster.v1.ReachedStore\"O\n\x10TransitionsTaken\x12\x15\n\rerror_message\x18\x01 \x01(\t\x12\x10\n\x07refused\x18\xe8\x07 \x03(\r\x12\x12\n\ttoo_early\x18\xe9\x07 \x03(\r')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/hbeacon/ClusterV1.proto\x12\x12hbeacon.cluster.v1\x1a\x18protos/hbase/Admin.proto\x1a protos/hbase/ClusterStatus.proto\x1a\x18protos/hbase/HBase.proto\"\xb3\x01\n\x0bRegionPlace\x12\x0e\n\x06region\x18\x01 \x02(\t\x12\x10\n\x08store_id\x18\x02 \x02(\t\x12\x0c\n\x04life\x18\x03 \x02(\x04\x12\x14\n\x05\x66resh\x18\x04 \x01(\x08:\x05\x66\x61lse\x12\x11\n\thand_over\x18\x05 \x01(\t\x12\x0e\n\x06schema\x18\x06 \x02(\r\x12\x14\n\x0copen_seq_num\x18\x07 \x02(\x04\x12%\n\x07\x64ropped\x18\x08 \x01(\x0b\x32\x14.hbase.pb.RegionInfo\"-\n\x08HandOver\x12\x0e\n\x06region\x18\x01 \x02(\t\x12\x11\n\thand_over\x18\x02 \x02(\t\"\xf7\x02\n\x06Orders\x12\x30\n\x0bopen_region\x18\x01 \x03(\x0b\x32\x1b.hbase.pb.OpenRegionRequest\x12\x32\n\x0c\x63lose_region\x18\x02 \x03(\x0b\x32\x1c.hbase.pb.CloseRegionRequest\x12.\n\x04proc\x18\x03 \x03(\x0b\x32 .hbase.pb.RemoteProcedureRequest\x12\x15\n\x0cmaster_epoch\x18\xe8\x07 \x02(\x04\x12/\n\x05place\x18\xe9\x07 \x03(\x0b\x32\x1f.hbeacon.cluster.v1.RegionPlace\x12\'\n\x07schemas\x18\xea\x07 \x03(\x0b\x32\x15.hbase.pb.TableSchema\x12\x30\n\thand_over\x18\xeb\x07 \x03(\x0b\x32\x1c.hbeacon.cluster.v1.HandOver\x12#\n\x04\x64\x65\x61\x64\x18\xec\x07 \x03(\x0b\x32\x14.hbase.pb.ServerName\x12\x0f\n\x06master\x18\xed\x07 \x01(\t\"\xed\x01\n\x0cReachedStore\x12\x10\n\x08store_id\x18\x01 \x02(\t\x12\x35\n\x05reach\x18\x02 \x02(\x0e\x32&.hbeacon.cluster.v1.ReachedStore.Reach\x12\x13\n\x04home\x18\x03 \x01(\x08:\x05\x66\x61lse\x12\r\n\x05owner\x18\x04 \x01(\t\x12\x19\n\nin_cluster\x18\x05 \x01(\x08:\x05\x66\x61lse\x12\x12\n\nmeta_epoch\x18\x06 \x01(\x04\x12\x19\n\x11meta_open_seq_num\x18\x07 \x01(\x04\"&\n\x05Reach\x12\x08\n\x04OPEN\x10\x00\x12\x08\n\x04\x46REE\x10\x01\x12\t\n\x05OWNED\x10\x02\"\x8a\x01\n\x0cServerReport\x12$\n\x06server\x18\x01 \x02(\x0b\x32\x14.hbase.pb.ServerName\x12\"\n\x04load\x18\x02 \x01(\x0b\x32\x14.hbase.pb.ServerLoad\x12\x30\n\x05store\x18\xe8\x07 \x03(\x0b\x32 .hbeacon.cluster.v1.ReachedStore\"&\n\x0bReportTaken\x12\x17\n\x07\x66ounded\x18\xe8\x07 \x01(\x08:\x05\x66\x61lse\"O\n\x10TransitionsTaken\x12\x15\n\rerror_message\x18\x01 \x01(\t\x12\x10\n\x07refused\x18\xe8\x07 \x03(\r\x12\x12\n\ttoo_early\x18\xe9\x07 \x03(\r')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -29,13 +29,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HANDOVER']._serialized_start=322
   _globals['_HANDOVER']._serialized_end=367
   _globals['_ORDERS']._serialized_start=370
-  _globals['_ORDERS']._serialized_end=728
-  _globals['_REACHEDSTORE']._serialized_start=731
-  _globals['_REACHEDSTORE']._serialized_end=894
-  _globals['_REACHEDSTORE_REACH']._serialized_start=856
-  _globals['_REACHEDSTORE_REACH']._serialized_end=894
-  _globals['_SERVERREPORT']._serialized_start=897
-  _globals['_SERVERREPORT']._serialized_end=1035
-  _globals['_TRANSITIONSTAKEN']._serialized_start=1037
-  _globals['_TRANSITIONSTAKEN']._serialized_end=1116
+  _globals['_ORDERS']._serialized_end=745
+  _globals['_REACHEDSTORE']._serialized_start=748
+  _globals['_REACHEDSTORE']._serialized_end=985
+  _globals['_REACHEDSTORE_REACH']._serialized_start=947
+  _globals['_REACHEDSTORE_REACH']._serialized_end=985
+  _globals['_SERVERREPORT']._serialized_start=988
+  _globals['_SERVERREPORT']._serialized_end=1126
+  _globals['_REPORTTAKEN']._serialized_start=1128
+  _globals['_REPORTTAKEN']._serialized_end=1166
+  _globals['_TRANSITIONSTAKEN']._serialized_start=1168
+  _globals['_TRANSITIONSTAKEN']._serialized_end=1247
 # @@protoc_insertion_point(module_scope)

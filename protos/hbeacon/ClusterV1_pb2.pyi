@@ -43,7 +43,7 @@ class HandOver(_message.Message):
     def __init__(self, region: _Optional[str] = ..., hand_over: _Optional[str] = ...) -> None: ...
 
 class Orders(_message.Message):
-    __slots__ = ("open_region", "close_region", "proc", "master_epoch", "place", "schemas", "hand_over", "dead")
+    __slots__ = ("open_region", "close_region", "proc", "master_epoch", "place", "schemas", "hand_over", "dead", "master")
     OPEN_REGION_FIELD_NUMBER: _ClassVar[int]
     CLOSE_REGION_FIELD_NUMBER: _ClassVar[int]
     PROC_FIELD_NUMBER: _ClassVar[int]
@@ -52,6 +52,7 @@ class Orders(_message.Message):
     SCHEMAS_FIELD_NUMBER: _ClassVar[int]
     HAND_OVER_FIELD_NUMBER: _ClassVar[int]
     DEAD_FIELD_NUMBER: _ClassVar[int]
+    MASTER_FIELD_NUMBER: _ClassVar[int]
     open_region: _containers.RepeatedCompositeFieldContainer[_Admin_pb2.OpenRegionRequest]
     close_region: _containers.RepeatedCompositeFieldContainer[_Admin_pb2.CloseRegionRequest]
     proc: _containers.RepeatedCompositeFieldContainer[_Admin_pb2.RemoteProcedureRequest]
@@ -60,10 +61,11 @@ class Orders(_message.Message):
     schemas: _containers.RepeatedCompositeFieldContainer[_HBase_pb2.TableSchema]
     hand_over: _containers.RepeatedCompositeFieldContainer[HandOver]
     dead: _containers.RepeatedCompositeFieldContainer[_HBase_pb2.ServerName]
-    def __init__(self, open_region: _Optional[_Iterable[_Union[_Admin_pb2.OpenRegionRequest, _Mapping]]] = ..., close_region: _Optional[_Iterable[_Union[_Admin_pb2.CloseRegionRequest, _Mapping]]] = ..., proc: _Optional[_Iterable[_Union[_Admin_pb2.RemoteProcedureRequest, _Mapping]]] = ..., master_epoch: _Optional[int] = ..., place: _Optional[_Iterable[_Union[RegionPlace, _Mapping]]] = ..., schemas: _Optional[_Iterable[_Union[_HBase_pb2.TableSchema, _Mapping]]] = ..., hand_over: _Optional[_Iterable[_Union[HandOver, _Mapping]]] = ..., dead: _Optional[_Iterable[_Union[_HBase_pb2.ServerName, _Mapping]]] = ...) -> None: ...
+    master: str
+    def __init__(self, open_region: _Optional[_Iterable[_Union[_Admin_pb2.OpenRegionRequest, _Mapping]]] = ..., close_region: _Optional[_Iterable[_Union[_Admin_pb2.CloseRegionRequest, _Mapping]]] = ..., proc: _Optional[_Iterable[_Union[_Admin_pb2.RemoteProcedureRequest, _Mapping]]] = ..., master_epoch: _Optional[int] = ..., place: _Optional[_Iterable[_Union[RegionPlace, _Mapping]]] = ..., schemas: _Optional[_Iterable[_Union[_HBase_pb2.TableSchema, _Mapping]]] = ..., hand_over: _Optional[_Iterable[_Union[HandOver, _Mapping]]] = ..., dead: _Optional[_Iterable[_Union[_HBase_pb2.ServerName, _Mapping]]] = ..., master: _Optional[str] = ...) -> None: ...
 
 class ReachedStore(_message.Message):
-    __slots__ = ("store_id", "reach", "home", "owner")
+    __slots__ = ("store_id", "reach", "home", "owner", "in_cluster", "meta_epoch", "meta_open_seq_num")
     class Reach(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         OPEN: _ClassVar[ReachedStore.Reach]
@@ -76,11 +78,17 @@ class ReachedStore(_message.Message):
     REACH_FIELD_NUMBER: _ClassVar[int]
     HOME_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
+    IN_CLUSTER_FIELD_NUMBER: _ClassVar[int]
+    META_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    META_OPEN_SEQ_NUM_FIELD_NUMBER: _ClassVar[int]
     store_id: str
     reach: ReachedStore.Reach
     home: bool
     owner: str
-    def __init__(self, store_id: _Optional[str] = ..., reach: _Optional[_Union[ReachedStore.Reach, str]] = ..., home: _Optional[bool] = ..., owner: _Optional[str] = ...) -> None: ...
+    in_cluster: bool
+    meta_epoch: int
+    meta_open_seq_num: int
+    def __init__(self, store_id: _Optional[str] = ..., reach: _Optional[_Union[ReachedStore.Reach, str]] = ..., home: _Optional[bool] = ..., owner: _Optional[str] = ..., in_cluster: _Optional[bool] = ..., meta_epoch: _Optional[int] = ..., meta_open_seq_num: _Optional[int] = ...) -> None: ...
 
 class ServerReport(_message.Message):
     __slots__ = ("server", "load", "store")
@@ -91,6 +99,12 @@ class ServerReport(_message.Message):
     load: _ClusterStatus_pb2.ServerLoad
     store: _containers.RepeatedCompositeFieldContainer[ReachedStore]
     def __init__(self, server: _Optional[_Union[_HBase_pb2.ServerName, _Mapping]] = ..., load: _Optional[_Union[_ClusterStatus_pb2.ServerLoad, _Mapping]] = ..., store: _Optional[_Iterable[_Union[ReachedStore, _Mapping]]] = ...) -> None: ...
+
+class ReportTaken(_message.Message):
+    __slots__ = ("founded",)
+    FOUNDED_FIELD_NUMBER: _ClassVar[int]
+    founded: bool
+    def __init__(self, founded: _Optional[bool] = ...) -> None: ...
 
 class TransitionsTaken(_message.Message):
     __slots__ = ("error_message", "refused", "too_early")

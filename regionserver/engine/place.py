@@ -61,20 +61,16 @@ class StorePlace:
     """A directory that this process owns until `close`. Belongs to whoever opens it; its calls touch the disk."""
 
     def __init__(self, directory: Path, engine: str, server: str = "", wait_s: float = LOCK_WAIT_S) -> None:
-        """Take it, or make it. Raises StoreNotUsable, which changes nothing there."""
+        """Take it, or make it, which one process may do at a time. Raises StoreNotUsable, which changes nothing."""
         self.directory = directory
         self.database = directory / DATABASE
         self._lock = -1
         self._server: str | None = None
         try:
             known = read_line(directory / FORMAT_FILE)
-            if known is None and (others := _others_in(directory)):
-                known = read_line(directory / FORMAT_FILE)  # made by another process between the two looks
-                if known is None:
-                    raise StoreNotUsable(
-                        f"{directory} is no region store and holds {others}: name an empty directory, or none yet"
-                    )
-            if known is not None:
+            if known is None:
+                _check_empty(directory)
+            else:
                 _checked(directory, known, engine)
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = take_lock(directory / OWNER_FILE, wait_s)
@@ -149,13 +145,15 @@ def process_started(pid: int) -> int | None:
         return None
 
 
-def _others_in(directory: Path) -> str:
-    """What lies there and was not left by a first start that was cut off; empty where nothing does."""
+def _check_empty(directory: Path) -> None:
+    """What a first start that was cut off has left is nobody's; anything else is."""
     if not directory.exists():
-        return ""
+        return
     ours = {OWNER_FILE, f"{FORMAT_FILE}.new"}
     others = sorted(entry.name for entry in directory.iterdir() if entry.name not in ours)
-    return ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+    if others:
+        shown = ", ".join(others[:3]) + (", ..." if len(others) > 3 else "")
+        raise StoreNotUsable(f"{directory} is no region store and holds {shown}: name an empty directory, or none yet")
 
 
 def _checked(directory: Path, line: str, engine: str) -> str:

@@ -54,7 +54,7 @@ class OpenOrder:
     """Its rows come by this hand-over; empty: they are in the store."""
     proc_id: int = -1
     master_active_ms: int = 0
-    """When the master that orders it became active, as it says."""
+    """When the master that orders it became active, as it says: masters of ours say their epoch."""
 
     @property
     def region(self) -> str:

@@ -39,7 +39,9 @@ from regionserver.hosting.stores import Stores
 from regionserver.region.region import Region
 from regionserver.region.rules import USUAL, TableRules
 from registry.clock import Clock
+from registry.wire.epoch import NO_EPOCH, MasterEpoch, deposed
 from registry.wire.errors import DoNotRetryIOException
+from registry.wire.region_info import META_ENCODED_NAME
 
 SLICE_MS = 2.0
 """The loop's turn for openings and closings, before calls have theirs."""
@@ -72,7 +74,7 @@ class Orders:
         self._clock = clock
         self._rules = rules
         self._machine = OrderMachine(reports)
-        self._epoch = 0
+        self._epoch = NO_EPOCH
         self._dead: frozenset[str] = frozenset()
         self._ready: dict[str, Hosted] = {}
         """Opened, and not served yet."""
@@ -88,14 +90,14 @@ class Orders:
     # --- the master's epoch -----------------------------------------------------------------------------------------
 
     @property
-    def epoch(self) -> int:
+    def epoch(self) -> MasterEpoch:
         """The highest epoch of a master that this server has heard of."""
         return self._epoch
 
-    def check_epoch(self, epoch: int) -> None:
-        """A master of this epoch calls. Raises DoNotRetryIOException where a later one is known."""
-        if epoch < self._epoch:
-            raise DoNotRetryIOException(f"Master with epoch {epoch} was deposed: epoch {self._epoch} is known here")
+    def check_epoch(self, epoch: MasterEpoch) -> None:
+        """A master of this epoch calls. Raises DoNotRetryIOException where a later one, or another, is known."""
+        if not epoch.may_follow(self._epoch):
+            raise deposed(epoch, self._epoch)
         self._epoch = epoch
 
     # --- taking orders ----------------------------------------------------------------------------------------------
@@ -103,7 +105,7 @@ class Orders:
     def take(self, message: ClusterV1_pb2.Orders) -> None:
         """Begin what is ordered. Raises DoNotRetryIOException, having begun nothing."""
         orders = read_orders(message, self._hosted.server, self._rules)
-        self.check_epoch(message.master_epoch)
+        self.check_epoch(MasterEpoch(message.master_epoch, message.master))
         self._begin(orders)
 
     def _begin(self, orders: ReadOrders) -> None:
@@ -198,8 +200,8 @@ class Orders:
             waiting.setdefault(order.store_id, []).append(order)
         elif order.hand_over:
             self._spawn(self._open_handed_over(order, store))
-        elif order.schema.described is not None and order.schema.described.gone:
-            self._spawn(self._open_without(order, order.schema.described.gone, store))
+        elif _gone(order) or order.region == META_ENCODED_NAME:
+            self._spawn(self._open_without(order, _gone(order), store))
         else:
             self._open(order, store)
 
@@ -227,13 +229,14 @@ class Orders:
             _log.error("%s cannot be opened: %s", order.info, error)
             self._open_failed(order)
         else:
-            gone = order.schema.described.gone if order.schema.described is not None else frozenset[bytes]()
-            await self._open_without(order, gone, store)
+            await self._open_without(order, _gone(order), store)
 
     async def _open_without(self, order: OpenOrder, families: frozenset[bytes], store: Store) -> None:
-        """Once what is left of deleted families has been removed."""
+        """Once what is left of deleted families has been removed, and the store says so where it gets hbase:meta."""
         try:
             removed = await remove_families(families, range_of(order.info, order.life), store) if families else 0
+            if order.region == META_ENCODED_NAME:
+                await self._stores.mark_meta(order.store_id, (order.master_active_ms, order.open_seq_num))
         except StoreError as error:
             _log.error("%s cannot be opened: %s", order.info, error)
             self._open_failed(order)
@@ -354,11 +357,18 @@ class Orders:
                 batch.clear(rows.lower, rows.upper)  # one that is empty would cost its readers as much
             drop_notes(batch, region)
             await commit(store, batch, Durability.PROCESS)
+            if region == META_ENCODED_NAME:
+                await self._stores.unmark_meta(order.store_id)
             if size_bytes >= COMPACT_BYTES_MIN:
                 await asyncio.to_thread(store.compact, rows.lower, rows.upper)
         if order.hand_over and self._stores.hand_overs is not None:
             await asyncio.to_thread(remove_hand_over, self._stores.hand_overs / order.hand_over)
         return ""
+
+
+def _gone(order: OpenOrder) -> frozenset[bytes]:
+    """Families of which nothing may be left."""
+    return order.schema.described.gone if order.schema.described is not None else frozenset()
 
 
 async def sweep_hand_overs(directory: Path, wall_ms: Callable[[], float]) -> None:

@@ -2,6 +2,8 @@
 
     DATA/stores/1, 2, ...    one store each (regionserver.engine.place); all region servers of the machine see them
     DATA/stores/N/founded    one line, the store's id: from then on its database has that id, or is not the store's
+    DATA/stores/N/cluster    what it remembers of its cluster (regionserver.hosting.store_mark)
+    DATA/stores/lock         flock(2) while a server looks for its own or makes it: one after another
 
 At its start a server takes the lowest-numbered store that nobody has, or makes the next. Others it opens when the
 master orders a region that lies there. Where the owner is one that the master holds for dead, and it still runs, it is
@@ -18,9 +20,10 @@ import logging
 import os
 import signal
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,19 +35,22 @@ from regionserver.engine.place import Owner, StoreInUse, StorePlace, identity_of
 from regionserver.engine.store import Batch, Durability, Store, StoreError, StoreNotUsable
 from regionserver.hosting.reserved import IDENTITY_KEY
 from regionserver.hosting.store_files import StoreFiles, files_of
+from regionserver.hosting.store_mark import UNMARKED, StoreMark, read_mark, write_mark
 from registry.durable import read_line, write_line
+from registry.locked import Held, take_lock
 
 if TYPE_CHECKING:
     from regionserver.engine.rocksdb import RocksMemory
 
 ROCKSDB, MEMORY = "rocksdb", "memory"
-STORES, HAND_OVERS, FOUNDED = "stores", "hand-over", "founded"
+STORES, HAND_OVERS, FOUNDED, LOCK = "stores", "hand-over", "founded", "lock"
 CACHE_BYTES = 256 << 20
 BUFFERS_BYTES = 256 << 20
 KILL_WAIT_S = 10.0
 """A process that was killed is gone when the kernel is done with its last call; a disk may hold that up."""
 RACE_WAIT_S = 0.2
-"""At a start: another that starts too may look at the lock just then."""
+"""A process that has just ended holds its lock until the kernel is done with it."""
+START_WAIT_S = 30.0
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +66,8 @@ class OpenStore:
     """None in memory."""
     nonces: Mapping[Nonce, float] = field(default_factory=dict[Nonce, float])
     """What its earlier owners did for clients that may ask again."""
+    mark: StoreMark = UNMARKED
+    """What it remembers."""
 
 
 class Stores:
@@ -93,6 +101,7 @@ class Stores:
         self._opening: dict[str, asyncio.Task[Store]] = {}
         self._known: dict[str, str] = {}
         """Ids of directories; they never change."""
+        self._marking = asyncio.Lock()
         self._threads: ThreadPoolExecutor | None = None
         self._home = ""
 
@@ -135,25 +144,41 @@ class Stores:
         if self._engine == MEMORY:
             opened = OpenStore(str(uuid.uuid4()), GroupedStore(MemoryStore(), _call_soon), None)
         else:
-            opened = self._opened(self._home_place())
+            with self._start_of_one():
+                place = self._home_place()
+            opened = self._opened(place)
         self._inherit(opened.nonces)
         self._open[opened.store_id] = opened
         self._home = opened.store_id
         return self._home
 
+    @contextlib.contextmanager
+    def _start_of_one(self) -> Generator[None]:
+        """Servers that start together find, make and take their stores one after another."""
+        directory = self._stores_dir()
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = take_lock(directory / LOCK, START_WAIT_S)
+        except OSError as error:
+            raise StoreNotUsable(f"{directory} cannot be used: {error.strerror or error}") from None
+        except Held:
+            raise StoreNotUsable(
+                f"{directory / LOCK} has been held by another server for {START_WAIT_S:.0f} s"
+            ) from None
+        try:
+            yield
+        finally:
+            os.close(lock)
+
     def _home_place(self) -> StorePlace:
-        number = 0
-        while True:
-            number += 1
+        for number in count(1):
             directory = self._stores_dir() / str(number)
             identity_of(directory, self._engine)  # a newer format is no reason to begin beside it
             owner = owner_of(directory)
-            if owner is not None and owner.is_alive:
-                continue
-            try:
-                return StorePlace(directory, self._engine, self._server, RACE_WAIT_S)
-            except StoreInUse:  # taken since, by one that starts too and may not have written its name yet
-                continue
+            wait_s = 0.0 if owner is not None and owner.is_alive else RACE_WAIT_S
+            with contextlib.suppress(StoreInUse):
+                return StorePlace(directory, self._engine, self._server, wait_s)
+        raise AssertionError("there is a free number")
 
     async def open(self, store_id: str, dead: Collection[str] = ()) -> Store:
         """Open a store of the machine by its id, in a thread; several may ask for it at once.
@@ -209,13 +234,42 @@ class Stores:
             try:
                 _check_identity(place, store)
                 nonces = read_kept(store)
+                mark = _mark_of(place.directory)
             except BaseException:
                 store.close()
                 raise
         except BaseException:
             place.close()
             raise
-        return OpenStore(place.store_id, GroupedStore(store, _call_soon), place, nonces)
+        return OpenStore(place.store_id, GroupedStore(store, _call_soon), place, nonces, mark)
+
+    # --- what they remember -----------------------------------------------------------------------------------------
+
+    async def mark_cluster(self) -> None:
+        """All that are open belong to a cluster that has an hbase:meta. Raises StoreNotUsable."""
+        async with self._marking:
+            for each in self:
+                if not each.mark.in_cluster:
+                    await self._write_mark(each.store_id, StoreMark(True))
+
+    async def mark_meta(self, store_id: str, meta: tuple[int, int]) -> None:
+        """It has hbase:meta, by this order: said before the opening is reported. Raises StoreNotUsable."""
+        async with self._marking:
+            await self._write_mark(store_id, StoreMark(True, meta))
+
+    async def unmark_meta(self, store_id: str) -> None:
+        """Rows of hbase:meta were dropped from it. Raises StoreNotUsable."""
+        async with self._marking:
+            await self._write_mark(store_id, StoreMark(True))
+
+    async def _write_mark(self, store_id: str, mark: StoreMark) -> None:
+        opened = self._open[store_id]
+        if opened.place is not None:
+            try:
+                await asyncio.to_thread(write_mark, opened.place.directory, mark)
+            except OSError as error:
+                raise StoreNotUsable(f"{opened.place.directory} cannot be marked: {error.strerror or error}") from None
+        self._open[store_id] = replace(opened, mark=mark)
 
     # --- what there is ----------------------------------------------------------------------------------------------
 
@@ -223,7 +277,10 @@ class Stores:
         """All stores that this server sees, open or not, as it reports them to the master."""
         states = ClusterV1_pb2.ReachedStore
         found = [
-            states(store_id=each.store_id, reach=states.OPEN, home=each.store_id == self._home, owner=self._server)
+            _marked(
+                states(store_id=each.store_id, reach=states.OPEN, home=each.store_id == self._home, owner=self._server),
+                each.mark,
+            )
             for each in self
         ]
         mine = set(self._open)
@@ -233,13 +290,12 @@ class Stores:
                 continue
             owner = owner_of(directory)
             is_owned = owner is not None and owner.is_alive
-            found.append(
-                states(
-                    store_id=store_id,
-                    reach=states.OWNED if is_owned else states.FREE,
-                    owner=owner.server if owner is not None else "",
-                )
+            reached = states(
+                store_id=store_id,
+                reach=states.OWNED if is_owned else states.FREE,
+                owner=owner.server if owner is not None else "",
             )
+            found.append(_marked(reached, _mark_of(directory)))
         return found
 
     def files(self) -> dict[str, StoreFiles]:
@@ -281,6 +337,23 @@ class Stores:
 
     def _directory_of(self, store_id: str) -> Path | None:
         return next((path for path in self._directories() if self._identity(path) == store_id), None)
+
+
+def _mark_of(directory: Path) -> StoreMark:
+    """One that cannot be read hides no store: it is one more reason to found nothing."""
+    try:
+        return read_mark(directory)
+    except (OSError, ValueError) as error:
+        _log.warning("%s", error)
+        return StoreMark(in_cluster=True)
+
+
+def _marked(message: ClusterV1_pb2.ReachedStore, mark: StoreMark) -> ClusterV1_pb2.ReachedStore:
+    if mark.in_cluster:
+        message.in_cluster = True
+    if mark.meta is not None:
+        message.meta_epoch, message.meta_open_seq_num = mark.meta
+    return message
 
 
 def _call_soon(call: Callable[[], None]) -> None:

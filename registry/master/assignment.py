@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from registry.clock import Clock
 from registry.master.catalogue import RegionRow
-from registry.master.epoch import NotActing
+from registry.master.epoch import Deposed, NotActing
 from registry.master.held import Held
 from registry.master.region_states import RegionStates
 
@@ -155,5 +155,7 @@ class Assignment:
 
 def ending(error: BaseException) -> NotActing:
     """What those are told who wait: that this master does not act any more, whatever ended it."""
+    if isinstance(error, Deposed):
+        return Deposed(str(error), error.known)
     text = str(error) if isinstance(error, NotActing) else f"this master does not assign regions any more: {error}"
     return NotActing(text)

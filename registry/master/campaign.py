@@ -319,7 +319,7 @@ class Campaign:
             elif isinstance(effect, BecomeActive):
                 if effect.epoch != self.mastership.epoch:
                     logger.info("%s is the active master, epoch 0x%x", self.name, effect.epoch)
-                self.mastership.begin(effect.epoch, self._session.lease)
+                self.mastership.begin(effect.epoch, self._session.lease, str(self.name))
                 self.active = self.name
                 self._changed()
             else:

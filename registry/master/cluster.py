@@ -14,11 +14,13 @@ from registry.lookup.feed import RegistryFeed
 from registry.master.active import ActiveWork
 from registry.master.campaign import Campaign
 from registry.master.cluster_work import ClusterWork
-from registry.master.epoch import Mastership, NotActing, Token
-from registry.master.meta_place import MetaPlace, Unreadable
+from registry.master.epoch import Deposed, Mastership, NotActing, Token
+from registry.master.epoch_base import EpochBase
+from registry.master.meta_place import DirectoryMemory, MetaPlace
 from registry.master.meta_table import MetaTable
 from registry.master.order_sender import AdminTalk
 from registry.master.reign import Begin, Reign
+from registry.master.znodes import Unreadable
 from registry.wire.errors import PleaseHoldException, ServerNotRunningYetException
 
 logger = logging.getLogger("registry.master")
@@ -78,7 +80,28 @@ class Cluster:
             except NotActing:
                 await self._pause(LOOK_MS)
                 continue
-            await self._reign(token)
+            try:
+                await self._act(token)
+            except NotActing as error:
+                logger.info("%s", error)
+                await self._pause(LOOK_MS)
+            except Unreadable as error:
+                self.problem = str(error)
+                logger.error("%s", error)
+                await self._pause(PAUSE_MS)
+            except Exception as error:
+                self.problem = f"{type(error).__name__}: {error}"
+                logger.exception("the cluster is taken over anew: a fault of hbeacon")
+                await self._pause(PAUSE_MS)
+
+    async def _act(self, token: Token) -> None:
+        """One reign. Where a higher epoch is known though this master is the elected one, the next is above that."""
+        base = EpochBase(self._campaign.paths, self._campaign.ask, token)
+        try:
+            await self._reign(token.above(await base.read()))
+        except Deposed as error:
+            logger.info("%s", error)
+            await base.raise_to(error.known)
 
     async def _reign(self, token: Token) -> None:
         reign = self.reign = self._make(token)
@@ -89,16 +112,6 @@ class Cluster:
                 token.check()
             self.problem = ""
             running.result()
-        except NotActing as error:
-            logger.info("%s", error)
-        except Unreadable as error:
-            self.problem = str(error)
-            logger.error("%s", error)
-            await self._pause(PAUSE_MS)
-        except Exception as error:
-            self.problem = f"{type(error).__name__}: {error}"
-            logger.exception("the cluster is taken over anew: a fault of hbeacon")
-            await self._pause(PAUSE_MS)
         finally:
             running.cancel()
             self.reign = None
@@ -109,7 +122,8 @@ class Cluster:
 
     def _make(self, token: Token) -> Reign:
         campaign = self._campaign
-        place = MetaPlace(campaign.paths, campaign.ask, token, campaign.writer, os.urandom, self.kept_in)
+        memory = DirectoryMemory(self.kept_in) if self.kept_in is not None else None
+        place = MetaPlace(campaign.paths, campaign.ask, token, campaign.writer, os.urandom, memory)
         return Reign(
             token,
             self._clock,
@@ -120,7 +134,7 @@ class Cluster:
             ActiveWork,
             self.begin,
             self.initialized,
-            lambda where: MetaTable(token.epoch, where, self._clock),
+            lambda where: MetaTable(token.in_name, where, self._clock),
             AdminTalk(),
         )
 

@@ -20,6 +20,7 @@ from registry.master.catalogue import Catalogue, RegionRow, RegionState
 from registry.master.live_servers import OPEN, LiveServers
 from registry.master.orders import DROP_RANGE, no_orders
 from registry.names import ServerName
+from registry.wire.epoch import MasterEpoch
 from registry.wire.errors import HBaseError
 
 logger = logging.getLogger("registry.master")
@@ -48,7 +49,7 @@ class Drops:
 
     def __init__(
         self,
-        epoch: int,
+        epoch: MasterEpoch,
         servers: LiveServers,
         call: Callable[[ServerName, ClusterV1_pb2.Orders], Awaitable[None]],
         new_id: Callable[[], int],

@@ -35,6 +35,10 @@ class Reached:
     home: bool = False
     owner: str = ""
     """Name of the server that has it, or had it last."""
+    in_cluster: bool = False
+    """A server with it was in a cluster that had an hbase:meta."""
+    meta: tuple[int, int] | None = None
+    """hbase:meta was: by an order of this epoch, with this number. The highest of all stores has its rows."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,8 @@
     /hbase/hbeacon/meta          JSON: {"format": 1, "store": ID, "founded": bool, "open_seq_num": n, "leftover": text}
 
 `founded` says that hbase:meta holds a catalogue: from then on it is never opened empty. Nothing else is needed to find
-and to assign it. Where ZooKeeper was wiped, the last that this master's data directory knows holds:
+and to assign it. Where ZooKeeper does not say so, for it was wiped or nothing was founded yet, the data directory of
+this master and the region servers are asked first (meta_finding):
 
     DIR/meta-store               the same line as /hbase/hbeacon/meta, of whoever was active on this directory last
 
@@ -16,30 +17,26 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from registry.durable import read_line, write_line
 from registry.lookup.snapshot import MetaLocation
 from registry.master.catalogue import RegionRow, RegionState
 from registry.master.epoch import Token
 from registry.master.mark import mark_path
+from registry.master.znodes import Ask, Unreadable, until_answered
 from registry.wire.errors import ProtocolError
 from registry.wire.region_info import META
 from registry.wire.znode import SALT_BYTES, decode_meta_location, encode_meta_location
 from registry.zk.paths import ZNodePaths
-from registry.zk.requests import Create, Get, Reply, Request, Result, SetData
+from registry.zk.requests import Create, Get, Reply, Request, SetData
 
 FORMAT = 1
 FILE = "meta-store"
-PAUSE_MS = 100.0
 logger = logging.getLogger("registry.master")
-
-
-class Unreadable(Exception):
-    """The znode holds what this program cannot read, so nothing may be assigned; `str()` says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +72,59 @@ class MetaStore:
         return found
 
 
+class MetaMemory(Protocol):
+    """What a master knows beside ZooKeeper of where hbase:meta was."""
+
+    async def load(self) -> MetaStore | None:
+        """None where nothing is known. Raises Unreadable: what cannot be read is no reason to begin anew beside it."""
+        ...
+
+    async def save(self, store: MetaStore) -> None:
+        """For the day on which ZooKeeper knows nothing any more."""
+        ...
+
+
+class DirectoryMemory:
+    """The file `meta-store` in a master's data directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._path = directory / FILE
+
+    async def load(self) -> MetaStore | None:
+        """Raises Unreadable."""
+        try:
+            line = await asyncio.to_thread(read_line, self._path)
+        except OSError as error:
+            raise Unreadable(f"{self._path} cannot be read: {error}") from None
+        return None if line is None else MetaStore.parse(str(self._path), line.encode())
+
+    async def save(self, store: MetaStore) -> None:
+        """A directory that cannot be written is told in the log: ZooKeeper knows it as well."""
+        line = store.data().decode()
+        try:
+            if await asyncio.to_thread(read_line, self._path) != line:
+                await asyncio.to_thread(write_line, self._path, line)
+        except OSError as error:
+            logger.error("%s cannot be written (%s): it would not be there if ZooKeeper was lost", self._path, error)
+
+
 class MetaPlace:
     """Reads and writes the two znodes for the active master."""
 
     def __init__(
         self,
         paths: ZNodePaths,
-        ask: Callable[[Request], Awaitable[Reply]],
+        ask: Ask,
         token: Token,
         writer: str,
         salt: Callable[[int], bytes],
-        kept_in: Path | None = None,
+        memory: MetaMemory | None = None,
     ) -> None:
-        """`kept_in`: the master's data directory, where there is one."""
+        """`memory`: of the master's data directory, where there is one."""
         self.store = MetaStore()
-        self._kept_in = kept_in
+        self.is_certain = False
+        """ZooKeeper itself says that there is a catalogue, and where."""
+        self._memory = memory
         self._location_path = paths.meta
         self._store_path = f"{mark_path(paths.root)}/meta"
         self._ask = ask
@@ -98,16 +133,14 @@ class MetaPlace:
         self._salt = salt
 
     async def read(self) -> RegionRow:
-        """hbase:meta as ZooKeeper has it. Raises Unreadable, NotActing."""
+        """hbase:meta as ZooKeeper has it, or else as it is remembered. Raises Unreadable, NotActing."""
         reply = await self._until_answered(Get(self._store_path))
-        if reply.ok:
-            self.store = MetaStore.parse(self._store_path, reply.data)
+        self.store = MetaStore.parse(self._store_path, reply.data) if reply.ok else MetaStore()
+        self.is_certain = self.store.founded
+        if self.is_certain:
             await self._remember(self.store)
-        else:
-            self.store = await self._remembered()
-            if self.store.founded:
-                logger.warning("%s is gone: hbase:meta is looked for in store %s", self._store_path, self.store.store)
-                await self._put(self._store_path, self.store.data())
+        elif self._memory is not None:
+            self.store = await self._memory.load() or self.store
         location = await self._location()
         server = location.server_name if location is not None else None
         state = RegionState.OFFLINE
@@ -129,6 +162,14 @@ class MetaPlace:
         """It holds a catalogue."""
         await self._keep(replace(self.store, founded=True))
 
+    async def found_in(self, row: RegionRow, store_id: str, open_seq_num: int) -> RegionRow:
+        """It holds a catalogue in this store, and was opened there with this number: what `read` gave, corrected."""
+        self.store = replace(self.store, store=store_id, founded=True, open_seq_num=max(row.open_seq_num, open_seq_num))
+        await self._put(self._store_path, self.store.data())
+        await self._remember(self.store)
+        state = row.state if row.store == store_id else RegionState.OFFLINE
+        return replace(row, store=store_id, open_seq_num=self.store.open_seq_num, state=state)
+
     async def _location(self) -> MetaLocation | None:
         reply = await self._until_answered(Get(self._location_path))
         if not reply.ok:
@@ -145,26 +186,9 @@ class MetaPlace:
             await self._remember(store)
 
     async def _remember(self, store: MetaStore) -> None:
-        """For the day on which ZooKeeper knows nothing any more. What was never founded is not worth it."""
-        if self._kept_in is None or not store.founded:
-            return
-        path, line = self._kept_in / FILE, store.data().decode()
-        try:
-            if await asyncio.to_thread(read_line, path) != line:
-                await asyncio.to_thread(write_line, path, line)
-        except OSError as error:
-            logger.error("%s cannot be written (%s): a wiped ZooKeeper would be the end of all tables", path, error)
-
-    async def _remembered(self) -> MetaStore:
-        """Raises Unreadable: what cannot be read is no reason to begin anew beside it."""
-        if self._kept_in is None:
-            return MetaStore()
-        path = self._kept_in / FILE
-        try:
-            line = await asyncio.to_thread(read_line, path)
-        except OSError as error:
-            raise Unreadable(f"{path} cannot be read: {error}") from None
-        return MetaStore() if line is None else MetaStore.parse(str(path), line.encode())
+        """What was never founded is not worth it."""
+        if self._memory is not None and store.founded:
+            await self._memory.save(store)
 
     async def _put(self, path: str, data: bytes) -> None:
         reply = await self._until_answered(SetData(path, data))
@@ -175,10 +199,4 @@ class MetaPlace:
             reply = await self._until_answered(SetData(path, data))
 
     async def _until_answered(self, request: Request) -> Reply:
-        """Until ZooKeeper has done it, or says that there is no such znode, or that there is."""
-        while True:
-            self._token.check()
-            reply = await self._ask(request)
-            if reply.ok or reply.result in (Result.NO_NODE, Result.NODE_EXISTS):
-                return reply
-            await asyncio.sleep(PAUSE_MS / 1000)
+        return await until_answered(self._ask, self._token, request)

@@ -40,8 +40,6 @@ from registry.wire.errors import ProtocolError
 from registry.wire.region_info import RegionInfo
 
 INFO, TABLE, HIDDEN = b"info", b"table", b"hbeacon"
-EPOCH_ATTRIBUTE = "hbeacon.master.epoch"
-"""Of calls to the region of hbase:meta: 8 bytes BE. Shows the family hbeacon; an epoch lower than before is refused."""
 
 REGION_INFO, STATE, SN = b"regioninfo", b"state", b"sn"
 SERVER, START_CODE, SEQ_NUM = b"server", b"serverstartcode", b"seqnumDuringOpen"

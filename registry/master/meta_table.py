@@ -25,11 +25,12 @@ from registry.client.scanner import ScanFailed, Scanner
 from registry.client.settings import ClientSettings
 from registry.clock import Clock
 from registry.master.catalogue import Catalogue
-from registry.master.epoch import NotActing, Token
-from registry.master.meta_rows import COUNTER, EPOCH_ATTRIBUTE, LEFTOVER, LIFE, SCHEMA, STORE, Written, take_row
+from registry.master.epoch import Token, raise_deposed
+from registry.master.meta_rows import COUNTER, LEFTOVER, LIFE, SCHEMA, STORE, Written, take_row
 from registry.names import Address, ServerName
 from registry.rpc.services import META_QOS
 from registry.wire.cellblock import encode_cells
+from registry.wire.epoch import EPOCH_ATTRIBUTE, MasterEpoch
 from registry.wire.errors import (
     ConnectionClosedException,
     HBaseError,
@@ -50,12 +51,6 @@ SCAN_TIMEOUT_MS = 600_000.0
 PAUSE_MS_FIRST, PAUSE_MS_MAX = 10.0, 500.0
 LASTING = frozenset((STORE, LIFE, LEFTOVER, COUNTER, SCHEMA))
 """Qualifiers without which rows that survive a loss of power (FSYNC_WAL) would be found by nobody: synced as well."""
-DEPOSED = "was deposed"
-"""Part of what a region server tells a master after whom there was another."""
-
-
-class Deposed(NotActing):
-    """Somebody has heard of a later master."""
 
 
 class _Asked(NamedTuple):
@@ -82,11 +77,11 @@ class MetaRows(Protocol):
 class MetaTable:
     """Of one epoch. Belongs to the loop; `close` ends its connections."""
 
-    def __init__(self, epoch: int, where: Callable[[], ServerName | None], clock: Clock) -> None:
+    def __init__(self, epoch: MasterEpoch, where: Callable[[], ServerName | None], clock: Clock) -> None:
         """`where` tells who has hbase:meta open; None while nobody has."""
         self._where = where
         self._clock = clock
-        self._attributes = {EPOCH_ATTRIBUTE: epoch.to_bytes(8, "big")}
+        self._attributes = {EPOCH_ATTRIBUTE: epoch.encode()}
         settings = ClientSettings(
             rpc_timeout_ms=CALL_TIMEOUT_MS, connect_timeout_ms=CONNECT_TIMEOUT_MS, pause_ms=PAUSE_MS_FIRST
         )
@@ -123,7 +118,7 @@ class MetaTable:
                             take_row(catalogue, row)
                         await asyncio.sleep(0)
             except HBaseError as error:
-                self._raise_deposed(error.last if isinstance(error, ScanFailed) and error.last else error)
+                raise_deposed(error.last if isinstance(error, ScanFailed) and error.last else error)
                 self._note(f"hbase:meta cannot be read: {error}")
                 await asyncio.sleep(pause_ms / 1000)
                 pause_ms = min(pause_ms * 2, PAUSE_MS_MAX)
@@ -172,7 +167,7 @@ class MetaTable:
             try:
                 await self._call(request, cells)
             except HBaseError as error:
-                self._raise_deposed(error)
+                raise_deposed(error)
                 self._note(f"hbase:meta cannot be written: {error}")
             else:
                 self.problem = ""
@@ -200,10 +195,6 @@ class MetaTable:
             raise ConnectionClosedException(str(error)) from None
         for problem in problems_of(response):
             raise problem
-
-    def _raise_deposed(self, error: HBaseError) -> None:
-        if DEPOSED in error.message:
-            raise Deposed(error.message)
 
     def _note(self, problem: str) -> None:
         if problem != self.problem:

@@ -17,9 +17,8 @@ from protos.hbeacon import ClusterV1_pb2
 from registry.client.channels import Channels
 from registry.client.settings import ClientSettings
 from registry.clock import Clock
-from registry.master.epoch import NotActing, Token
+from registry.master.epoch import NotActing, Token, raise_deposed
 from registry.master.live_servers import LiveServers
-from registry.master.meta_table import DEPOSED, Deposed
 from registry.master.orders import ORDERS_MAX, no_orders, orders_message
 from registry.master.outbox import Outbox
 from registry.master.placement import Placement
@@ -119,13 +118,12 @@ class OrderSender:
         try:
             await self._talk.call(server, "ExecuteProcedures", message, Admin_pb2.ExecuteProceduresResponse)
         except HBaseError as error:
-            if DEPOSED in error.message:
-                raise Deposed(error.message) from None
+            raise_deposed(error)
             raise
 
     async def online(self, server: ServerName) -> list[RegionInfo]:
         """What is open there, once it knows our epoch. Raises HBaseError, Deposed."""
-        await self.call(server, no_orders(self._token.epoch))
+        await self.call(server, no_orders(self._token.in_name))
         answer = await self._talk.call(
             server, "GetOnlineRegion", Admin_pb2.GetOnlineRegionRequest(), Admin_pb2.GetOnlineRegionResponse
         )
@@ -157,7 +155,7 @@ class OrderSender:
                 return
             stores = {order.store_id for order in orders if order.opens}
             message = orders_message(
-                self._token.epoch,
+                self._token.in_name,
                 server,
                 orders,
                 self._schema_of,

@@ -11,6 +11,7 @@ from protos.hbase import Admin_pb2, HBase_pb2, RegionServerStatus_pb2
 from protos.hbeacon import ClusterV1_pb2
 from registry.master.held import Code, Order, Transition
 from registry.names import ServerName
+from registry.wire.epoch import MasterEpoch
 from registry.wire.region_info import RegionInfo
 from registry.wire.znode import encode_server_name
 
@@ -25,13 +26,13 @@ _CODES = {
 }
 
 
-def no_orders(epoch: int) -> ClusterV1_pb2.Orders:
+def no_orders(epoch: MasterEpoch) -> ClusterV1_pb2.Orders:
     """Makes the epoch known, nothing else."""
-    return ClusterV1_pb2.Orders(master_epoch=epoch)
+    return ClusterV1_pb2.Orders(master_epoch=epoch.number, master=epoch.master)
 
 
 def orders_message(
-    epoch: int,
+    epoch: MasterEpoch,
     server: ServerName,
     orders: Iterable[Order],
     schema_of: Callable[[str], HBase_pb2.TableSchema],
@@ -49,7 +50,9 @@ def orders_message(
             continue
         if opening is None:
             opening = message.open_region.add(
-                serverStartCode=server.start_code, initiating_master_active_time=epoch, master_system_time=wall_ms
+                serverStartCode=server.start_code,
+                initiating_master_active_time=epoch.number,
+                master_system_time=wall_ms,
             )
         opening.open_info.add(region=info.message(), open_proc_id=order.order_id)
         schema = schemas.get(info.table)
@@ -72,7 +75,7 @@ def orders_message(
 
 
 def close_strays(
-    epoch: int, server: ServerName, regions: Sequence[RegionInfo], new_id: Callable[[], int]
+    epoch: MasterEpoch, server: ServerName, regions: Sequence[RegionInfo], new_id: Callable[[], int]
 ) -> ClusterV1_pb2.Orders:
     """Close what must not be open there."""
     message = no_orders(epoch)
@@ -81,13 +84,13 @@ def close_strays(
     return message
 
 
-def _add_close(message: ClusterV1_pb2.Orders, order: Order, server: ServerName, epoch: int) -> None:
+def _add_close(message: ClusterV1_pb2.Orders, order: Order, server: ServerName, epoch: MasterEpoch) -> None:
     close = message.close_region.add(
         region=HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=order.info.name),
         transition_in_ZK=False,
         serverStartCode=server.start_code,
         close_proc_id=order.order_id,
-        initiating_master_active_time=epoch,
+        initiating_master_active_time=epoch.number,
     )
     if order.destination is not None:
         close.destination_server.CopyFrom(encode_server_name(order.destination))

@@ -22,9 +22,10 @@ from registry.master.assignment import Assignment, Rows
 from registry.master.catalogue import Catalogue, Changes, RegionRow, RegionState, TableState
 from registry.master.cluster_work import ClusterWork
 from registry.master.drops import Drop, Drops
-from registry.master.epoch import Token
+from registry.master.epoch import Deposed, Token
 from registry.master.held import Goal
 from registry.master.live_servers import LiveServers
+from registry.master.meta_finding import find_meta
 from registry.master.meta_place import MetaPlace
 from registry.master.meta_rows import cells_of, region_cells
 from registry.master.meta_schema import meta_schema
@@ -98,7 +99,7 @@ class Reign:
         self.regions = Assignment(self.states, self._write_regions, clock, self.sender.wake)
         self.regions.wrote = self._regions_written
         self.drops = Drops(
-            token.epoch,
+            token.in_name,
             self.servers,
             self.sender.call,
             self.new_id,
@@ -234,7 +235,7 @@ class Reign:
     async def _close_strays(self, name: ServerName, stray: list[RegionInfo]) -> None:
         """Once: a server that does not hear it has no right to serve them either, for nobody is told that it does."""
         try:
-            await self.sender.call(name, close_strays(self.token.epoch, name, stray, self.new_id))
+            await self.sender.call(name, close_strays(self.token.in_name, name, stray, self.new_id))
         except HBaseError as error:
             logger.warning("%s was not told to close regions: %s", name, error)
 
@@ -263,9 +264,11 @@ class Reign:
     async def _take_over(self) -> None:
         await self._read_zookeeper()
         row = await self._place.read()
-        self.meta_states.meta_is_fresh = not self._place.store.founded
         self._wait_for("every live region server knows of this master")
         await self._until(lambda: all(server.is_met for server in self.servers.live()))
+        if not self._place.is_certain:
+            row = await self._find_meta(row)
+        self.meta_states.meta_is_fresh = not self._place.store.founded
         self.meta_states.put(row, Goal.OPEN)
         self.knows_meta = True
         self._bury([row])
@@ -285,8 +288,33 @@ class Reign:
         self._initialized()
         logger.info("master initialised: %d tables, %d regions", len(self.catalogue.tables), len(self.states.held))
 
+    async def _find_meta(self, row: RegionRow) -> RegionRow:
+        """ZooKeeper knows of no hbase:meta with a catalogue: it is never founded beside the rows of another.
+
+        Raises Deposed where it was opened by a master whose epoch ours does not follow.
+        """
+        remembered = self._place.store.store if self._place.store.founded else ""
+        self._wait_for("all region servers, and one at least, have said what their stores hold")
+        while True:
+            await self._until(
+                lambda: bool(self.servers.usable()) and all(each.is_usable for each in self.servers.live())
+            )
+            found = find_meta(self.servers.live(), remembered)
+            if not isinstance(found, str):
+                break
+            self._wait_for(found)
+            self._changed.clear()
+            await self._changed.wait()
+        if found is None:
+            return row
+        if found.epoch >= self.token.in_name.number:
+            raise Deposed(f"hbase:meta in store {found.store_id} was opened by epoch {found.epoch}", found.epoch)
+        logger.warning("ZooKeeper does not know where hbase:meta is: it is in store %s", found.store_id)
+        return await self._place.found_in(row, found.store_id, found.open_seq_num)
+
     def _wait_for(self, what: str) -> None:
-        logger.info("waiting until %s", what)
+        if what != self.waits_for:
+            logger.info("waiting until %s", what)
         self.waits_for = what
 
     async def _read_zookeeper(self) -> None:

@@ -92,11 +92,11 @@ class StatusService:
         assert isinstance(request, ClusterV1_pb2.ServerReport)
         reign = self._of().acting()
         name = decode_server_name(request.server)
-        stores = [Reached(each.store_id, each.reach, each.home, each.owner) for each in request.store]
+        stores = [_reached(each) for each in request.store]
         if reign.servers.report(name, stores, request.load, self._clock.monotonic_ms()):
             reign.look_at_servers()
             reign.servers_changed()
-        return Pb.RegionServerReportResponse()
+        return ClusterV1_pb2.ReportTaken(founded=not reign.meta_states.meta_is_fresh)
 
     def _fatal_error(self, call: Call) -> Message:
         request = call.request
@@ -202,3 +202,8 @@ class StatusService:
         names = [server.name for server in self._of().acting().servers.live()]
         chosen = self._chance.sample(names, min(request.count, len(names)))
         return Pb.GetLiveRegionServersResponse(server=[encode_server_name(name) for name in chosen], total=len(names))
+
+
+def _reached(message: ClusterV1_pb2.ReachedStore) -> Reached:
+    meta = (message.meta_epoch, message.meta_open_seq_num) if message.HasField("meta_epoch") else None
+    return Reached(message.store_id, message.reach, message.home, message.owner, message.in_cluster, meta)

@@ -13,7 +13,6 @@ import pytest
 
 from regionserver.engine.place import FORMAT_FILE, StorePlace, owner_of, process_started
 from regionserver.engine.store import StoreNotUsable
-from registry.durable import read_line
 
 ROOT = Path(__file__).parents[2]
 
@@ -120,16 +119,3 @@ def test_a_place_that_cannot_be(tmp_path: Path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(StoreNotUsable, match=r"file/store cannot be used"):
         StorePlace(tmp_path / "file" / "store", "rocksdb")
-
-
-def test_one_that_is_made_between_two_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Two region servers of `hbeacon dev` began together: one saw no format yet, then a directory of somebody else."""
-    StorePlace(tmp_path, "rocksdb").close()
-    looks = [None, read_line(tmp_path / FORMAT_FILE)]
-
-    def look(path: Path) -> str | None:
-        return looks.pop(0) if looks and path.name == FORMAT_FILE else read_line(path)
-
-    monkeypatch.setattr("regionserver.engine.place.read_line", look)
-    StorePlace(tmp_path, "rocksdb").close()
-    assert not looks

@@ -13,6 +13,7 @@ from protos.hbase.RegionServerStatus_pb2 import RegionStateTransition, RemotePro
 from regionserver.hosting.stores import MEMORY
 from regionserver.region.scan import ScanRange, ScanShape, open_scan
 from registry.names import ServerName
+from registry.wire.epoch import MasterEpoch
 from registry.wire.errors import (
     DoNotRetryIOException,
     NotServingRegionException,
@@ -117,14 +118,14 @@ async def test_a_deposed_master_and_another_life_of_the_server(desk: Desk):
     with pytest.raises(DoNotRetryIOException, match="Master with epoch 7 was deposed: epoch 8 is known here"):
         desk.orders.take(desk.open_message([WHOLE], epoch=7))
     with pytest.raises(DoNotRetryIOException, match="epoch 7"):
-        desk.orders.check_epoch(7)
-    desk.orders.check_epoch(9)
-    assert desk.orders.epoch == 9
+        desk.orders.check_epoch(MasterEpoch(7))
+    desk.orders.check_epoch(MasterEpoch(9))
+    assert desk.orders.epoch == MasterEpoch(9)
     message = desk.open_message([WHOLE], epoch=10)
     message.open_region[0].serverStartCode = 77
     with pytest.raises(DoNotRetryIOException, match="different server with startcode: 77, this server is: host,1,1"):
         desk.orders.take(message)
-    assert desk.orders.epoch == 9, "what is refused has changed nothing"
+    assert desk.orders.epoch == MasterEpoch(9), "what is refused has changed nothing"
 
 
 async def test_orders_that_are_wrong_do_nothing(desk: Desk):

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +24,7 @@ from regionserver.engine.place import OWNER_FILE, Owner, process_started
 from regionserver.engine.store import Batch, Durability, StoreError, StoreNotUsable
 from regionserver.hosting.committing import commit
 from regionserver.hosting.stores import MEMORY, Stores, kill_owner
+from registry.durable import read_line
 from registry.locked import take_lock
 from tests.hosting.owner import key_of
 
@@ -91,7 +93,7 @@ async def numbers_of(stores: Stores, store_id: str) -> list[int]:
 
 async def test_each_has_its_own_and_the_lowest_free_one_is_taken(tmp_path: Path):
     first, second = opened(tmp_path, "a,1,1"), opened(tmp_path, "b,1,1")
-    assert {path.name for path in (tmp_path / "stores").iterdir()} == {"1", "2"}
+    assert {path.name for path in (tmp_path / "stores").iterdir()} == {"1", "2", "lock"}
     ids = first.home, second.home
     assert reach(first) == {ids[0]: ("OPEN", "a,1,1"), ids[1]: ("OWNED", "b,1,1")}
     first.close()
@@ -114,6 +116,55 @@ async def test_one_whose_owner_has_not_yet_said_who_it_is_is_passed_over(tmp_pat
         stores.close()
     finally:
         os.close(lock)
+
+
+def test_those_that_start_at_once_have_one_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """However long each looks: what another makes meanwhile is neither taken nor held for a stranger's."""
+
+    def look(path: Path) -> str | None:
+        time.sleep(0.002)
+        line = read_line(path)
+        time.sleep(0.002)
+        return line
+
+    monkeypatch.setattr("regionserver.engine.place.read_line", look)
+    all_stores = [Stores(tmp_path) for _ in range(6)]
+    with ThreadPoolExecutor(len(all_stores)) as threads:
+        homes = list(threads.map(Stores.open_home, all_stores))
+    assert len(set(homes)) == len(homes)
+    places = [each.place.directory.name for stores in all_stores for each in stores if each.place is not None]
+    assert sorted(places) == ["1", "2", "3", "4", "5", "6"]
+    for stores in all_stores:
+        stores.close()
+
+
+async def test_one_says_what_it_knows_of_its_cluster(tmp_path: Path):
+    def told(stores: Stores) -> list[tuple[bool, tuple[int, int] | None]]:
+        return [
+            (each.in_cluster, (each.meta_epoch, each.meta_open_seq_num) if each.HasField("meta_epoch") else None)
+            for each in stores.reached()
+        ]
+
+    first = opened(tmp_path)
+    assert told(first) == [(False, None)]
+    await first.mark_cluster()
+    assert told(first) == [(True, None)]
+    await first.mark_meta(first.home, (5, 2))
+    await first.mark_cluster()
+    second = opened(tmp_path)
+    assert told(first) == [(True, (5, 2)), (False, None)]
+    assert told(second) == [(False, None), (True, (5, 2))]
+    await first.unmark_meta(first.home)
+    assert told(second) == [(False, None), (True, None)]
+    await first.mark_meta(first.home, (5, 3))
+    first.close()
+    assert told(second) == [(False, None), (True, (5, 3))], "it is there when nobody has it open"
+    again = opened(tmp_path)
+    assert told(again) == [(True, (5, 3)), (False, None)]
+    again.close()
+    (tmp_path / "stores" / "1" / "cluster").write_text("?")
+    assert told(second) == [(False, None), (True, None)], "one that cannot be read knew something"
+    second.close()
 
 
 async def test_a_free_one_is_opened_on_order_once(tmp_path: Path):

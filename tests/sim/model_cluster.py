@@ -2,7 +2,8 @@
 
 Real are Reign with all that it is made of, ActiveWork, StatusService, the messages between masters and servers, and at
 the servers registry's counterpart that is pure: read_orders, OrderMachine and Reports. A server dies, stands still and
-comes back; calls are late, lost on the way there or on the way back, and done twice.
+comes back; calls are late, lost on the way there or on the way back, and done twice. A master that was deposed acts on
+for a while. ZooKeeper is lost: who comes then counts its transactions from the start and remembers nothing, or little.
 
 A store holds a number for each region, of the writes that were acknowledged: whoever begins to serve a region must
 find there as many as there were.
@@ -24,22 +25,22 @@ from regionserver.hosting.order_machine import Close, Effect, Open, OpenOrder, O
 from regionserver.hosting.read_orders import Procedure, read_orders
 from regionserver.hosting.reports import Report, Reports
 from registry.client.rows import Row
-from registry.lookup.snapshot import Fact, FactState, RegionServer
+from registry.lookup.snapshot import Fact, FactState, RegionServer, ZnodeStat
 from registry.master.active import ActiveWork
 from registry.master.catalogue import Catalogue
 from registry.master.cluster_work import ClusterWork
-from registry.master.epoch import NotActing, Token
-from registry.master.meta_place import MetaPlace
+from registry.master.epoch import Deposed, NotActing, Token, raise_deposed
+from registry.master.epoch_base import EpochBase
+from registry.master.meta_place import MetaPlace, MetaStore
 from registry.master.meta_rows import Written, take_row
-from registry.master.meta_table import Deposed
 from registry.master.reign import Reign
 from registry.master.status_service import SERVICE, StatusService
 from registry.names import ServerName
 from registry.rpc.services import Call, ServiceTable
 from registry.wire.cellblock import Cell, KeyType
+from registry.wire.epoch import NO_EPOCH, MasterEpoch, deposed
 from registry.wire.errors import (
     ConnectionClosedException,
-    DoNotRetryIOException,
     HBaseError,
     NotServingRegionException,
     ServerNotRunningYetException,
@@ -48,7 +49,7 @@ from registry.wire.errors import (
 from registry.wire.region_info import META_ENCODED_NAME
 from registry.wire.znode import encode_server_name
 from registry.zk.paths import ZNodePaths
-from registry.zk.requests import Create, Get, Reply, Request, Result, SetData
+from registry.zk.requests import Check, Create, Get, Multi, Reply, Request, Result, SetData
 from tests.support.virtual_loop import VirtualLoop
 
 SESSION_MS = 3000.0
@@ -72,8 +73,14 @@ class ModelStore:
         self.rows: dict[str, int] = {}
         self.cells: dict[tuple[bytes, bytes, bytes], tuple[int, bytes | None]] = {}
         """Of hbase:meta, where it is here."""
+        self.epoch = NO_EPOCH
+        """The highest that hbase:meta has heard of."""
         self.left: dict[str, str] = {}
         """Region to the hand-over by which it left."""
+        self.in_cluster = False
+        """Its server knew of an hbase:meta."""
+        self.meta: tuple[int, int] | None = None
+        """By which order hbase:meta was opened here last."""
 
 
 class ModelServer:
@@ -88,7 +95,7 @@ class ModelServer:
         self.paused: asyncio.Event = asyncio.Event()
         self.paused.set()
         self.has_lease = True
-        self.epoch = 0
+        self.epoch = NO_EPOCH
         self.dead: frozenset[str] = frozenset()
         self.reports = Reports()
         self.reports.when_acknowledged = lambda report: self._answered(report, taken=True)
@@ -155,11 +162,15 @@ class ModelServer:
         if not self.alive:
             raise ConnectionClosedException(f"{self.name} has ended")
 
+    def hear(self, epoch: MasterEpoch) -> None:
+        """Raises DoNotRetryIOException."""
+        if not epoch.may_follow(self.epoch):
+            raise deposed(epoch, self.epoch)
+        self.epoch = epoch
+
     async def execute(self, orders: ClusterV1_pb2.Orders) -> None:
         await self.awake()
-        if orders.master_epoch < self.epoch:
-            raise DoNotRetryIOException(f"Master with epoch {orders.master_epoch} was deposed: {self.epoch} is known")
-        self.epoch = orders.master_epoch
+        self.hear(MasterEpoch(orders.master_epoch, orders.master))
         read = read_orders(orders, self.name)
         self.dead = read.dead or self.dead
         for close in read.closes:
@@ -191,10 +202,13 @@ class ModelServer:
             if handed_over is None:
                 self._do(self.orders.open_failed(order.region))
                 return
-            store.rows[order.region], cells = handed_over
+            store.rows[order.region], cells, epoch = handed_over
             if order.region == META_ENCODED_NAME:
-                store.cells = dict(cells)
+                store.cells, store.epoch = dict(cells), epoch
         store.left.pop(order.region, None)
+        if order.region == META_ENCODED_NAME:
+            store.in_cluster = True
+            store.meta = (order.master_active_ms, order.open_seq_num)
         self._do(self.orders.opened(order.region))
 
     def _reach(self, store: ModelStore) -> bool:
@@ -218,7 +232,7 @@ class ModelServer:
         store = self.world.stores[close.opened_as.store_id]
         region, order = close.opened_as.region, close.order
         if order is not None and order.hand_over and self.world.chance.random() > 0.1:
-            self.world.hand_overs[order.hand_over] = (store.rows.get(region, 0), dict(store.cells))
+            self.world.hand_overs[order.hand_over] = (store.rows.get(region, 0), dict(store.cells), store.epoch)
             store.left[region] = order.hand_over
         await self.step()
         self._do(self.orders.closed(region))
@@ -234,6 +248,8 @@ class ModelServer:
         elif not drop.hand_over or store.left.get(region) == drop.hand_over:
             store.rows.pop(region, None)
             store.left.pop(region, None)
+            if region == META_ENCODED_NAME:
+                store.meta = None
         self.reports.tell_result(result)
 
     def _serve(self, region: str) -> None:
@@ -272,7 +288,13 @@ class ModelServer:
                     row = report.store.add(store_id=store.store_id, reach=reach, home=store is self.home)
                     if store.last_owner:
                         row.owner = store.last_owner
-            await self._tell("RegionServerReport", report)
+                    row.in_cluster = store.in_cluster
+                    if store.meta is not None:
+                        row.meta_epoch, row.meta_open_seq_num = store.meta
+            answer = await self._tell("RegionServerReport", report)
+            if isinstance(answer, ClusterV1_pb2.ReportTaken) and answer.founded:
+                for store in self.world.stores.values():
+                    store.in_cluster = store.in_cluster or store.owner is self
             await self.step(REPORT_MS)
 
     async def _tell_reports(self) -> None:
@@ -318,25 +340,59 @@ class ModelServer:
             return None
 
 
-class ModelMaster:
-    """One epoch of one master."""
+class ModelMemory:
+    """The data directory of masters."""
 
-    def __init__(self, world: World, epoch: int) -> None:
+    def __init__(self) -> None:
+        self.store: MetaStore | None = None
+
+    async def load(self) -> MetaStore | None:
+        return self.store
+
+    async def save(self, store: MetaStore) -> None:
+        self.store = store
+
+
+class ModelMaster:
+    """A master from its election on."""
+
+    def __init__(self, world: World, number: int, czxid: int) -> None:
         self.world = world
-        self.epoch = epoch
+        self.epoch = czxid
+        self.in_name = MasterEpoch(czxid, f"m,16000,{number}")
         self.alive = True
+        self.reign: Reign | None = None
         self.tasks: Tasks = {}
+        self.procedures: Tasks = {}
         self.view: frozenset[ServerName] = frozenset(world.rs)
         self.watchers: list[Callable[[object], None]] = []
         table = ServiceTable()
         StatusService(lambda: cast("Any", self), cast("Any", world.loop), lambda: 16010).add_to(table)
         self.methods = table.methods(SERVICE)
-        self.reign = Reign(
-            cast("Token", self),
-            world.loop,
+        world.spawn(self._run(), self.tasks)
+
+    async def _run(self) -> None:
+        """As Cluster does."""
+        base = EpochBase(ZNodePaths(), self.ask, cast("Token", self))
+        try:
+            while True:
+                try:
+                    self.in_name = MasterEpoch(await base.read() + self.epoch, self.in_name.master)
+                    await self._reign()
+                except Deposed as error:
+                    self.world.note(f"{self.in_name}: {error}")
+                    await base.raise_to(error.known)
+        except NotActing as error:
+            self.world.note(f"{self.in_name}: {error}")
+
+    async def _reign(self) -> None:
+        token, memory = cast("Token", self), self.world.memory
+        reign = self.reign = Reign(
+            token,
+            self.world.loop,
             cast("Any", self),
             self.ask,
-            MetaPlace(ZNodePaths(), self.ask, cast("Token", self), "master:16000", lambda count: b"0" * count),
+            MetaPlace(ZNodePaths(), self.ask, token, "master:16000", lambda count: b"0" * count, memory),
             "/hbase/draining",
             ActiveWork,
             [self._begin],
@@ -344,34 +400,33 @@ class ModelMaster:
             lambda where: ModelMeta(self, where),
             cast("Any", self),
         )
-        world.spawn(self._run(), self.tasks)
-
-    async def _run(self) -> None:
         try:
-            await self.reign.run()
-        except NotActing as error:
-            self.world.note(f"master {self.epoch}: {error}")
+            await reign.run()
         finally:
-            await self.reign.close()
+            self.reign = None
+            for task in tuple(self.procedures):
+                task.cancel()
+            await reign.close()
 
     async def _begin(self, work: ClusterWork) -> None:
-        self.world.spawn(self.world.work_off(work), self.tasks)
+        self.world.spawn(self.world.work_off(work), self.procedures)
 
     def kill(self) -> None:
         """At whatever it is doing."""
         self.alive = False
-        for task in tuple(self.tasks):
+        for task in (*self.tasks, *self.procedures):
             task.cancel()
 
     def acting(self) -> Reign:
-        if not self.alive or self.world.master is not self:
+        if not self.alive or self.reign is None:
             raise ServerNotRunningYetException("Server is not running yet")
         return self.reign
 
     # --- its token ----------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        if not self.alive or self.world.master is not self:
+        """Its lease: it may hold on when there is another already."""
+        if not self.alive:
             raise NotActing(f"this master may not act as 0x{self.epoch:x}")
 
     # --- its ZooKeeper ------------------------------------------------------------------------------------------
@@ -385,7 +440,11 @@ class ModelMaster:
         nodes = self.world.nodes
         match request:
             case Get(path):
-                return Reply(Result.OK, nodes[path]) if path in nodes else Reply(Result.NO_NODE)
+                stat = ZnodeStat(self.epoch, 0, 0, 0, self.world.elections, 0, 0, 0, 0, 0, 0)
+                return Reply(Result.OK, nodes[path], stat) if path in nodes else Reply(Result.NO_NODE)
+            case Multi((Check(_, version), write)):
+                assert not isinstance(write, Check)
+                return await self.ask(write) if version == self.world.elections else Reply(Result.BAD_VERSION)
             case SetData(path, data):
                 if path not in nodes:
                     return Reply(Result.NO_NODE)
@@ -453,6 +512,7 @@ class ModelMeta:
         self.master = master
         self.world = master.world
         self.where = where
+        self.in_name = master.in_name
         self.lock = asyncio.Lock()
         self.newest_ms = 0
 
@@ -496,10 +556,13 @@ class ModelMeta:
         store = server.serving.get(META_ENCODED_NAME)
         if store is None or not server.serves:
             raise NotServingRegionException(META_ENCODED_NAME)
-        kept = store.rows.get("epoch", 0)
-        if self.master.epoch < max(kept, server.epoch):
-            raise Deposed(f"Master with epoch {self.master.epoch} was deposed")
-        store.rows["epoch"] = server.epoch = self.master.epoch
+        try:
+            server.hear(self.in_name)
+            if not self.in_name.may_follow(store.epoch):
+                raise deposed(self.in_name, store.epoch)
+        except HBaseError as error:
+            raise_deposed(error)
+        store.epoch = self.in_name
         return store
 
     def _apply(self, store: ModelStore, rows: Sequence[Written]) -> None:
@@ -548,9 +611,12 @@ class World:
         self.servers: list[ModelServer] = []
         self.master: ModelMaster | None = None
         self.masters = 0
+        self.elections = 0
+        """Of this ZooKeeper: version of the mark, and czxid of /hbase/master."""
+        self.memory: ModelMemory | None = ModelMemory()
         self.rs: dict[ServerName, None] = {}
         self.nodes: dict[str, bytes] = {"/hbase/hbeacon": b""}
-        self.hand_overs: dict[str, tuple[int, Any]] = {}
+        self.hand_overs: dict[str, tuple[int, Any, MasterEpoch]] = {}
         self.written: dict[str, int] = {}
         """Region to acknowledged writes."""
         self.broken: list[str] = []
@@ -607,10 +673,35 @@ class World:
     def elect(self) -> None:
         """Another master; the one before has lost its session, and may not know."""
         if self.master is not None:
-            self.master.kill()
+            self.depose(self.master)
         self.masters += 1
-        self.note(f"master {self.masters}")
-        self.master = ModelMaster(self, self.masters)
+        self.elections += 1
+        self.nodes["/hbase/master"] = b""
+        self.note(f"master {self.masters}, epoch {self.elections}")
+        self.master = ModelMaster(self, self.masters, self.elections)
+
+    def depose(self, master: ModelMaster) -> None:
+        """It goes on for as long as its lease does."""
+        if self.rough:
+            self.later(self.chance.choice((0, 0, 100, LEASE_MS)), master.kill)
+        else:
+            master.kill()
+
+    def lose_zookeeper(self) -> None:
+        """All that it knew, and the sessions; maybe the data directory of the masters, too."""
+        if self.chance.random() < 0.5:
+            self.memory = self.chance.choice((None, ModelMemory()))
+        if self.master is not None:
+            self.depose(self.master)
+            self.master = None
+        self.elections = 0
+        self.nodes = {"/hbase/hbeacon": b""}
+        self.rs.clear()
+        for server in self.servers:
+            if server.alive:
+                server.has_lease = False
+                if server.paused.is_set():
+                    server.kill()  # one that stands still ends when it goes on
 
     async def hop(self) -> None:
         """A message on its way."""

@@ -20,7 +20,8 @@ from registry.rpc.client import RpcChannel
 from registry.rpc.context import RpcServerSettings
 from registry.rpc.server import RpcServer
 from registry.rpc.services import ServiceTable
-from registry.wire.errors import DoNotRetryIOException, NotServingRegionException
+from registry.wire.epoch import NO_EPOCH, MasterEpoch, deposed
+from registry.wire.errors import NotServingRegionException
 from registry.wire.header import KEY_VALUE_CODEC
 from registry.zk.lease import Lease
 from tests.support.clock import ManualClock
@@ -62,7 +63,7 @@ class RegionDoor:
         self.gate = Gate(self.clock)
         self.lease = Lease()
         self.store = SlowStore()
-        self.epoch = 0
+        self.epoch = NO_EPOCH
         self.address = Address("", 0)
         self.regions = {
             TABLE: Region(RegionRange("t1", TABLE.decode()), {b"f": FamilyRules()}, self.store, b"prefix00"),
@@ -86,9 +87,9 @@ class RegionDoor:
             raise NotServingRegionException(f"{spec.value.decode()} is not online on {NAME}")
         return self.regions[spec.value]
 
-    def check_epoch(self, epoch: int) -> None:
-        if epoch < self.epoch:
-            raise DoNotRetryIOException(f"Master with epoch {epoch} was deposed: epoch {self.epoch} is known here")
+    def check_epoch(self, epoch: MasterEpoch) -> None:
+        if not epoch.may_follow(self.epoch):
+            raise deposed(epoch, self.epoch)
         self.epoch = epoch
 
     def open(self) -> None:

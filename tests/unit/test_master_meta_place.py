@@ -10,7 +10,8 @@ import pytest
 from registry.lookup.snapshot import MetaLocation
 from registry.master.catalogue import RegionRow, RegionState
 from registry.master.epoch import Mastership, NotActing, Token
-from registry.master.meta_place import MetaPlace, MetaStore, Unreadable
+from registry.master.meta_place import DirectoryMemory, MetaPlace, MetaStore
+from registry.master.znodes import Unreadable
 from registry.names import ServerName
 from registry.wire.region_info import META
 from registry.wire.znode import decode_meta_location, encode_meta_location
@@ -104,8 +105,9 @@ def names(directory: Path) -> list[str]:
 
 async def test_a_wiped_zookeeper_is_told_where_it_was(tmp_path: Path):
     def on(tree: Tree) -> MetaPlace:
-        return MetaPlace(ZNodePaths(), tree.ask, token()[1], "master:16000", lambda count: b"0" * count, tmp_path)
+        return MetaPlace(ZNodePaths(), tree.ask, token()[1], "master:16000", lambda count: b"0" * count, memory)
 
+    memory = DirectoryMemory(tmp_path)
     tree = Tree()
     writing = on(tree)
     await writing.write([(None, row(RegionState.OPENING, A, "s1"))])
@@ -116,13 +118,34 @@ async def test_a_wiped_zookeeper_is_told_where_it_was(tmp_path: Path):
     found = on(wiped)
     assert await found.read() == row(RegionState.OFFLINE, None, "s2", 3)
     assert found.store.founded, "it is not opened empty anywhere else"
+    assert not found.is_certain
+    assert not wiped.nodes, "where it really is has yet to be found"
+    assert await found.found_in(row(RegionState.OFFLINE, None, "s2", 3), "s2", 3) == row(
+        RegionState.OFFLINE, None, "s2", 3
+    )
     assert wiped.nodes[STORE] == tree.nodes[STORE]
+    assert await found.read() == row(RegionState.OFFLINE, None, "s2", 3)
+    assert found.is_certain
     (tmp_path / "meta-store").unlink()
     await on(tree).read()
     assert names(tmp_path) == ["meta-store"], "whoever becomes active knows it from then on"
     (tmp_path / "meta-store").write_text("{")
     with pytest.raises(Unreadable, match="meta-store holds what hbeacon does not write"):
         await on(Tree()).read()
+
+
+async def test_a_store_that_holds_it_is_taken_over():
+    tree = Tree()
+    beginning = place(tree.ask)
+    await beginning.write([(None, row(RegionState.OPENING, A, "s1", 0))])
+    finding = place(tree.ask)
+    begun = await finding.read()
+    assert (begun.state, begun.store, finding.is_certain) == (RegionState.OPENING, "s1", False)
+    assert await finding.found_in(begun, "s1", 7) == row(RegionState.OPENING, A, "s1", 7)
+    assert finding.store.founded
+    elsewhere = await finding.found_in(begun, "s2", 9)
+    assert (elsewhere.state, elsewhere.store, elsewhere.open_seq_num) == (RegionState.OFFLINE, "s2", 9)
+    assert MetaStore.parse(STORE, tree.nodes[STORE]) == MetaStore("s2", founded=True, open_seq_num=9)
 
 
 async def test_what_others_have_written_there():

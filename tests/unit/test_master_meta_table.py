@@ -16,10 +16,11 @@ from registry.client.scan import META_REGION, Scan
 from registry.client.scanner import Scanner
 from registry.client.settings import ClientSettings
 from registry.master.catalogue import Changes, RegionRow, RegionState, TableRow, TableState
-from registry.master.epoch import Mastership, NotActing, Token
+from registry.master.epoch import Deposed, Mastership, NotActing, Token
 from registry.master.meta_rows import cells_of, region_cells
-from registry.master.meta_table import Deposed, MetaTable
+from registry.master.meta_table import MetaTable
 from registry.names import Address, ServerName
+from registry.wire.epoch import MasterEpoch
 from registry.wire.region_info import RegionInfo, table_name
 from registry.zk.lease import Lease
 from tests.support.clock import ManualClock
@@ -40,7 +41,7 @@ class Masters:
         self.ships: list[Mastership] = []
 
     def master(self, epoch: int) -> tuple[MetaTable, Token]:
-        table = MetaTable(epoch, lambda: self.where, self.clock)
+        table = MetaTable(MasterEpoch(epoch), lambda: self.where, self.clock)
         self.made.append(table)
         ship = Mastership(self.clock)
         lease = Lease()

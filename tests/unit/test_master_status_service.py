@@ -27,6 +27,7 @@ from registry.rpc.client import RpcChannel
 from registry.rpc.context import RpcServerSettings
 from registry.rpc.server import RpcServer
 from registry.rpc.services import ServiceTable
+from registry.wire.epoch import MasterEpoch
 from registry.wire.errors import ClockOutOfSyncException, ServerNotRunningYetException, YouAreDeadException
 from registry.wire.region_info import META, RegionInfo
 from registry.wire.znode import decode_server_name, encode_server_name
@@ -65,7 +66,7 @@ class Master:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.meta = Meta()
-        self.epoch = 5
+        self.epoch, self.in_name = 5, MasterEpoch(5, "m,16000,1")
         self.is_acting = True
         self.names: Sequence[ServerName] = (NAME, OTHER)
         any_: Any = self
@@ -192,7 +193,10 @@ async def test_another_life_of_an_address_ends_the_one_before():
 async def test_what_became_of_regions_is_acknowledged_when_hbase_meta_has_it():
     async with master() as (made, channel):
         made.rule()
-        await channel.call("RegionServerReport", report(NAME, HOME), Pb.RegionServerReportResponse)
+        answer = await channel.call("RegionServerReport", report(NAME, HOME), ClusterV1_pb2.ReportTaken)
+        assert not answer.founded
+        made.reign.meta_states.meta_is_fresh = False
+        assert (await channel.call("RegionServerReport", report(NAME, HOME), ClusterV1_pb2.ReportTaken)).founded
         made.meta.may_write.set()
         held = made.reign.states.held[INFO.encoded_name]
         await eventually(lambda: held.written is not None and held.written.state is RegionState.OPENING)

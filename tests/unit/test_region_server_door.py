@@ -11,11 +11,12 @@ from google.protobuf.message import Message
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.results import CellForm
 from regionserver.door import cell_form
-from regionserver.master_calls import EPOCH_ATTRIBUTE, EPOCH_QUALIFIER, EPOCH_ROW, HIDDEN_FAMILY
+from regionserver.master_calls import EPOCH_QUALIFIER, EPOCH_ROW, HIDDEN_FAMILY
 from regionserver.region.region import Region
 from regionserver.region.visible import Wanted
 from registry.rpc.client import RpcChannel
 from registry.wire.cellblock import Cell, KeyType, decode_cells, encode_cells
+from registry.wire.epoch import EPOCH_ATTRIBUTE
 from registry.wire.errors import (
     DoNotRetryIOException,
     HBaseError,

@@ -103,6 +103,7 @@ class Linked:
         self.reports = Reports()
         self.acknowledged: list[int] = []
         self.refused: list[int] = []
+        self.founded: list[bool] = []
         self.reports.when_acknowledged = self.note_acknowledged
         self.reports.when_refused = self.note_refused
         self.link = MasterLink(lambda: self.active, SystemClock(), self.reports)
@@ -122,7 +123,10 @@ class Linked:
         async def make() -> ClusterV1_pb2.ServerReport:
             return ClusterV1_pb2.ServerReport(server=encode_server_name(ME))
 
-        task = asyncio.create_task(self.link.report(make, lambda: interval_ms))
+        async def taken(answer: ClusterV1_pb2.ReportTaken) -> None:
+            self.founded.append(answer.founded)
+
+        task = asyncio.create_task(self.link.report(make, lambda: interval_ms, taken))
         self.tasks.append(task)
         return task
 
