@@ -133,7 +133,7 @@ class Paging:
                 raise NotServingRegionException(f"{scanner.region} is not online")
             if self._results_max:
                 page = scanner.scan.page(self._limits(is_turn_over))
-                if self._page.rows_read:
+                if self._page.counts or self._page.rows_read:
                     self._page.extend(page)
                 else:
                     self._page = page
