@@ -3,7 +3,7 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign soak side-by-side bench protos
+.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign campaign-chaos soak side-by-side bench protos
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
@@ -17,8 +17,10 @@ plain: ; python -m pytest
 zookeeper: ; python -m pytest -m "zookeeper and not cluster"
 cluster: ; python -m pytest -m "cluster"
 chaos: ; python -m pytest -m "chaos"
-# many seeds of the simulations; a plain run takes the first few
+# many seeds of the simulations, a thousandth of them of real processes; a plain run takes the first few
 campaign: ; python -m tests.sim.campaign --seeds $(or $(SEEDS),4000)
+# only those of real processes: killed, stopped, moved from, masters too
+campaign-chaos: ; python -m tests.sim.campaign --chaos --seeds $(or $(SEEDS),20) --minutes $(or $(MINUTES),15)
 # an hour of clients beside faults; `make soak MINUTES=10 SEED=7`
 soak: ; python -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
 # generated histories on a real HBase and on a region of ours

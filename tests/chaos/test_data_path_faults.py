@@ -1,11 +1,17 @@
-"""Stock Java clients write, read and scan while servers of hbeacon's own cluster die, stand still and come back."""
+"""Stock Java clients write, read and scan while servers of hbeacon's own cluster die, stand still and come back.
+
+What happens when comes from a seed, the parameter of the test; `python -m tests.sim.campaign "data path"` runs many.
+"""
 
 from __future__ import annotations
 
+import os
+import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,9 +23,13 @@ from tests.support.own_cluster import OwnCluster
 from tests.support.porcupine import verdict_on_rows
 from tests.support.processes import wait_for
 from tests.support.real_cluster import registry_settings
+from tests.support.seeds import seeds
 from tests.support.stories import zookeeper_settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.chaos, pytest.mark.timeout(300)]
+
+SEEDS = seeds(1)
+KILLS = int(os.environ.get("HBEACON_KILLS", "6"))
 
 
 @pytest.fixture
@@ -131,17 +141,23 @@ def unreachable(cluster: OwnCluster) -> int:
     return 0
 
 
-def test_the_list_has_no_holes_whatever_happens_to_servers(cluster: OwnCluster, tmp_path: Path) -> None:
-    load = Ingest("listed", tmp_path / "ingest.log", zookeeper_settings(cluster.zookeeper, "2.6.4"), moves_ms=700)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_list_has_no_holes_whatever_happens_to_servers(cluster: OwnCluster, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    settings = zookeeper_settings(cluster.zookeeper, "2.6.4")
+    load = Ingest("listed", tmp_path / "ingest.log", settings, moves_ms=chance.randrange(300, 1200), seed=seed)
     try:
         load.wait_for_line("ready", 60)
         load.wait_grown("acked", "read", "scans", by=50)
-        for number, what in enumerate(("kill", "stop", "masters too", "both")):
-            server = cluster.region_servers[number % 2]
+        for what in chance.sample(["kill", "stop", "masters too", "both"], 4):
+            number = chance.randrange(2)
+            server = cluster.region_servers[number]
+            print(f"seed {seed}: {what}, region server {number}")
+            time.sleep(chance.uniform(0, 0.7))
             if what == "kill":
                 server.close()
                 load.wait_grown("acked", "read")
-                cluster.start_region_server(number % 2).wait_ready()
+                cluster.start_region_server(number).wait_ready()
             elif what == "stop":
                 # longer than its session: its regions are opened elsewhere, and it must not write when it goes on
                 before = deaths(cluster)
@@ -151,12 +167,12 @@ def test_the_list_has_no_holes_whatever_happens_to_servers(cluster: OwnCluster, 
                 server.process.signal(signal.SIGCONT)
                 wait_for(f"the end of {server.process.name}", lambda server=server: not server.process.running, 30)
                 server.close()
-                cluster.start_region_server(number % 2).wait_ready()
+                cluster.start_region_server(number).wait_ready()
             elif what == "masters too":
                 for each in cluster.masters:
                     each.close()
                 server.close()
-                cluster.start_region_server(number % 2)
+                cluster.start_region_server(number)
                 for master in range(len(cluster.masters)):
                     cluster.start_master(master)
             else:
@@ -177,26 +193,74 @@ def deaths(cluster: OwnCluster) -> int:
     return sum(master.process.log.read_text().count(" is dead; ") for master in cluster.masters)
 
 
-def test_single_rows_are_linearizable_under_faults(cluster: OwnCluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", SEEDS)
+def test_any_process_is_killed_at_any_moment(cluster: OwnCluster, tmp_path: Path, seed: int) -> None:
+    """SIGKILL, also of one that has just begun, or of two at once: what was acknowledged is there, whole.
+
+    Increments and appends whose answer was lost are sent again by the client, with their nonce, to whoever has the
+    region then: each counts once.
+    """
+    chance = random.Random(seed)
+    settings = zookeeper_settings(cluster.zookeeper, "2.6.4")
+    load = Ingest("listed", tmp_path / "ingest.log", settings, counters=3, seed=seed)
+    starts: dict[str, Callable[[], object]] = {
+        "coordinator": partial(cluster.coordinator.start, wait=False),
+        **{f"master {number}": partial(cluster.start_master, number) for number in range(2)},
+        **{f"region server {number}": partial(cluster.start_region_server, number) for number in range(2)},
+    }
+    kills: dict[str, Callable[[], object]] = {
+        "coordinator": cluster.coordinator.kill,
+        **{f"master {number}": lambda number=number: cluster.masters[number].close() for number in range(2)},
+        **{
+            f"region server {number}": lambda number=number: cluster.region_servers[number].close()
+            for number in range(2)
+        },
+    }
+    victims = [name for name in kills for _ in range(3 if name.startswith("region") else 1)]
+    try:
+        load.wait_for_line("ready", 60)
+        load.wait_grown("acked", "read", "counted", by=50)
+        for _ in range(KILLS):
+            time.sleep(chance.expovariate(1 / 0.8))
+            chosen = set(chance.sample(victims, chance.choice((1, 1, 2))))
+            print(f"seed {seed}: {sorted(chosen)}")
+            for name in sorted(chosen):
+                kills[name]()
+            time.sleep(chance.choice((0, 0, chance.uniform(0, 1.5))))
+            for name in sorted(chosen):
+                starts[name]()
+        cluster.wait_ready(60)
+        load.wait_grown("acked", "read", "scans", "counted")
+        counts = load.stop()
+        assert counts["failed"] == 0, f"operations given up after a minute: {counts}, see {load.process.log}"
+    finally:
+        load.close()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_single_rows_are_linearizable_under_faults(cluster: OwnCluster, tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
     settings = zookeeper_settings(cluster.zookeeper, "2.6.4") | {"hbase.client.pause": "30"}
-    load = Registers("registers", tmp_path / "registers.log", settings, threads=6, rows=40)
+    load = Registers("registers", tmp_path / "registers.log", settings, threads=6, rows=40, seed=seed)
     java = JavaClient("2.6.4", tmp_path / "client.log")
     try:
         load.wait_for_line("ready", 60)
         java.open("c", zookeeper_settings(cluster.zookeeper, "2.6.4") | PATIENT)
-        for round_ in range(2):
-            for name in names_of(cluster):
-                time.sleep(0.7)
+        numbers = chance.sample((0, 1), 2)
+        for number, what in zip(numbers, chance.sample(("kill", "stop"), 2), strict=True):
+            for name in chance.sample(names_of(cluster), 2):
+                time.sleep(chance.uniform(0.3, 1.1))
                 java.do("move", "c", "registers", name)
-            server = cluster.region_servers[round_]
-            if round_ == 0:
+            print(f"seed {seed}: {what}, region server {number}")
+            server = cluster.region_servers[number]
+            if what == "kill":
                 server.close()
             else:
                 server.process.signal(signal.SIGSTOP)
             wait_for("another server that has it", lambda name=server: taken_over(java, name), 30)
             time.sleep(1)
             server.close()
-            cluster.start_region_server(round_).wait_ready()
+            cluster.start_region_server(number).wait_ready()
         history = load.stop()
     finally:
         java.close()

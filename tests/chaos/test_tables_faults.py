@@ -20,6 +20,7 @@ from registry.rpc.client import RpcChannel
 from registry.wire.errors import HBaseError
 from registry.wire.znode import decode_table_state
 from tests.support.own_cluster import OwnCluster
+from tests.support.seeds import seeds
 from tests.support.table_calls import family, response_type, schema, table_name
 
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
@@ -125,9 +126,8 @@ async def hurt(cluster: OwnCluster, chance: random.Random) -> None:
         await asyncio.to_thread(cluster.masters[number].wait_ready, 60)
 
 
-async def test_tables_while_masters_are_killed(cluster: OwnCluster) -> None:
-    seed = random.SystemRandom().randrange(1 << 30)
-    print(f"seed {seed}")
+@pytest.mark.parametrize("seed", seeds(1))
+async def test_tables_while_masters_are_killed(cluster: OwnCluster, seed: int) -> None:
     masters = [Address("127.0.0.1", port) for port in cluster.master_ports]
     operators = [Operator(masters, number) for number in range(CLIENTS)]
     stop = asyncio.Event()

@@ -2,6 +2,9 @@
 
 One simulation after another, in processes of their own; a failure is printed as pytest prints it, with what to type to
 see it again. With --record the rows in docs/track-record.md are replaced. Exit code 1 where anything failed.
+
+Campaigns of real processes that are killed (`make campaign-chaos`) take most of a minute for a seed: there are a
+thousandth as many, one after another, until the time is up that --minutes gives to each. Only what was run is recorded.
 """
 
 from __future__ import annotations
@@ -27,14 +30,27 @@ ENDS = "<!-- campaigns: end -->"
 HEAD = "| campaign | commit | seeds | minutes | failures |\n| --- | --- | ---: | ---: | ---: |"
 OF_A_SEED = re.compile(r"\[\d+\]$")
 TIMEOUT_S = 4 * 3600
+REAL_SHARE = 1000
+DATA_PATH = "tests/chaos/test_data_path_faults.py"
 
 
 @dataclass(frozen=True)
 class Campaign:
-    """One simulation."""
+    """One simulation, or one test of real processes."""
 
     title: str
     file: str
+    """In tests/sim, or the test as pytest is told of it."""
+    is_real: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """What pytest is to run."""
+        return ["-m", "chaos", self.file] if self.is_real else [f"tests/sim/{self.file}"]
+
+    def seeds(self, asked: int) -> int:
+        """How many it runs where so many are asked for."""
+        return max(1, asked // REAL_SHARE) if self.is_real else asked
 
 
 CAMPAIGNS = (
@@ -45,6 +61,27 @@ CAMPAIGNS = (
     Campaign("look-ups: policy, caches and freshness in virtual time", "test_lookup_simulation.py"),
     Campaign("look-ups: the whole Python client in virtual time", "test_client_simulation.py"),
     Campaign("masters and region servers in virtual time", "test_cluster_simulation.py"),
+    Campaign("data path: a region's store over crashes", "test_store_crash.py"),
+    Campaign(
+        "data path, chaos: a list without holes, servers killed, stopped, moved from",
+        f"{DATA_PATH}::test_the_list_has_no_holes_whatever_happens_to_servers",
+        is_real=True,
+    ),
+    Campaign(
+        "data path, chaos: kill -9 of any process under load",
+        f"{DATA_PATH}::test_any_process_is_killed_at_any_moment",
+        is_real=True,
+    ),
+    Campaign(
+        "data path, chaos: single rows are linearizable (porcupine)",
+        f"{DATA_PATH}::test_single_rows_are_linearizable_under_faults",
+        is_real=True,
+    ),
+    Campaign(
+        "data path, chaos: tables while masters are killed",
+        "tests/chaos/test_tables_faults.py::test_tables_while_masters_are_killed",
+        is_real=True,
+    ),
 )
 
 
@@ -57,17 +94,32 @@ class Outcome:
     minutes: float
 
 
-def run(campaign: Campaign, seeds: int) -> Outcome:
+def run(campaign: Campaign, seeds: int, first: int, minutes_max: float) -> Outcome:
     """All its seeds; what pytest says goes to standard output."""
+    begun_s = time.monotonic()
+    if not campaign.is_real:
+        return outcome(*_pytest(campaign, {"HBEACON_SEEDS": str(seeds)}))
+    total = Outcome(0, 0, 0.0)
+    for seed in range(first, first + seeds):
+        found = outcome(*_pytest(campaign, {"HBEACON_SEED": str(seed)}))
+        minutes = (time.monotonic() - begun_s) / 60
+        total = Outcome(total.seeds + found.seeds, total.failures + found.failures, minutes)
+        if found.failures:
+            print(f"again: HBEACON_SEED={seed} python -m pytest {' '.join(campaign.words)}", flush=True)
+        if minutes + found.minutes > minutes_max:
+            break
+    return total
+
+
+def _pytest(campaign: Campaign, environ: dict[str, str]) -> tuple[str, float]:
+    """Its report, and the minutes that it took."""
     with tempfile.TemporaryDirectory(prefix="campaign-") as directory:
         report = Path(directory) / "report.xml"
-        command = [sys.executable, "-m", "pytest", f"tests/sim/{campaign.file}", "-q", "--tb=short"]
+        command = [sys.executable, "-m", "pytest", *campaign.words, "-q", "--tb=short"]
         command += ["--timeout", "1800", "-p", "no:cacheprovider", f"--junit-xml={report}"]
-        environ = {**os.environ, "HBEACON_SEEDS": str(seeds)}
         begun_s = time.monotonic()
-        subprocess.run(command, cwd=ROOT, env=environ, timeout=TIMEOUT_S, check=False)
-        minutes = (time.monotonic() - begun_s) / 60
-        return outcome(report.read_text(), minutes)
+        subprocess.run(command, cwd=ROOT, env={**os.environ, **environ}, timeout=TIMEOUT_S, check=False)
+        return report.read_text(), (time.monotonic() - begun_s) / 60
 
 
 def outcome(report: str, minutes: float) -> Outcome:
@@ -92,18 +144,25 @@ def main(words: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.sim.campaign", description="many seeds of the simulations")
     parser.add_argument("names", nargs="*", help="parts of the titles; none: all")
     parser.add_argument("--seeds", type=int, default=4000, help="of each (4000)")
+    parser.add_argument("--chaos", action="store_true", help="only those of real processes, so many seeds of each")
+    parser.add_argument("--first", type=int, default=0, help="the first seed of those (0)")
+    parser.add_argument("--minutes", type=float, default=30.0, help="at most about so long for each of those (30)")
     parser.add_argument("--record", action="store_true", help="write the rows of docs/track-record.md")
     options = parser.parse_args(words)
     chosen = [
-        each for each in CAMPAIGNS if not options.names or any(name in each.title + each.file for name in options.names)
+        each
+        for each in CAMPAIGNS
+        if (not options.names or any(name in each.title + each.file for name in options.names))
+        and (each.is_real or not options.chaos)
     ]
     commit = subprocess.run(
         ["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True, timeout=20, check=True
     ).stdout.strip()
     failures = 0
     for campaign in chosen:
-        print(f"{campaign.title}, {options.seeds} seeds", flush=True)
-        found = run(campaign, options.seeds)
+        seeds = options.seeds if options.chaos else campaign.seeds(options.seeds)
+        print(f"{campaign.title}, {seeds} seeds", flush=True)
+        found = run(campaign, seeds, options.first, options.minutes)
         failures += found.failures
         print(f"{found.seeds} seeds in {found.minutes:.1f} minutes, {found.failures} failures", flush=True)
         if options.record:

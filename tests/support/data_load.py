@@ -77,9 +77,13 @@ class Ingest(_Program):
         *,
         writers: int = 4,
         moves_ms: int = 0,
+        counters: int = 0,
+        seed: int = 0,
         version: str = "2.6.4",
     ) -> None:
-        super().__init__("Ingest", log, [table, str(writers), str(moves_ms)], settings, version)
+        """`counters`: so many threads increment and append, which is exact as long as no region is moved."""
+        own = {"test.seed": str(seed), "test.counters": str(counters)}
+        super().__init__("Ingest", log, [table, str(writers), str(moves_ms)], {**settings, **own}, version)
 
     def counts(self) -> dict[str, int]:
         """The newest numbers."""
@@ -113,10 +117,12 @@ class Ingest(_Program):
 class Registers(_Program):
     """Reads, writes, conditions and increments on a few rows; `stop` gives their history."""
 
-    def __init__(self, table: str, log: Path, settings: Mapping[str, str], *, threads: int, rows: int) -> None:
+    def __init__(
+        self, table: str, log: Path, settings: Mapping[str, str], *, threads: int, rows: int, seed: int = 0
+    ) -> None:
         self._history = log.with_suffix(".history")
         words = [table, str(threads), str(rows), str(self._history)]
-        super().__init__("Registers", log, words, settings, "2.6.4")
+        super().__init__("Registers", log, words, {**settings, "test.seed": str(seed)}, "2.6.4")
 
     def stop(self, timeout_s: float = 120) -> list[dict[str, Any]]:
         self.say("stop")

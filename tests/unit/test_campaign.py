@@ -27,7 +27,17 @@ def test_a_row_is_replaced_and_the_others_stay() -> None:
     assert document.endswith("after\n")
 
 
+def test_of_real_processes_there_are_fewer() -> None:
+    real, simulated = (next(each for each in CAMPAIGNS if each.is_real == is_real) for is_real in (True, False))
+    assert [real.seeds(asked) for asked in (10, 4000)] == [1, 4]
+    assert simulated.seeds(10) == 10
+
+
 def test_campaigns_are_those_that_take_seeds() -> None:
     files = {path.name for path in (ROOT / "tests" / "sim").glob("test_*.py") if '"HBEACON_SEEDS"' in path.read_text()}
-    assert files | {"test_client_simulation.py"} == {campaign.file for campaign in CAMPAIGNS}
+    assert files | {"test_client_simulation.py"} == {campaign.file for campaign in CAMPAIGNS if not campaign.is_real}
+    for campaign in CAMPAIGNS:
+        if campaign.is_real:
+            file, _, name = campaign.file.partition("::")
+            assert '@pytest.mark.parametrize("seed", ' in (ROOT / file).read_text().partition(f"def {name}(")[0][-80:]
     assert BEGINS in TRACK_RECORD.read_text()

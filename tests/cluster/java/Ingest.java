@@ -13,12 +13,14 @@ import org.apache.hadoop.hbase.HBaseConfiguration;
 import org.apache.hadoop.hbase.ServerName;
 import org.apache.hadoop.hbase.TableName;
 import org.apache.hadoop.hbase.client.Admin;
+import org.apache.hadoop.hbase.client.Append;
 import org.apache.hadoop.hbase.client.BufferedMutator;
 import org.apache.hadoop.hbase.client.CheckAndMutate;
 import org.apache.hadoop.hbase.client.ColumnFamilyDescriptorBuilder;
 import org.apache.hadoop.hbase.client.Connection;
 import org.apache.hadoop.hbase.client.ConnectionFactory;
 import org.apache.hadoop.hbase.client.Get;
+import org.apache.hadoop.hbase.client.Increment;
 import org.apache.hadoop.hbase.client.Put;
 import org.apache.hadoop.hbase.client.RegionInfo;
 import org.apache.hadoop.hbase.client.Result;
@@ -33,7 +35,8 @@ import org.apache.hadoop.hbase.util.Bytes;
  * lost data, and carries the name in two families, so a difference between them is a torn row.
  *
  * <p>{@code Ingest <table> <writers> <milliseconds between moves of regions, 0: none> <key=value>...}. Writers put single rows,
- * lists, buffered rows and rows under a condition, in turn; one thread reads back what was acknowledged, one scans. A line
+ * lists, buffered rows and rows under a condition, in turn; one thread reads back what was acknowledged, one scans; as many as
+ * {@code test.counters} says increment and append, and at the end each of theirs must have counted once. A line
  * {@code progress name=number...} comes each half second. A line on standard input: {@code verify} goes through the list now,
  * {@code stop} ends the writers first and then the program.
  */
@@ -41,10 +44,14 @@ public final class Ingest {
   private static final byte[] A = Bytes.toBytes("a");
   private static final byte[] B = Bytes.toBytes("b");
   private static final byte[] BEFORE = Bytes.toBytes("before");
+  private static final byte[] NUMBER = Bytes.toBytes("number");
+  private static final byte[] TEXT = Bytes.toBytes("text");
+  private static final byte[] X = Bytes.toBytes("x");
   private static final byte[] PAD = new byte[60];
   private static final int LIST = 5;
 
   private static final List<String> ACKED = Collections.synchronizedList(new ArrayList<>());
+  private static final Map<byte[], AtomicLong[]> COUNTED = new HashMap<>();
   private static final Map<String, AtomicLong> COUNTS = new java.util.concurrent.ConcurrentSkipListMap<>();
   private static volatile boolean writing = true;
   private static volatile boolean running = true;
@@ -62,8 +69,8 @@ public final class Ingest {
       configuration.set(args[index].substring(0, sign), args[index].substring(sign + 1));
     }
     TableName name = TableName.valueOf(args[0]);
-    for (String each : new String[] {"acked", "failed", "read", "scans", "failed-reads", "moves", "failed-moves", "slowest-ms",
-      "lost", "holes", "torn", "disorder"}) {
+    for (String each : new String[] {"acked", "failed", "read", "scans", "counted", "failed-reads", "moves", "failed-moves", "slowest-ms",
+      "lost", "holes", "torn", "disorder", "miscounted"}) {
       COUNTS.put(each, new AtomicLong());
     }
     Connection connection = ConnectionFactory.createConnection(configuration);
@@ -71,10 +78,17 @@ public final class Ingest {
       admin.createTable(TableDescriptorBuilder.newBuilder(name).setColumnFamily(ColumnFamilyDescriptorBuilder.of(A))
         .setColumnFamily(ColumnFamilyDescriptorBuilder.of(B)).build(), Bytes.split(Bytes.toBytes("2"), Bytes.toBytes("e"), 4));
     }
+    long seed = configuration.getLong("test.seed", 0);
     List<Thread> writers = new ArrayList<>();
+    for (int number = 0; number < configuration.getInt("test.counters", 0); number++) {
+      byte[] row = Bytes.toBytes("-" + number + "-counter"); // before all others, which are hexadecimal
+      AtomicLong[] done = {new AtomicLong(), new AtomicLong()};
+      COUNTED.put(row, done);
+      writers.add(start("counter" + number, () -> countUp(connection, name, row, done)));
+    }
     for (int number = 0; number < Integer.parseInt(args[1]); number++) {
       int kind = number % 4;
-      Random chance = new Random(number);
+      Random chance = new Random(1000 * seed + number);
       writers.add(start("writer" + number, () -> write(connection, name, kind, chance)));
     }
     start("reader", () -> read(connection, name));
@@ -94,6 +108,7 @@ public final class Ingest {
             each.join();
           }
           verify(connection, name);
+          verifyCounters(connection, name);
           System.out.println("end");
           System.exit(0);
         } else if (word.equals("verify")) {
@@ -183,6 +198,43 @@ public final class Ingest {
         } catch (Exception error) {
           count("failed-reads", 1);
           error.printStackTrace();
+        }
+      }
+    }
+  }
+
+  /** An answer that got lost is asked for again by the client itself, under the same nonce. */
+  private static void countUp(Connection connection, TableName name, byte[] row, AtomicLong[] done) throws Exception {
+    try (Table table = connection.getTable(name)) {
+      for (int turn = 0; writing; turn = 1 - turn) {
+        try {
+          if (turn == 0) {
+            table.increment(new Increment(row).addColumn(A, NUMBER, 1).addColumn(B, NUMBER, 1));
+          } else {
+            table.append(new Append(row).addColumn(A, TEXT, X).addColumn(B, TEXT, X));
+          }
+          done[turn].incrementAndGet();
+          count("counted", 1);
+        } catch (Exception error) {
+          count("failed", 1);
+          error.printStackTrace();
+        }
+      }
+    }
+  }
+
+  private static void verifyCounters(Connection connection, TableName name) throws Exception {
+    try (Table table = connection.getTable(name)) {
+      for (Map.Entry<byte[], AtomicLong[]> each : COUNTED.entrySet()) {
+        Result row = table.get(new Get(each.getKey()));
+        for (byte[] family : new byte[][] {A, B}) {
+          byte[] number = row.getValue(family, NUMBER);
+          byte[] text = row.getValue(family, TEXT);
+          String found = (number == null ? 0 : Bytes.toLong(number)) + " and " + (text == null ? 0 : text.length);
+          String expected = each.getValue()[0] + " and " + each.getValue()[1];
+          if (!found.equals(expected)) {
+            wrong("miscounted", Bytes.toString(each.getKey()) + ": " + found + ", acknowledged were " + expected);
+          }
         }
       }
     }

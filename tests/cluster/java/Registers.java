@@ -69,11 +69,12 @@ public final class Registers {
     List<Thread> threads = new ArrayList<>();
     for (int number = 0; number < Integer.parseInt(args[1]); number++) {
       int client = number;
+      Random chance = new Random(1000 * once.getLong("test.seed", 0) + number);
       List<String> history = new ArrayList<>();
       histories.add(history);
       Thread thread = new Thread(() -> {
         try (Table reads = reading.getTable(name); Table writes = writing.getTable(name)) {
-          work(client, rows, reads, writes, history);
+          work(client, rows, chance, reads, writes, history);
         } catch (Exception error) {
           System.out.println("broken " + error);
         }
@@ -103,8 +104,7 @@ public final class Registers {
     return String.format("row%04d", row);
   }
 
-  private static void work(int client, int rows, Table reads, Table writes, List<String> history) throws Exception {
-    Random chance = new Random(client);
+  private static void work(int client, int rows, Random chance, Table reads, Table writes, List<String> history) throws Exception {
     String[] known = new String[rows];
     Arrays.fill(known, "");
     while (running) {
