@@ -5,6 +5,7 @@ tests.support.stories says what the lines are. Where hbeacon answers something e
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from registry.names import Address
 from tests.support.compatibility import WORKS, Results
+from tests.support.master_calls import initialized
 from tests.support.own_cluster import OwnCluster
 from tests.support.real_cluster import RealClusters, registry_settings
 from tests.support.stories import PROGRAMS, Line, recorded, told, zookeeper_settings
@@ -108,6 +111,8 @@ def test_the_recorded_lines_are_those_of_a_real_server(clusters: RealClusters, t
     """One of the programs once more, so that the files cannot drift away from what they were taken from."""
     settings = zookeeper_settings(clusters.zookeeper.address, "2.6.4")
     settings |= {"zookeeper.znode.parent": clusters.current.parent}
+    host, port, _ = clusters.current.witness.master.last().split(",")
+    asyncio.run(initialized(Address(host, int(port))))
     assert told("2.6.4", settings, tmp_path / "client.log", programs=["TableStory"]) == recorded(
         "2.6.4", ["TableStory"]
     )

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from protos.hbase import HBase_pb2, Master_pb2
 from registry.names import Address
 from registry.rpc.client import RpcChannel
+from registry.wire.errors import PleaseHoldException
 
 
 def table_name(text: str) -> HBase_pb2.TableName:
@@ -19,6 +20,22 @@ def table_name(text: str) -> HBase_pb2.TableName:
     if not colon:
         namespace, qualifier = "default", text
     return HBase_pb2.TableName(namespace=namespace.encode(), qualifier=qualifier.encode())
+
+
+async def initialized(address: Address, timeout_s: float = 60) -> None:
+    """Until a master takes operations on tables: it is the active one, in ZooKeeper, well before."""
+    async with asyncio.timeout(timeout_s), await RpcChannel.connect(address, "MasterService") as channel:
+        while True:
+            try:
+                await channel.call(
+                    "ListNamespaceDescriptors",
+                    Master_pb2.ListNamespaceDescriptorsRequest(),
+                    Master_pb2.ListNamespaceDescriptorsResponse,
+                )
+            except PleaseHoldException:
+                await asyncio.sleep(0.2)
+            else:
+                return
 
 
 class MasterCalls:
