@@ -153,10 +153,12 @@ class ClientDoor:
     def _multi(self, call: Call, calls: _Calls) -> Kept:
         request = call.request
         assert isinstance(request, Client_pb2.MultiRequest), "the table has the type"
-        form = cell_form(call.info)
+        form, now_ms = cell_form(call.info), self._now_ms()
+        cells, changed = _cells(call, form), partial(self._changed, call)
+        if calls.multi.one_put(request, cells, now_ms, changed):
+            return KEPT
         work = MultiWork(call, self._gate)
-        changed = partial(self._changed, call)
-        steps = calls.multi.steps(request, _cells(call, form), form, self._now_ms(), changed, work.is_over)
+        steps = calls.multi.steps(request, cells, form, now_ms, changed, work.is_over)
         self._turns.take(work.begin(steps))
         return KEPT
 

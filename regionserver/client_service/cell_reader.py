@@ -18,19 +18,20 @@ class CellReader(Iterator[Cell]):
         """`with_tags`: KeyValueCodecWithTags."""
         self._block = block
         self._view = memoryview(block)
-        self._at = 0
+        self.at = 0
+        """Where the next cell begins."""
         self._with_tags = with_tags
 
     def __next__(self) -> Cell:
-        if self._at >= len(self._view):
+        if self.at >= len(self._view):
             raise StopIteration
-        cell, self._at = decode_cell(self._view, self._at, with_tags=self._with_tags)
+        cell, self.at = decode_cell(self._view, self.at, with_tags=self._with_tags)
         return cell
 
     def find_put(self, count: int) -> Shaped | None:
         """The next `count` cells as one put; None where they have to be read one by one."""
-        return _SHAPES.find(self._block, self._at, count)
+        return _SHAPES.find(self._block, self.at, count)
 
     def pass_over(self, put: Shaped) -> None:
         """Its cells are taken."""
-        self._at += put.shape.size_bytes
+        self.at += put.shape.size_bytes

@@ -15,18 +15,19 @@ from itertools import islice
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.nonces import kept_key
+from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import Answer, CellForm, get_result, inline_cells
-from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase, columns_of
+from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase, columns_of, put_at_once
 from regionserver.client_service.writes import (
     DURABILITIES,
     MutationAsked,
     read_condition,
     read_mutation,
-    shaped_put,
 )
 from regionserver.engine.store import Batch, Durability, StoreError
 from regionserver.region.conditions import Condition
+from regionserver.region.plain_puts import PlainPut
 from regionserver.region.region import Region
 from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import Cell
@@ -65,6 +66,35 @@ class MultiCalls:
         """All of it at once. `reply` gets the answer once every change is as durable as it was asked to be."""
         for _ in self.steps(request, cells, form, now_ms, reply, lambda: False):
             raise AssertionError("a turn without an end is the whole")
+
+    def one_put(self, request: Client_pb2.MultiRequest, cells: Iterator[Cell], now_ms: int, reply: Reply) -> bool:
+        """Do a Multi of one put that is quickly done, as most are that are not large; whether it was one."""
+        if len(request.regionAction) != 1 or request.HasField("condition"):
+            return False
+        [action] = request.regionAction
+        if len(action.action) != 1 or action.atomic or action.HasField("condition"):
+            return False
+        [one] = action.action
+        if one.HasField("get"):
+            return False
+
+        def ended(error: HBaseError | StoreError | None) -> None:
+            if error is None:
+                reply(_one_done(one.index))
+                return
+            whole = _Whole(reply)
+            _Part(whole, action, is_conditional=False).set(0, as_hbase(error))
+            whole.all_begun()
+
+        try:
+            region = self._region_of(action.region)
+        except HBaseError:
+            return False
+        try:
+            return put_at_once(region, one.mutation, cells, now_ms, ended)
+        except (HBaseError, StoreError) as error:
+            ended(error)
+            return True
 
     def steps(
         self,
@@ -120,11 +150,11 @@ class MultiCalls:
                 if self._has_gone(region, part, index, cells):
                     return
             mutation = action.mutation
-            shaped = None if action.HasField("get") else shaped_put(mutation, cells)
-            own = NO_CELLS if shaped is not None else _own_cells(action, cells)
+            put = None if action.HasField("get") else quick_put(mutation, cells, now_ms)
+            own = NO_CELLS if put is not None else _own_cells(action, cells)
             try:
-                if shaped is not None:
-                    puts.add_shaped(index, shaped, DURABILITIES[mutation.durability], now_ms)
+                if put is not None:
+                    puts.add_quick(index, put, DURABILITIES[mutation.durability], now_ms)
                 elif action.HasField("get"):
                     puts.write()
                     part.set(index, _got(region, action.get, form, now_ms, part.whole))
@@ -369,11 +399,11 @@ class _Puts:
         self._region.put(asked.mutation, self._batch, now_ms)
         self._added(index, row, asked.durability)
 
-    def add_shaped(self, index: int, put: Shaped, durability: Durability | None, now_ms: int) -> None:
+    def add_quick(self, index: int, put: Shaped | PlainPut, durability: Durability | None, now_ms: int) -> None:
         """The same."""
         if put.row in self._rows:
             self.write()
-        self._region.put_shaped(put, self._batch, now_ms)
+        self._region.put_quick(put, self._batch, now_ms)
         self._added(index, put.row, durability)
 
     def _added(self, index: int, row: bytes, durability: Durability | None) -> None:
@@ -407,6 +437,14 @@ def _done(index: int) -> bytes:
     """A RegionActionResult of one action that was done and has no more to say."""
     entry = Client_pb2.ResultOrException(index=index, result=Client_pb2.Result())
     return Client_pb2.RegionActionResult(resultOrException=[entry]).SerializeToString()
+
+
+@lru_cache(maxsize=8192)
+def _one_done(index: int) -> Answer:
+    """The answer to a Multi of one such action; its own place is 0."""
+    response = Client_pb2.MultiResponse()
+    response.regionStatistics.SetInParent()
+    return Answer(_field(_done(index)) + response.SerializeToString())
 
 
 def _field(part: bytes) -> bytes:

@@ -11,17 +11,16 @@ from collections.abc import Callable, Iterable, Iterator
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.nonces import Nonce, Nonces, kept_key
+from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
 from regionserver.client_service.writes import (
     DURABILITIES,
     MutationAsked,
-    plain_put,
     read_condition,
     read_mutation,
-    shaped_put,
 )
-from regionserver.engine.store import Batch, StoreBusy, StoreError
+from regionserver.engine.store import Batch, Committed, StoreBusy, StoreError
 from regionserver.region.conditions import Condition
 from regionserver.region.mutations import Mutation, MutationKind
 from regionserver.region.record import has_tags
@@ -55,9 +54,13 @@ class RowCalls:
         self, request: Client_pb2.MutateRequest, cells: Iterator[Cell], form: CellForm, now_ms: int, reply: Reply
     ) -> None:
         """`reply` gets the answer or the error. Raises nothing of HBase's, nor of the store's."""
+
+        def put(error: StoreError | None) -> None:
+            reply(PROCESSED if error is None else as_hbase(error))
+
         try:
             region = self._region_of(request.region)
-            if not request.HasField("condition") and _put_at_once(region, request.mutation, cells, now_ms, reply):
+            if not request.HasField("condition") and put_at_once(region, request.mutation, cells, now_ms, put):
                 return
             asked = read_mutation(request.mutation, cells)
             condition = read_condition(request.condition) if request.HasField("condition") else None
@@ -157,21 +160,15 @@ class RowCalls:
         reply(Answer(response.SerializeToString(), cells))
 
 
-def _put_at_once(
-    region: Region, message: Client_pb2.MutationProto, cells: Iterator[Cell], now_ms: int, reply: Reply
+def put_at_once(
+    region: Region, message: Client_pb2.MutationProto, cells: Iterator[Cell], now_ms: int, committed: Committed
 ) -> bool:
-    """Do a put that is plain or of a known shape; whether it was one."""
-
-    def committed(error: StoreError | None) -> None:
-        reply(PROCESSED if error is None else as_hbase(error))
-
-    batch = Batch()
-    if (plain := plain_put(message)) is not None:
-        region.put_plain(plain, batch, now_ms)
-    elif (shaped := shaped_put(message, cells)) is not None:
-        region.put_shaped(shaped, batch, now_ms)
-    else:
+    """Do a put that is quickly done; whether it was one. Raises HBase's exceptions, StoreError."""
+    put = quick_put(message, cells, now_ms)
+    if put is None:
         return False
+    batch = Batch()
+    region.put_quick(put, batch, now_ms)
     region.store.commit(batch, region.rules.durability_of(DURABILITIES[message.durability]), committed)
     return True
 

@@ -14,13 +14,10 @@ from dataclasses import dataclass
 from google.protobuf.message import DecodeError
 
 from protos.hbase import Client_pb2, Comparator_pb2
-from regionserver.client_service.cell_reader import CellReader
 from regionserver.client_service.reads import FALSE, FILTERS_PACKAGE, read_range
 from regionserver.engine.store import Durability
 from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
-from regionserver.region.plain_puts import PlainPut
-from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType, Tag, TagType, encode_tags
 from registry.wire.errors import DoNotRetryIOException, ProtocolError
 from registry.wire.text import lenient_text
@@ -80,54 +77,6 @@ def read_mutation(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> M
         message.nonce,
         not any(each.name == RETURN_RESULTS and each.value == FALSE for each in message.attribute),
     )
-
-
-def shaped_put(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> Shaped | None:
-    """A put that needs no reading of its cells, which are taken then. None, and none is taken: `read_mutation`."""
-    count = message.associated_cell_count
-    if (
-        count <= 0
-        or not isinstance(cells, CellReader)
-        or message.mutate_type != Client_pb2.MutationProto.PUT
-        or message.attribute
-        or message.HasField("time_range")
-        or message.timestamp > LATEST_TIMESTAMP
-    ):
-        return None
-    put = cells.find_put(count)
-    if put is None or message.row not in (b"", put.row):
-        return None
-    cells.pass_over(put)
-    return put
-
-
-def plain_put(message: Client_pb2.MutationProto) -> PlainPut | None:
-    """A put of one family that has its cells in the message, sorted and without tags; None: `read_mutation`."""
-    columns = message.column_value
-    if (
-        message.associated_cell_count > 0
-        or message.mutate_type != Client_pb2.MutationProto.PUT
-        or len(columns) != 1
-        or message.attribute
-        or message.HasField("time_range")
-    ):
-        return None
-    row = message.row
-    of_all = message.timestamp if message.HasField("timestamp") else LATEST_TIMESTAMP
-    if not row or len(row) > ROW_BYTES_MAX or of_all > LATEST_TIMESTAMP:
-        return None
-    cells: list[tuple[bytes, int, bytes]] = []
-    before: bytes | None = None
-    for each in columns[0].qualifier_value:
-        qualifier = each.qualifier
-        timestamp_ms = each.timestamp if each.HasField("timestamp") else of_all
-        if each.tags or not each.HasField("value") or timestamp_ms > LATEST_TIMESTAMP:
-            return None
-        if before is not None and qualifier <= before:
-            return None
-        cells.append((qualifier, timestamp_ms, each.value))
-        before = qualifier
-    return PlainPut(row, columns[0].family, cells) if cells else None
 
 
 def _from_cells(

@@ -213,58 +213,41 @@ class Region:
         self.counts.writes_count += 1
         self._write([mutation], batch, now_ms)
 
-    def put_shaped(self, put: Shaped, batch: Batch, now_ms: int) -> None:
-        """The same of a put whose cells are ready to be written."""
-        self.check_writable()
-        self.check_row("batchMutate", put.row, FailedSanityCheckException)
-        self.counts.writes_count += 1
-        shape, family = put.shape, put.shape.family
-        self.check_family(family)
-        if 0 < self.rules.cell_bytes_max < shape.cell_bytes_max:
-            raise self._too_large(max((entry[3] for entry in shape.entries(*put.cells(now_ms))), key=len))
-        key, view = family_key(self.row_key(put.row), family), self.store.uncommitted
-        cells, timestamp_ms = put.cells(now_ms)
-        old = view.get(key)
-        if old is None:
-            batch.put(key, plain_record(cells, shape.count, timestamp_ms))
-        elif (made := self._written_over(shape, cells, timestamp_ms, old)) is not None:
-            batch.put(key, made)
-        else:
-            add_cells(view, batch, key, old, shape.entries(cells, timestamp_ms), self.families[family], now_ms)
-
-    def put_plain(self, put: PlainPut, batch: Batch, now_ms: int) -> None:
+    def put_quick(self, put: Shaped | PlainPut, batch: Batch, now_ms: int) -> None:
         """The same of a put of one family whose cells are sorted and without tags."""
         self.check_writable()
         self.check_row("batchMutate", put.row, FailedSanityCheckException)
         self.counts.writes_count += 1
-        family = put.family
-        self.check_family(family)
-        entries = put.entries(now_ms)
-        if self.rules.cell_bytes_max > 0:
+        self.check_family(put.family)
+        key, view = family_key(self.row_key(put.row), put.family), self.store.uncommitted
+        cell_bytes_max = self.rules.cell_bytes_max
+        if isinstance(put, Shaped):
+            if not 0 < cell_bytes_max < put.shape.cell_bytes_max:
+                self._put_shaped(put, view, batch, key, now_ms)
+                return
+            entries = put.shape.entries(*put.cells(now_ms))
+        else:
+            entries = put.entries(now_ms)
+        if cell_bytes_max > 0:
             for entry in entries:
-                if len(entry[3]) > self.rules.cell_bytes_max:
+                if len(entry[3]) > cell_bytes_max:
                     raise self._too_large(entry[3])
-        view, key = self.store.uncommitted, family_key(self.row_key(put.row), family)
         old = view.get(key)
         if old is None and (made := fresh_record(entries)) is not None:
             batch.put(key, made)
         else:
-            add_cells(view, batch, key, old, entries, self.families[family], now_ms)
+            add_cells(view, batch, key, old, entries, self.families[put.family], now_ms)
 
-    def _written_over(self, shape: Shape, cells: bytes, timestamp_ms: int, old: bytes) -> bytes | None:
-        """What `write_cells` would make of a record of the same columns; None where it is another."""
-        old_ms = shape.time_of(old)
-        if old_ms is None:
-            return None
-        count = shape.count
-        if old_ms == timestamp_ms or (old_ms < timestamp_ms and go_at_once(count, self.families[shape.family])):
-            return plain_record(cells, count, timestamp_ms)
-        if are_looked_at(count, 2 * count, count):
-            return None
-        older = old[HEAD_BYTES:]
-        if old_ms < timestamp_ms:
-            return shape.with_older(cells, timestamp_ms, older, old_ms)
-        return shape.with_older(older, old_ms, cells, timestamp_ms)
+    def _put_shaped(self, put: Shaped, view: View, batch: Batch, key: bytes, now_ms: int) -> None:
+        shape, rules = put.shape, self.families[put.family]
+        cells, timestamp_ms = put.cells(now_ms)
+        old = view.get(key)
+        if old is None:
+            batch.put(key, plain_record(cells, shape.count, timestamp_ms))
+        elif (made := _written_over(shape, cells, timestamp_ms, old, rules)) is not None:
+            batch.put(key, made)
+        else:
+            add_cells(view, batch, key, old, shape.entries(cells, timestamp_ms), rules, now_ms)
 
     def mutate(
         self,
@@ -396,3 +379,19 @@ class Region:
                 f"Column family {family.decode('utf-8', 'replace')} does not exist in region {self.where.name}"
                 f" in table '{self.where.table}'"
             )
+
+
+def _written_over(shape: Shape, cells: bytes, timestamp_ms: int, old: bytes, rules: FamilyRules) -> bytes | None:
+    """What `write_cells` would make of a record of the same columns; None where it is another."""
+    old_ms = shape.time_of(old)
+    if old_ms is None:
+        return None
+    count = shape.count
+    if old_ms == timestamp_ms or (old_ms < timestamp_ms and go_at_once(count, rules)):
+        return plain_record(cells, count, timestamp_ms)
+    if are_looked_at(count, 2 * count, count):
+        return None
+    older = old[HEAD_BYTES:]
+    if old_ms < timestamp_ms:
+        return shape.with_older(cells, timestamp_ms, older, old_ms)
+    return shape.with_older(older, old_ms, cells, timestamp_ms)

@@ -18,6 +18,7 @@ _HEADER_BYTES = 14
 """Lengths of a cell, its key, its value and its row."""
 _FIELDS = 5
 _TIME = Struct(">q")
+_LATEST = _TIME.pack(LATEST_TIMESTAMP)
 SHAPES_MAX = 4
 """Of one count and first header; puts that differ more often are read cell by cell."""
 LOOKED_AT_MAX = 64
@@ -66,11 +67,14 @@ class Shape:
         return (rows[0], times[0]) if times.count(times[0]) == self.count else None
 
     def cells(self, block: bytes | memoryview, at: int, timestamp_ms: int | None) -> bytes:
-        """The cells, with that time where they have not got one of their own."""
+        """The cells; with that time, if one is given, in the place of LATEST_TIMESTAMP."""
+        cells = bytes(block[at : at + self.size_bytes])
         if timestamp_ms is None:
-            return bytes(block[at : at + self.size_bytes])
-        made = bytearray(block[at : at + self.size_bytes])
+            return cells
         time = _TIME.pack(timestamp_ms)
+        if cells.count(_LATEST) == self.count:  # none in a value, and two never overlap
+            return cells.replace(_LATEST, time)
+        made = bytearray(cells)
         for offset in self._time_offsets:
             made[offset : offset + 8] = time
         return bytes(made)
@@ -109,6 +113,11 @@ class Shaped:
         """LATEST_TIMESTAMP: that of the server."""
         self._block = block
         self._at = at
+
+    @property
+    def family(self) -> bytes:
+        """Of all its cells."""
+        return self.shape.family
 
     def cells(self, now_ms: int) -> tuple[bytes, int]:
         """The cells as they are written, and their time."""
@@ -149,7 +158,7 @@ class Shapes:
                 return Shaped(shape, found[0], found[1], block, at)
         known.misses_count += 1
         if known.misses_count <= LOOKED_AT_MAX:
-            made = _shape_of(block, at, count)
+            made = shape_of(block, at, count)
             if made is not None:
                 known.shapes.insert(0, made)
                 del known.shapes[SHAPES_MAX:]
@@ -158,7 +167,8 @@ class Shapes:
         return None
 
 
-def _shape_of(block: bytes | memoryview, at: int, count: int) -> Shape | None:
+def shape_of(block: bytes | memoryview, at: int, count: int) -> Shape | None:
+    """The shape of the next `count` cells; None where they can have none."""
     view = memoryview(block)
     cells: list[Cell] = []
     begin = at

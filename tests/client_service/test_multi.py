@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.client_service.cell_reader import CellReader
 from regionserver.client_service.multi import MultiCalls
 from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.results import Answer, CellForm
 from regionserver.client_service.rows import RowCalls
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.visible import FamilyRules
-from registry.wire.cellblock import Cell, KeyType, decode_cells
+from registry.wire.cellblock import Cell, KeyType, decode_cells, encode_cells
 from registry.wire.errors import DoNotRetryIOException, HBaseError, NotServingRegionException
 from tests.client_service.test_rows import SlowStore, long
 
@@ -271,3 +274,24 @@ def test_the_second_of_a_change_of_a_row_waits_for_the_first():
         assert isinstance(reply, Answer)
         [part] = Client_pb2.MultiResponse.FromString(reply.message).regionActionResult
         assert [cell.value for cell in part.resultOrException[0].result.cell] == [long(5)]
+
+
+@pytest.mark.parametrize("trouble", ["", "busy", "broken", "holding", "elsewhere", "of another family", "not here"])
+def test_a_put_alone_is_answered_as_among_others(trouble: str):
+    told: list[list[object]] = [[], []]
+    for alone, outcomes in zip((True, False), told, strict=True):
+        server = Server()
+        store = server.stores[b"r1"]
+        store.busy, store.broken, store.holding = (trouble == each for each in ("busy", "broken", "holding"))
+        action = server.region(b"r9" if trouble == "elsewhere" else b"r1")
+        server.put(action, b"z" if trouble == "not here" else b"a", family=b"x" if "family" in trouble else b"f")
+        reply = outcomes.append
+        cells = CellReader(encode_cells(server.cells))
+        if not alone or not server.calls.one_put(server.request, cells, 100, reply):
+            assert not alone or trouble == "elsewhere"
+            server.calls.multi(server.request, cells, CellForm.BLOCK, 100, reply)
+        assert bool(outcomes) is (trouble != "holding"), "no answer before its commit is over"
+        for each in store.held:
+            each()
+    assert told[0] == told[1]
+    assert len(told[0]) == 1

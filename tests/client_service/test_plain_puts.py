@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.message import DecodeError
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from protos.hbase import Client_pb2
+from regionserver.client_service.message_shapes import SHAPED_MIN, MessageShapes
 from regionserver.client_service.nonces import Nonces
+from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.results import Answer, CellForm
 from regionserver.client_service.rows import RowCalls, as_hbase
-from regionserver.client_service.writes import plain_put, read_mutation
+from regionserver.client_service.writes import read_mutation
 from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import StoreError
+from regionserver.region.plain_puts import PlainPut
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.rules import TableRules
+from regionserver.region.shapes import Shaped
 from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import LATEST_TIMESTAMP
 from registry.wire.errors import HBaseError, ProtocolError
@@ -49,7 +54,7 @@ class Both:
         self.plain_count = 0
 
     def put(self, message: MutationProto, now_ms: int) -> None:
-        self.plain_count += plain_put(message) is not None
+        self.plain_count += quick_put(message, iter(()), now_ms) is not None
         request = Client_pb2.MutateRequest(mutation=message)
         self.quick.rows.mutate(request, iter(()), FORM, now_ms, self.quick.tell)
         slow = self.slow
@@ -130,6 +135,58 @@ def test_a_value_that_is_missing_and_a_time_that_is_none():
     read_only.put(put(b"row", (b"f", {b"q": b"v"})), 100)
 
 
+def whole(row: bytes, count: int, value: bytes, **fields: object) -> MutationProto:
+    message = put(row, (b"f", {b"q%02d" % number: value for number in range(count)}), **fields)
+    for each in message.column_value[0].qualifier_value:
+        each.timestamp = LATEST_TIMESTAMP
+    return message
+
+
+def shaped(message: MutationProto) -> bool:
+    return isinstance(quick_put(message, iter(()), 100), Shaped)
+
+
+def test_the_second_of_a_shape_is_made_into_a_block():
+    both = Both(TableRules())
+    for number, count in enumerate((SHAPED_MIN, 7, 8, 10, 70)):
+        for value in (b"%08d" % number, b"", bytes(80)):
+            both.put(whole(b"row1", count, value), 100)
+            assert shaped(whole(b"row2", count, value[::-1]))
+            both.put(whole(b"row2", count, value), 101)
+            both.put(whole(b"row1", count, value[::-1], timestamp=LATEST_TIMESTAMP), 102)
+            assert not shaped(whole(b"row1", count, value, timestamp=7))
+            both.put(whole(b"row1", count, value, timestamp=7), 103)
+    assert not shaped(whole(b"row1", SHAPED_MIN - 1, b"value"))
+
+
+def test_a_message_that_differs_in_one_byte():
+    both = Both(TableRules())
+    encoded = whole(b"row1", 5, b"val").column_value[0].SerializeToString()
+    both.put(whole(b"row1", 5, b"val"), 100)
+    assert shaped(whole(b"row1", 5, b"val"))
+    for at in range(len(encoded)):
+        for bit in (1, 0x20, 0x80):
+            changed = bytes([*encoded[:at], encoded[at] ^ bit, *encoded[at + 1 :]])
+            message = MutationProto(row=b"row1", mutate_type=MutationProto.PUT)
+            try:
+                message.column_value.add().MergeFromString(changed)
+            except DecodeError:
+                continue
+            if message.IsInitialized():
+                both.put(message, 101 + at)
+
+
+def test_messages_that_all_differ_are_not_learned_for_long():
+    shapes, learned = MessageShapes(), 0
+    for number in range(5000):
+        message = put(b"row", (b"f", {b"%d" % each: b"v" * (number + 1) for each in range(4)}))
+        encoded, before = message.column_value[0].SerializeToString(), shapes._credit  # pyright: ignore[reportPrivateUsage]
+        plain = PlainPut(b"row", b"f", [(b"%d" % each, LATEST_TIMESTAMP, b"v" * (number + 1)) for each in range(4)])
+        shapes.missed(encoded, message.column_value[0], plain)
+        learned += shapes._credit < before  # pyright: ignore[reportPrivateUsage]
+    assert learned < 200
+
+
 QUALIFIERS = st.sampled_from([b"", *(b"q%d" % number for number in range(12))])
 TIMES = st.sampled_from([None, None, None, LATEST_TIMESTAMP, 0, 95, 100, 104, 1 << 40])
 
@@ -143,16 +200,19 @@ def test_generated_puts(data: st.DataObject):
         both.put(put(b"row", (b"f", whole)), 100)
         both.put(put(b"row", (b"g", whole)), 100)
     for number in range(data.draw(st.integers(1, 25))):
-        names = data.draw(st.lists(QUALIFIERS, max_size=3, unique=data.draw(st.booleans())))
+        names = data.draw(
+            st.lists(QUALIFIERS, max_size=3, unique=data.draw(st.booleans()))
+            | st.sampled_from([sorted(whole), [b"a", b"b", b"c", b"d"]])
+        )
         message = MutationProto(row=b"row", mutate_type=MutationProto.PUT)
         if (of_all := data.draw(TIMES)) is not None:
             message.timestamp = of_all
         column = message.column_value.add(family=data.draw(st.sampled_from([b"f", b"f", b"g"])))
         for name in sorted(names) if data.draw(st.booleans()) else names:
-            each = column.qualifier_value.add(qualifier=name, value=b"%d" % number)
-            if (timestamp_ms := data.draw(TIMES)) is not None:
+            each = column.qualifier_value.add(qualifier=name, value=b"%04d" % number)
+            if len(names) <= 3 and (timestamp_ms := data.draw(TIMES)) is not None:
                 each.timestamp = timestamp_ms
-            if data.draw(st.integers(0, 9)) == 0:
+            if data.draw(st.integers(0, 9 + 10 * len(names))) == 0:
                 each.tags = b"\0\2\1v"
         both.put(message, 101 + number)
     event(f"plain: {both.plain_count // 5 * 5}")
