@@ -48,11 +48,11 @@ class AdminCalls:
         region_load: Callable[[Hosted], ClusterStatus_pb2.RegionLoad],
         info_port: Callable[[], int],
         reload: Callable[[], object],
-        stop: Callable[[str], object] | None,
+        stop: Callable[[str], object],
     ) -> None:
         """`check_open` raises where the server does not serve.
 
-        `reload` reads the settings again. `stop` ends the server for a reason; None: it may not be stopped by a call.
+        `reload` reads the settings again. `stop` ends the server for a reason.
         """
         self._regions = regions
         self._stores = stores
@@ -273,10 +273,6 @@ class AdminCalls:
     def _stop_server(self, call: Call) -> Handled:
         request = call.request
         assert isinstance(request, Admin_pb2.StopServerRequest), "the table has the type"
-        if self._stop is None:
-            raise DoNotRetryIOException(
-                "java.lang.UnsupportedOperationException: StopServer: hbeacon.shutdown.enabled is false on this server"
-            )
         self._stop(request.reason)
         return Admin_pb2.StopServerResponse()
 

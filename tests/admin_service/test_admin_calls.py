@@ -67,10 +67,7 @@ class Admin:
         self.is_open = True
         self.maintenance = Maintenance(desk.regions, SystemClock())
         self.table = ServiceTable()
-        self._calls(self.stopped.append).add_to(self.table)
-
-    def _calls(self, stop: object) -> AdminCalls:
-        return AdminCalls(
+        AdminCalls(
             self.desk.regions,
             self.desk.stores,
             self.desk.orders,
@@ -79,12 +76,8 @@ class Admin:
             region_load=_load,
             info_port=lambda: 16030,
             reload=self._reload,
-            stop=stop,  # type: ignore[arg-type] # pyright: ignore[reportArgumentType]
-        )
-
-    def may_not_be_stopped(self) -> None:
-        self.table = ServiceTable()
-        self._calls(None).add_to(self.table)
+            stop=self.stopped.append,
+        ).add_to(self.table)
 
     def _check(self) -> None:
         if not self.is_open:
@@ -297,9 +290,6 @@ async def test_the_server(admin: Admin):
     stop = Admin_pb2.StopServerRequest(reason="because")
     await admin.ask("StopServer", stop, Admin_pb2.StopServerResponse)
     assert admin.stopped == ["because"]
-    admin.may_not_be_stopped()
-    with pytest.raises(DoNotRetryIOException, match="StopServer"):
-        await admin.ask("StopServer", stop, Admin_pb2.StopServerResponse)
 
 
 async def test_what_there_is_none_of(admin: Admin):
