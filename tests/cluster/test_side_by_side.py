@@ -1,5 +1,8 @@
 """Generated histories on a real HBase 2.6.4 and on a region of ours: every answer is the same, cell by cell.
 
+In the middle of some, ours is killed with -9 and opened again, and HBase's region closed and opened: what was
+acknowledged is there then, and what a client sends again with its nonce is not done again.
+
 `HBEACON_EXAMPLES=2000 pytest -m cluster tests/cluster/test_side_by_side.py` plays more of them.
 """
 
@@ -24,8 +27,8 @@ from registry.wire.errors import PleaseHoldException
 from registry.wire.header import KEY_VALUE_CODEC
 from registry.wire.region_info import RegionInfo
 from tests.support.data_calls import open_regions
-from tests.support.histories import Call, Compact, Histories, Player, Times
-from tests.support.one_region import OneRegion
+from tests.support.histories import Compact, Crash, Histories, Player, Step, Times
+from tests.support.one_region import RegionProcess
 from tests.support.real_cluster import RealClusters
 from tests.support.table_calls import family, schema
 
@@ -83,14 +86,15 @@ class Sides:
                         break
                     except PleaseHoldException:  # it initialises
                         await asyncio.sleep(0.5)
-        address, region = await self._found()
-        self._admin = await self._channel(address, "AdminService")
-        self._region = region
+        self._master = await self._channel(master, "MasterService")
+        self._address, region = await self._found()
+        self._admin = await self._channel(self._address, "AdminService")
+        self._region = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=region.name)
         rules = {name: of_family for name, (of_family, _, _) in FAMILIES.items()}
-        self.ours = OneRegion(directory, TABLE, rules)
-        await self.ours.start()
-        self._stack.push_async_callback(self.ours.stop)
-        real = await self._channel(address, "ClientService")
+        self.ours = RegionProcess(directory, TABLE, rules)
+        self.ours.start()
+        self._stack.callback(self.ours.kill)
+        real = await self._channel(self._address, "ClientService")
         own = await self._channel(self.ours.address, "ClientService")
         self.players = Player(real, region.name, NOW_MS - 1000), Player(own, self.ours.name, NOW_MS - 1000)
 
@@ -114,22 +118,48 @@ class Sides:
                             return address, region
                 await asyncio.sleep(0.1)
 
-    def play(self, history: list[Call | Compact]) -> None:
+    def play(self, history: list[Step]) -> None:
         self._runner.run(self._play(history))
 
-    async def _play(self, history: list[Call | Compact]) -> None:
+    async def _play(self, history: list[Step]) -> None:
         prefix = b"%08d" % next(self._prefixes)
         for number, each in enumerate(history):
             if isinstance(each, Compact):
                 await self._compact()
+                continue
+            if isinstance(each, Crash):
+                await self._crash()
+                if each.both:
+                    await self._open_again()
+                    await self._compact()
                 continue
             real, own = [await player.play(each, prefix) for player in self.players]
             if real != own:
                 note(f"call {number}: {each}\nHBase 2.6.4: {real}\nhbeacon:     {own}")
             assert own == real
 
+    async def _crash(self) -> None:
+        """Ours, with what was written since it was opened in its log only."""
+        own = self.players[1]
+        own.channel.close()
+        self.ours.kill()
+        self.ours.start()
+        own.channel = await self._channel(self.ours.address, "ClientService")
+
+    async def _open_again(self) -> None:
+        """HBase's region, at the same server or at the other."""
+        unassign = Master_pb2.UnassignRegionRequest(region=self._region)
+        await self._master.call("UnassignRegion", unassign, Master_pb2.UnassignRegionResponse, timeout_ms=60_000)
+        assign = Master_pb2.AssignRegionRequest(region=self._region)
+        await self._master.call("AssignRegion", assign, Master_pb2.AssignRegionResponse, timeout_ms=60_000)
+        address, _ = await self._found()
+        if address != self._address:
+            self._address = address
+            self._admin = await self._channel(address, "AdminService")
+            self.players[0].channel = await self._channel(address, "ClientService")
+
     async def _compact(self) -> None:
-        spec = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=self._region.name)
+        spec = self._region
         flush = Admin_pb2.FlushRegionRequest(region=spec)
         await self._admin.call("FlushRegion", flush, Admin_pb2.FlushRegionResponse, timeout_ms=60_000)
         compact = Admin_pb2.CompactRegionRequest(region=spec, major=True)
@@ -141,8 +171,7 @@ class Sides:
                 found = await self._admin.call("GetRegionInfo", asked, Admin_pb2.GetRegionInfoResponse)
                 if found.compaction_state == Admin_pb2.GetRegionInfoResponse.NONE:
                     break
-        self.ours.compact()
-        self.ours.reopen()
+        self.ours.clean()
 
     def close(self) -> None:
         self._runner.run(self._stack.aclose())
@@ -163,5 +192,5 @@ def sides(clusters: RealClusters, tmp_path_factory: pytest.TempPathFactory) -> I
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-def test_every_answer_is_the_same(sides: Sides, history: list[Call | Compact]) -> None:
+def test_every_answer_is_the_same(sides: Sides, history: list[Step]) -> None:
     sides.play(history)
