@@ -10,34 +10,21 @@ Source: RSRpcServices#scan, RegionScannerImpl, ScannerContext; ScanRequest, Scan
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import NamedTuple
 
 from regionserver.engine.store import Snapshot
-from regionserver.region.keys import ROW_END, ROW_END_BYTES, RowOrder, after_row, family_of, row_key_of, row_of
-from regionserver.region.pieces import CELL_OVERHEAD_BYTES, OneFamily, OneRow, Pieces, RowCells
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_count, read_entries
+from regionserver.region.keys import RowOrder, after_row, row_of
+from regionserver.region.pieces import CELL_OVERHEAD_BYTES, RowCells
 from regionserver.region.region import Region, RegionRange, RequestCounts
-from regionserver.region.visible import (
-    FOR_EVER_MS,
-    NO_LIMIT,
-    FamilyRules,
-    Wanted,
-    all_are_visible,
-    newest_are_visible,
-    visible,
-)
+from regionserver.region.scan_rows import FoundRow, ScanRows
+from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted
 from registry.wire.errors import RowTooBigException
 
-FoundRow = tuple[bytes, "bytes | Pieces", int]
-"""A row's key and cells: one block of so many, all of them seen, or pieces that are looked for when they are taken."""
-
-PIECE_BYTES = 8 * 1024
-"""Of what was looked into cell by cell, told at once; a larger cell is told alone."""
-LOOK_AT_CLOCK = 8
-"""Rows that are one block each, between two looks at the clock."""
+LOOK_AT_CLOCK_ROWS = 32
+LOOK_AT_CLOCK_BYTES = 256 * 1024
+"""Rows that are taken as they lie, between two looks at the clock."""
 
 
 class ScanRange(NamedTuple):
@@ -186,22 +173,12 @@ class RegionScan:
         """Of its region."""
         self._snapshot = snapshot
         self._prefix_bytes = prefix_bytes
-        self._families = families
         self._shape = shape
-        self._now_ms = now_ms
-        self._rows = self._down(*keys) if reverse else self._up(*keys)
+        self._rows = ScanRows(snapshot, keys, prefix_bytes, families, shape.wanted, now_ms, reverse=reverse)
         self._row: RowCells | None = None
         """A row of which cells are left."""
-        self._tagged = False
-        """A record with tags was read, in whichever page."""
         self.row_bytes_max = NO_LIMIT
         """Of a row that its client wants whole."""
-        self._plain = {
-            family + b"\0": (families[family], wanted, families[family].ttl_ms == FOR_EVER_MS and not wanted.is_cut)
-            for family, wanted in shape.wanted.items()
-            if wanted.columns is None and not wanted.raw
-        }
-        """By the end of the key of a family's only record; whether its cells' times and marks say all of it."""
         self._ahead: FoundRow | None = None
         """The row behind the last page, so that the client hears at once where there is none."""
         self._met_batch = False
@@ -212,7 +189,7 @@ class RegionScan:
     def close(self) -> None:
         """Let go of the moment."""
         self._row = self._ahead = None
-        self._rows = iter(())
+        self._rows.close()
         self._snapshot.close()
 
     @property
@@ -230,8 +207,6 @@ class RegionScan:
                 if begun is _Begun.NOT:
                     page.more_in_region = False
                     break
-                if begun is _Begun.TAKEN and page.rows_done % LOOK_AT_CLOCK:
-                    continue
             if self._row is not None:
                 self._take(self._row, limits, page)
             if page.size_bytes >= limits.bytes_max and (self._row is None or limits.partial):
@@ -248,38 +223,43 @@ class RegionScan:
         if page.counts:
             self._met_batch = page.counts[-1] == self._shape.batch
         if page.more_in_region and self._row is None and self._ahead is None and not self._met_batch:
-            self._ahead = next(self._rows, None)
+            self._ahead = self._rows.next()
             page.more_in_region = self._ahead is not None
-        page.tagged = self._tagged
+        page.tagged = self._rows.tagged
         self.counts.reads_count += page.rows_read
         return page
 
     def _take_blocks(self, page: Page, limits: PageLimits, whole_bytes_max: int) -> int:
         """Take rows that are one block each and fit, until the clock is to be looked at; how many."""
-        room = min(
-            LOOK_AT_CLOCK - page.rows_done % LOOK_AT_CLOCK,
-            limits.results_max - len(page.counts),
-            limits.rows_max - page.rows_done,
-        )
+        room = min(LOOK_AT_CLOCK_ROWS, limits.results_max - len(page.counts), limits.rows_max - page.rows_done)
         rows, blocks, counts, bytes_max = self._rows, page.blocks, page.counts, limits.bytes_max
-        taken, size_bytes = 0, page.size_bytes
-        found = self._ahead or next(rows, None)
+        if self._ahead is None:
+            left_bytes = min(bytes_max - page.size_bytes, LOOK_AT_CLOCK_BYTES)
+            taken, size_bytes, last_key = rows.take_plain(room, left_bytes, whole_bytes_max, blocks, counts)
+            if taken:
+                self._last_key = last_key
+                return self._taken(page, taken, size_bytes)
+        taken = size_bytes = 0
+        found = self._ahead or rows.next()
         while taken < room and found is not None:
             key, cells, count = found
             if type(cells) is not bytes:
                 break
             row_bytes = len(cells) + CELL_OVERHEAD_BYTES * count
-            if size_bytes + row_bytes >= bytes_max or row_bytes > whole_bytes_max:
+            if page.size_bytes + size_bytes + row_bytes >= bytes_max or row_bytes > whole_bytes_max:
                 break
             blocks.append(cells)
             counts.append(count)
             size_bytes += row_bytes
             self._last_key = key
             taken += 1
-            found = next(rows, None)
+            found = rows.next()
         self._ahead = found
+        return self._taken(page, taken, size_bytes)
+
+    def _taken(self, page: Page, taken: int, size_bytes: int) -> int:
         page.partial += [False] * taken
-        page.size_bytes = size_bytes
+        page.size_bytes += size_bytes
         page.rows_done += taken
         page.rows_read += taken
         return taken
@@ -288,7 +268,7 @@ class RegionScan:
         """The next rows that can be taken at once; or one, and what is left of it is `_row`."""
         if not self._shape.batch and self._take_blocks(page, limits, whole_bytes_max):
             return _Begun.TAKEN
-        found = self._ahead or next(self._rows, None)
+        found = self._ahead or self._rows.next()
         if found is None:
             return _Begun.NOT
         self._ahead = None
@@ -311,92 +291,3 @@ class RegionScan:
         if not row.has_more:
             self._row = None
             page.rows_done += 1
-
-    # --- rows -----------------------------------------------------------------------------------------------------
-
-    def _up(self, lower: bytes, upper: bytes) -> Iterator[FoundRow]:
-        records = self._snapshot.scan(lower, upper)
-        prefix_bytes, plain, now_ms = self._prefix_bytes, self._plain, self._now_ms
-        record = next(records, None)
-        while record is not None:
-            key, value = record
-            following = next(records, None)
-            end = key.index(ROW_END, prefix_bytes) + ROW_END_BYTES
-            row_key = key[:end]
-            family = plain.get(key[end:])
-            if family is not None and (following is None or not following[0].startswith(row_key)):
-                if family[2] and (count := plain_count(value, family[1].from_ms, family[1].to_ms)):
-                    yield row_key, value[HEAD_BYTES:], count
-                    record = following
-                    continue
-                head = head_of(value)
-                if all_are_visible(head, family[0], family[1], now_ms):
-                    yield row_key, value[HEAD_BYTES:], head.cells_count
-                    record = following
-                    continue
-                if newest_are_visible(head, family[0], family[1], now_ms):
-                    yield row_key, *newest_of(value)
-                    record = following
-                    continue
-            if family is None and not self._is_asked(key, end):
-                record = following
-                continue
-            row = OneRow(row_key, record, following, records)
-            yield row_key, self._pieces(row_key, row), 0
-            record = row.rest()
-
-    def _down(self, lower: bytes, upper: bytes) -> Iterator[FoundRow]:
-        while True:
-            record = next(self._snapshot.scan(lower, upper, reverse=True), None)
-            if record is None:
-                return
-            row_key = row_key_of(record[0], self._prefix_bytes)
-            records = self._snapshot.scan(row_key, after_row(row_key))
-            for record in records:
-                if self._is_asked(record[0], len(row_key)):
-                    yield row_key, self._pieces(row_key, chain((record,), records)), 0
-                    break
-            upper = row_key
-
-    def _is_asked(self, key: bytes, row_key_bytes: int) -> bool:
-        """Whether a record is of a family that is read: a row without one is none of this scan."""
-        family = family_of(key, row_key_bytes)
-        return family in self._shape.wanted and family in self._families
-
-    def _pieces(self, row_key: bytes, records: Iterator[tuple[bytes, bytes]]) -> Pieces:
-        """Blocks of visible cells, by family; families that are not asked for are passed over."""
-        shape = self._shape
-        record = next(records, None)
-        while record is not None:
-            family = family_of(record[0], len(row_key))
-            own = OneFamily(family, len(row_key), record, records)
-            rules, wanted = self._families.get(family), shape.wanted.get(family)
-            if rules is None or wanted is None:
-                record = own.rest()
-                continue
-            value = record[1]
-            head = head_of(value)
-            if all_are_visible(head, rules, wanted, self._now_ms):
-                yield value[HEAD_BYTES:], head.cells_count
-            else:
-                yield from self._looked_into(own, rules, wanted)
-            record = own.rest()
-
-    def _looked_into(self, records: Iterator[tuple[bytes, bytes]], rules: FamilyRules, wanted: Wanted) -> Pieces:
-        """Cell by cell, told in pieces of one chunk's cells or so."""
-        entries = (entry for _, value in records for entry in self._entries(value))
-        seen = visible(entries, rules, wanted, self._now_ms)
-        cells: list[bytes] = []
-        size_bytes = 0
-        for entry in seen:
-            cells.append(entry[3])
-            size_bytes += len(entry[3])
-            if size_bytes >= PIECE_BYTES:
-                yield b"".join(cells), len(cells)
-                cells, size_bytes = [], 0
-        if cells:
-            yield b"".join(cells), len(cells)
-
-    def _entries(self, record: bytes) -> list[Entry]:
-        self._tagged = self._tagged or bool(head_of(record).marks & Mark.TAGS)
-        return read_entries(record, HEAD_BYTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -25,7 +25,7 @@ from regionserver.region.scan import (
     ScanShape,
     key_range,
 )
-from regionserver.region.visible import NO_LIMIT, FamilyRules, Wanted
+from regionserver.region.visible import FOR_EVER_MS, NO_LIMIT, FamilyRules, Wanted
 from registry.wire.cellblock import Cell, KeyType, Tag, TagType, decode_cells, encode_cell, encode_tags
 from tests.region.test_visible import NOW_MS, defined
 
@@ -275,6 +275,51 @@ def test_tags_are_told():
     page = abc().put([cell("d")._replace(tags=tags)]).scan().page(PageLimits())
     assert page.tagged
     assert [each.tags for result in results(page) for each in result] == [b"", b"", b"", tags, b""]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_rows_that_are_taken_as_they_lie_and_others_between_them(seed: int):
+    """Every page ends where it ends when rows are found one by one, and tells the same."""
+    chance = random.Random(seed)
+    kinds = ["plain"] * 6 + ["versions", "marker", "gone", "chunks", "two families", "other family"]
+    for _ in range(25):
+        filled = Filled()
+        for number in range(chance.choice([0, 1, 5, 40, 100])):
+            row = f"r{number:03}"
+            filled.put([cell(row, qualifier, bytes(chance.choice([0, 50, 3000]))) for qualifier in "pq"])
+            match chance.choice(kinds):
+                case "versions":
+                    filled.put([cell(row, "p", timestamp_ms=70)])
+                case "marker":
+                    filled.put([Cell(row.encode(), b"a", b"p", 99, KeyType.DELETE_COLUMN, b"")])
+                case "gone":
+                    filled.put([Cell(row.encode(), b"a", b"", 99, KeyType.DELETE_FAMILY, b"")])
+                case "chunks":
+                    filled.put([cell(row, qualifier, bytes(9000)) for qualifier in "rst"])
+                case "two families":
+                    filled.put([cell(row, family=b"b")])
+                case "other family":
+                    filled.put([cell(row + "b", family=b"b")])
+                case _:
+                    pass
+        shape = ScanShape({b"a": Wanted(None, chance.choice([1, 3]), to_ms=chance.choice([FOR_EVER_MS, 60]))})
+        quick, slow = filled.scan(shape=shape), filled.scan(shape=shape)
+        slow._rows._only = None  # pyright: ignore[reportPrivateUsage]
+        told: list[list[Cell]] = []
+        while True:
+            limits = PageLimits(
+                chance.choice([NO_LIMIT, 1, 3, 40]),
+                chance.choice([NO_LIMIT, 2, 35]),
+                chance.choice([NO_LIMIT, 1, 400, 5000, 70_000]),
+                partial=chance.random() < 0.5,
+            )
+            page = quick.page(limits)
+            assert page == replace(slow.page(limits), blocks=page.blocks)
+            told += results(page)
+            if not page.more_in_region:
+                break
+        whole = [cell for row in filled.expected(ScanRange(), shape) for cell in row]
+        assert [cell for result in told for cell in result] == whole
 
 
 def test_closed_in_the_middle():

@@ -12,6 +12,7 @@ from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.results import CellForm
 from regionserver.door import cell_form
 from regionserver.master_calls import EPOCH_QUALIFIER, EPOCH_ROW, HIDDEN_FAMILY
+from regionserver.region import scan as pages
 from regionserver.region.region import Region
 from regionserver.region.visible import Wanted
 from registry.rpc.client import RpcChannel
@@ -223,7 +224,8 @@ async def test_a_region_that_goes_in_the_middle_of_a_page_is_no_end_of_it() -> N
             await scan(channel, open_scan())
 
 
-async def test_heartbeats_come_after_half_of_what_the_client_waits() -> None:
+async def test_heartbeats_come_after_half_of_what_the_client_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "LOOK_AT_CLOCK_ROWS", 8)
     async with region_door() as door, await door.connect() as channel:
         await fill(channel, 800)
         ticking = door.clock.monotonic_ms

@@ -1,0 +1,204 @@
+"""The rows of a scan, one after another, each as what is seen of it.
+
+Most rows are one record that is seen whole, and a scan asks for one family: then a row is a key and a value of the
+store, and is taken as it lies there (`take_plain`). All others are found one by one (`next`), and of those that have to
+be looked into the cells come piece by piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from regionserver.engine.store import Snapshot
+from regionserver.region.keys import ROW_END, ROW_END_BYTES, after_row, family_of, row_key_of
+from regionserver.region.pieces import CELL_OVERHEAD_BYTES, OneFamily, OneRow, Pieces, Record
+from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_count, read_entries
+from regionserver.region.visible import (
+    FOR_EVER_MS,
+    FamilyRules,
+    Wanted,
+    all_are_visible,
+    newest_are_visible,
+    visible,
+)
+
+FoundRow = tuple[bytes, "bytes | Pieces", int]
+"""A row's key and cells: one block of so many, all of them seen, or pieces that are looked for when they are taken."""
+
+PIECE_BYTES = 8 * 1024
+"""Of what was looked into cell by cell, told at once; a larger cell is told alone."""
+
+
+class ScanRows:
+    """Those of one scan. A row is taken to its end before the next one is asked for."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        keys: tuple[bytes, bytes],
+        prefix_bytes: int,
+        families: Mapping[bytes, FamilyRules],
+        wanted: Mapping[bytes, Wanted],
+        now_ms: int,
+        *,
+        reverse: bool,
+    ) -> None:
+        """`keys`: where it begins and ends in the store, prefixes and all."""
+        self.tagged = False
+        """A record with tags was read."""
+        self._snapshot = snapshot
+        self._prefix_bytes = prefix_bytes
+        self._families = families
+        self._wanted = wanted
+        self._now_ms = now_ms
+        self._records: Iterator[Record] = iter(()) if reverse else snapshot.scan(*keys)
+        self._record: Record | None = None
+        """Read from the store, and the first of a row that was not told yet."""
+        self._row: OneRow | None = None
+        """The row that was told last, where it may have further records."""
+        self._down = self._downwards(*keys) if reverse else None
+        self._plain = {
+            family + b"\0": (families[family], asked, families[family].ttl_ms == FOR_EVER_MS and not asked.is_cut)
+            for family, asked in wanted.items()
+            if asked.columns is None and not asked.raw
+        }
+        """By the end of the key of a family's only record; whether its cells' times and marks say all of it."""
+        self._is_of_one = len(wanted) == 1
+        """A record without marks is a row: what belongs to other families is none of this scan."""
+        self._only: tuple[bytes, Wanted] | None = None
+        """How such a record's key ends, and what is asked; no other key ends so, for a chunk's does not end with 0."""
+        if self._is_of_one and self._plain and not reverse:
+            [(key_end, (_, asked, by_head))] = self._plain.items()
+            self._only = (ROW_END + key_end, asked) if by_head else None
+
+    def close(self) -> None:
+        """There is nothing more."""
+        self._record = self._row = None
+        self._records = iter(())
+        self._down = iter(()) if self._down is not None else None
+
+    def take_plain(
+        self, rows_max: int, bytes_max: int, row_bytes_max: int, blocks: list[bytes], counts: list[int]
+    ) -> tuple[int, int, bytes]:
+        """Take the next rows as they lie, up to so many, while they stay below so many bytes and none has more.
+
+        Gives how many they are, the bytes that they count for, and the key of the last row.
+        """
+        if self._only is None:
+            return 0, 0, b""
+        self._end_row()
+        key_end, asked = self._only
+        from_ms, to_ms, records = asked.from_ms, asked.to_ms, self._records
+        taken = taken_bytes = 0
+        last_key = key_end
+        record = self._record or next(records, None)
+        while taken < rows_max and record is not None:
+            key, value = record
+            count = plain_count(value, from_ms, to_ms) if key.endswith(key_end) else 0
+            size_bytes = len(value) - HEAD_BYTES + CELL_OVERHEAD_BYTES * count
+            if not count or taken_bytes + size_bytes >= bytes_max or size_bytes > row_bytes_max:
+                break
+            blocks.append(value[HEAD_BYTES:])
+            counts.append(count)
+            taken_bytes += size_bytes
+            taken += 1
+            last_key = key
+            record = next(records, None)
+        self._record = record
+        return taken, taken_bytes, last_key[: ROW_END_BYTES - len(key_end)]
+
+    def next(self) -> FoundRow | None:
+        """The next row that has records of what is asked; whether one of their cells is seen is found out later."""
+        if self._down is not None:
+            return next(self._down, None)
+        self._end_row()
+        records, prefix_bytes, now_ms = self._records, self._prefix_bytes, self._now_ms
+        while (record := self._record or next(records, None)) is not None:
+            self._record = None
+            key, value = record
+            end = key.index(ROW_END, prefix_bytes) + ROW_END_BYTES
+            row_key = key[:end]
+            family = self._plain.get(key[end:])
+            if family is not None and self._is_alone(row_key):
+                rules, asked, by_head = family
+                if by_head and (count := plain_count(value, asked.from_ms, asked.to_ms)):
+                    return row_key, value[HEAD_BYTES:], count
+                head = head_of(value)
+                if all_are_visible(head, rules, asked, now_ms):
+                    return row_key, value[HEAD_BYTES:], head.cells_count
+                if newest_are_visible(head, rules, asked, now_ms):
+                    return row_key, *newest_of(value)
+            if self._is_asked(key, end):
+                row = self._row = OneRow(row_key, record, self._record, records)
+                self._record = None
+                return row_key, self._pieces(row_key, row), 0
+        return None
+
+    def _end_row(self) -> None:
+        """Pass over what is left of the row that was told last."""
+        row, self._row = self._row, None
+        if row is not None:
+            self._record = row.rest()
+
+    def _is_alone(self, row_key: bytes) -> bool:
+        """Whether a record without marks is all of its row; the one behind it is read where that tells."""
+        if self._is_of_one:
+            return True
+        following = self._record = next(self._records, None)
+        return following is None or not following[0].startswith(row_key)
+
+    def _downwards(self, lower: bytes, upper: bytes) -> Iterator[FoundRow]:
+        while True:
+            record = next(self._snapshot.scan(lower, upper, reverse=True), None)
+            if record is None:
+                return
+            row_key = row_key_of(record[0], self._prefix_bytes)
+            records = self._snapshot.scan(row_key, after_row(row_key))
+            for record in records:
+                if self._is_asked(record[0], len(row_key)):
+                    yield row_key, self._pieces(row_key, chain((record,), records)), 0
+                    break
+            upper = row_key
+
+    def _is_asked(self, key: bytes, row_key_bytes: int) -> bool:
+        """Whether a record is of a family that is read: a row without one is none of this scan."""
+        family = family_of(key, row_key_bytes)
+        return family in self._wanted and family in self._families
+
+    def _pieces(self, row_key: bytes, records: Iterator[Record]) -> Pieces:
+        """Blocks of visible cells, by family; families that are not asked for are passed over."""
+        record = next(records, None)
+        while record is not None:
+            family = family_of(record[0], len(row_key))
+            own = OneFamily(family, len(row_key), record, records)
+            rules, asked = self._families.get(family), self._wanted.get(family)
+            if rules is None or asked is None:
+                record = own.rest()
+                continue
+            value = record[1]
+            head = head_of(value)
+            if all_are_visible(head, rules, asked, self._now_ms):
+                yield value[HEAD_BYTES:], head.cells_count
+            else:
+                yield from self._looked_into(own, rules, asked)
+            record = own.rest()
+
+    def _looked_into(self, records: Iterator[Record], rules: FamilyRules, asked: Wanted) -> Pieces:
+        """Cell by cell, told in pieces of one chunk's cells or so."""
+        entries = (entry for _, value in records for entry in self._entries(value))
+        seen = visible(entries, rules, asked, self._now_ms)
+        cells: list[bytes] = []
+        size_bytes = 0
+        for entry in seen:
+            cells.append(entry[3])
+            size_bytes += len(entry[3])
+            if size_bytes >= PIECE_BYTES:
+                yield b"".join(cells), len(cells)
+                cells, size_bytes = [], 0
+        if cells:
+            yield b"".join(cells), len(cells)
+
+    def _entries(self, record: bytes) -> list[Entry]:
+        self.tagged = self.tagged or bool(head_of(record).marks & Mark.TAGS)
+        return read_entries(record, HEAD_BYTES)
