@@ -1,9 +1,11 @@
 """One epoch of the active master: takes the cluster over, then keeps every region where it is wanted.
 
-    ZooKeeper read afresh -> every live server knows the epoch and has said what is open there -> hbase:meta is open ->
+    ZooKeeper read afresh -> live servers know the epoch and have said what is open there -> hbase:meta is open ->
     the catalogue is read -> regions are reconciled: what is open where it should be stays -> procedures go on -> ready
 
-Servers die and come at any moment of it. What was on a dead one is opened elsewhere, if its rows are reached there.
+Servers die and come at any moment of it. What was on a dead one is opened elsewhere, if its rows are reached there. One
+that lives and does not answer is not waited for long: what is on it stays as it is, and it gets no orders, until it
+answers or is dead.
 
 Source: HMaster#finishActiveMasterInitialization, AssignmentManager#joinCluster, ServerManager, ServerCrashProcedure.
 """
@@ -11,6 +13,7 @@ Source: HMaster#finishActiveMasterInitialization, AssignmentManager#joinCluster,
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Sequence
 
@@ -43,6 +46,8 @@ logger = logging.getLogger("registry.master")
 
 FRESH_TIMEOUT_MS = 1000.0
 MEET_PAUSE_MS = 50.0
+MEET_WAIT_MS = 1000.0
+"""For servers that do not answer: others would have their regions opened, and tables be changed, meanwhile."""
 DRAINING_EVERY_MS = 1000.0
 NAMESPACES = (b"default", b"hbase")
 """Those that are there from the founding on."""
@@ -215,6 +220,10 @@ class Reign:
             self.servers_changed()
             return
 
+    def _unmet(self) -> list[ServerName]:
+        """Live servers that this master has not heard yet."""
+        return [server.name for server in self.servers.live() if not server.is_met]
+
     async def _reconcile(self, names: Iterable[ServerName]) -> None:
         """Compare what servers have with what is known of regions, as far as that has been read by now, once each."""
         strays: list[Coroutine[None, None, None]] = []
@@ -265,7 +274,11 @@ class Reign:
         await self._read_zookeeper()
         row = await self._place.read()
         self._wait_for("every live region server knows of this master")
-        await self._until(lambda: all(server.is_met for server in self.servers.live()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MEET_WAIT_MS / 1000):
+                await self._until(lambda: not self._unmet())
+        for name in self._unmet():
+            logger.warning("%s does not answer: its regions stay as they are until it does, or is dead", name)
         if not self._place.is_certain:
             row = await self._find_meta(row)
         self.meta_states.meta_is_fresh = not self._place.store.founded
