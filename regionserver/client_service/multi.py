@@ -245,9 +245,13 @@ class MultiCalls:
                 told(None)
 
         def tell() -> None:
-            """It was done before."""
+            """It was done before; its condition is judged all the same, as a real server does."""
             wanted = columns_of(each.mutation for each in deltas if each.returns_results)
             try:
+                if condition is not None and not region.check(condition, now_ms).matches:
+                    part.row_changed(False, [])
+                    told(None)
+                    return
                 found = region.get(asked[0].mutation.row, wanted, now_ms).block if wanted else b""
             except (HBaseError, StoreError) as error:
                 refuse(error)

@@ -94,7 +94,11 @@ class RowCalls:
         now_ms: int,
         reply: Reply,
     ) -> None:
-        """The first of its nonce is applied; what comes again is told what is there now, as a real server does."""
+        """The first of its nonce is applied; what comes again is told what is there now, as a real server does.
+
+        Its condition is judged again before that, also as a real server does: it may be met no longer by what the
+        first has done.
+        """
 
         def run(ended: Callable[[bool], None]) -> None:
             def told(outcome: Answer | HBaseError) -> None:
@@ -105,7 +109,7 @@ class RowCalls:
             self._apply(region, asked, condition, form, now_ms, told, kept_key(nonce, now_ms))
 
         def tell() -> None:
-            self._tell(region, asked, form, now_ms, reply, conditional=condition is not None)
+            self._tell(region, asked, condition, form, now_ms, reply)
 
         self.nonces.once(nonce, now_ms, run, tell, lambda error: reply(as_hbase(error)))
 
@@ -145,10 +149,19 @@ class RowCalls:
             tell()
 
     def _tell(
-        self, region: Region, asked: MutationAsked, form: CellForm, now_ms: int, reply: Reply, *, conditional: bool
+        self,
+        region: Region,
+        asked: MutationAsked,
+        condition: Condition | None,
+        form: CellForm,
+        now_ms: int,
+        reply: Reply,
     ) -> None:
         """The columns of an increment or append that was applied before."""
         try:
+            if condition is not None and not region.check(condition, now_ms).matches:
+                reply(NOT_PROCESSED)
+                return
             found = region.get(asked.mutation.row, columns_of([asked.mutation]), now_ms)
         except (HBaseError, StoreError) as error:
             reply(as_hbase(error))
@@ -156,7 +169,7 @@ class RowCalls:
         if not asked.returns_results:
             found = Found(b"", 0, tagged=False)
         result, cells = result_of(found, form)
-        response = Client_pb2.MutateResponse(result=result, processed=True if conditional else None)
+        response = Client_pb2.MutateResponse(result=result, processed=True if condition is not None else None)
         reply(Answer(response.SerializeToString(), cells))
 
 

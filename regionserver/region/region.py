@@ -272,9 +272,7 @@ class Region:
         if condition is not None:
             checked = self.check(condition, now_ms)
             if not checked.matches:
-                self.counts.checks_failed_count += 1
                 return False, []
-            self.counts.checks_passed_count += 1
             now_ms = max(now_ms, checked.timestamp_ms)
         self.counts.writes_count += len(mutations)
         batch = Batch()
@@ -290,7 +288,12 @@ class Region:
     def check(self, condition: Condition, now_ms: int) -> Checked:
         """Whether a condition holds now."""
         row_key = self.row_key(condition.row)
-        return check(condition, self._column(self.store, row_key, condition.family, condition.wanted, now_ms))
+        checked = check(condition, self._column(self.store, row_key, condition.family, condition.wanted, now_ms))
+        if checked.matches:
+            self.counts.checks_passed_count += 1
+        else:
+            self.counts.checks_failed_count += 1
+        return checked
 
     def _write(self, mutations: Sequence[Mutation], batch: Batch, now_ms: int) -> list[list[bytes]]:
         row_key, view = self.row_key(mutations[0].row), self.store.uncommitted

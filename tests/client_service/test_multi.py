@@ -236,8 +236,11 @@ def test_fewer_cells_than_counted_fail_the_call():
 
 
 def test_a_change_of_a_row_with_increments_is_done_once():
-    """As a real server was seen to do, with a condition and without: its nonce is that of its first increment."""
-    for conditional in (False, True):
+    """As a real server was seen to do, with a condition and without: its nonce is that of its first increment.
+
+    A condition is judged again: one that the first has made false is false then.
+    """
+    for conditional, holds_on in ((False, True), (True, True), (True, False)):
         server = Server()
         for now_ms in (100, 200):
             server.now_ms = now_ms
@@ -247,14 +250,16 @@ def test_a_change_of_a_row_with_increments_is_done_once():
             server.add(action, b"a", long(5), nonce=9)
             server.put(action, b"a", b"%d" % now_ms)
             if conditional:
-                action.condition.row, action.condition.family, action.condition.qualifier = b"a", b"f", b"q"
+                action.condition.row, action.condition.family = b"a", b"f"
+                action.condition.qualifier = b"other" if holds_on else b"q"
                 action.condition.compare_type = HBase_pb2.EQUAL
                 action.condition.comparator.name = HBASE + "filter.NullComparator"
             [reply] = server.call()
             assert isinstance(reply, Answer)
             [part] = Client_pb2.MultiResponse.FromString(reply.message).regionActionResult
-            assert part.processed
-            assert [cell.value for cell in part.resultOrException[0].result.cell] == [long(5)]
+            assert part.processed == (holds_on or now_ms == 100)
+            values = [cell.value for cell in part.resultOrException[0].result.cell]
+            assert values == ([long(5)] if part.processed else [])
         found = server.regions[b"r1"].get(b"a", {}, 300)
         assert [cell.value for cell in decode_cells(found.block)] == [long(5), b"100"]
 

@@ -212,13 +212,18 @@ def test_conditions():
 
 
 def test_what_comes_twice_under_a_condition_is_applied_once():
-    """As a real server does: the condition was met, and may be met no longer by what the first has done."""
+    """As a real server does: the condition is judged first, and may be met no longer by what the first has done."""
     server = Server()
     response(server.mutate(PUT, long(1)))
     server.now_ms = 200
-    for _ in range(2):
-        message, [cell] = response(server.mutate(INCREMENT, long(5), nonce=1, compare=long(1)))
-        assert (message.processed, cell.value) == (True, long(6))
+    message, [cell] = response(server.mutate(INCREMENT, long(5), nonce=1, compare=long(1)))
+    assert (message.processed, cell.value) == (True, long(6))
+    message, cells = response(server.mutate(INCREMENT, long(5), nonce=1, compare=long(1)))
+    assert (message.processed, cells) == (False, [])
+    message, [cell] = response(server.mutate(INCREMENT, long(5), nonce=1, compare=long(6)))
+    assert (message.processed, cell.value) == (True, long(6)), "it holds, and was done"
+    assert server.region.counts.checks_failed_count == 1
+    assert server.region.counts.checks_passed_count == 2
     for _ in range(2):
         assert not response(server.mutate(INCREMENT, long(5), nonce=2, compare=long(1)))[0].processed
     server.now_ms = 300
