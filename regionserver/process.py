@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 from collections.abc import Callable, Mapping
 
@@ -23,6 +24,10 @@ GUARD_TIMEOUT_MS = 3000
 """A store that opens, or waits for its disk, holds the loop up now and then; a hung server's regions are lost to it
 when its lease is over anyway."""
 
+GC_THRESHOLDS = (10_000, 10, 10)
+"""Calls leave no cycles behind: with Python's 700 objects the collector would look at those under way a hundred times a
+second, and find nothing. It takes three percent of the time of a Get so."""
+
 
 def with_own_defaults(settings: Settings) -> Settings:
     """A region server's ports and the guard's patience with it, where nobody has chosen others."""
@@ -41,4 +46,5 @@ def make(settings: Settings, load: Callable[[], Settings], link: GuardLink | Non
     from regionserver.server import RegionServer
     from registry.clock import SystemClock
 
+    gc.set_threshold(*GC_THRESHOLDS)
     return RegionServer(settings, load, link, SystemClock())

@@ -112,8 +112,8 @@ def _is_usual(message: Client_pb2.Get | Client_pb2.Scan) -> bool:
 def read_scan(message: Client_pb2.Scan) -> ScanAsked:
     """Raises DoNotRetryIOException."""
     _refuse_filter(message)
-    raw = any(each.name == RAW and each.value not in (b"", FALSE) for each in message.attribute)
-    columns = message.column
+    attributes, columns = message.attribute, message.column
+    raw = bool(attributes) and any(each.name == RAW and each.value not in (b"", FALSE) for each in attributes)
     if not raw and len(columns) == 1 and not columns[0].qualifier and _is_usual(message):
         asked = _usual(columns[0].family)
     else:
