@@ -113,7 +113,9 @@ class Server:
         return found[0], found[1]
 
     def flush(self) -> None:
-        """Beside what goes on."""
+        """Beside what goes on; one at a time, two would have to wait for the disk."""
+        for each in self._flushes:
+            each.join()
         thread = threading.Thread(target=self._below.flush)
         self._flushes.append(thread)
         thread.start()
@@ -308,8 +310,7 @@ class Simulation:
         self.images += 1
         image = Image(self.database, self.directory / str(self.images))
         crash = self.random.choice(tuple(Crash))
-        whole = log_sizes(self.database) if written is None else written
-        image.after(crash, self.random, whole, self.synced)
+        image.after(crash, self.random, image.sizes if written is None else written, self.synced)
         return image.directory, crash
 
     def judge(self, database: Path, crash: Crash, *, goes_on: bool = False) -> None:

@@ -44,6 +44,8 @@ class Image:
         else:
             raise AssertionError(f"{database} does not stand still")
         self.directory = target
+        self.sizes = log_sizes(target)
+        """Of its logs."""
         self._logs = sorted(target.glob(f"*{LOG}"), key=lambda path: int(path.stem))
 
     def after(self, crash: Crash, rng: random.Random, written: dict[str, int], synced: dict[str, int]) -> None:
