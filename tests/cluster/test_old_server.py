@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Generator
+from concurrent.futures import Future
 
 import pytest
 
 from tests.support import registry_probe
 from tests.support.adapters import AdapterProcess, addresses
 from tests.support.compatibility import Results
-from tests.support.java import ClientError, JavaClient
+from tests.support.java import Answer, ClientError, JavaClient
 from tests.support.processes import wait_for
 from tests.support.real_cluster import QUICK_REFRESH, RealClusters, registry_settings
 from tests.support.registry_probe import ChannelClosedError
@@ -131,20 +133,28 @@ def test_new_client_and_old_server_gets_a_closed_channel(
     results.record(SERVER, java.version, path, "connect without an adapter", "refused: the server closes the channel")
 
 
+SURVEYED = {"2.5.11": "RpcConnectionRegistry", "2.6.4": "RpcConnectionRegistry", "3.0.0-beta-1": "default"}
+
+
+@pytest.fixture(scope="module")
+def surveys(clusters: RealClusters, tier: list[AdapterProcess]) -> dict[str, dict[str, str]]:
+    """Every call of Admin by every version, on tables of its own; side by side, for mostly they wait and ask again."""
+    with contextlib.ExitStack() as ends:
+        asked: dict[str, Future[Answer]] = {}
+        for version, path in SURVEYED.items():
+            java = clusters.client(version)
+            ends.callback(java.close)
+            java.open("c", registry_settings(path, addresses(tier)) | IMPATIENT)
+            _create(java, f"ready-{version}")
+            asked[version] = java.submit("survey", "c", f"survey{version.replace('.', '')}")
+        return {version: survey.result(500).value for version, survey in asked.items()}
+
+
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("version", ["2.5.11", "2.6.4", "3.0.0-beta-1"])
-def test_what_of_admin_works(
-    clusters: RealClusters, tier: list[AdapterProcess], version: str, results: Results
-) -> None:
+@pytest.mark.parametrize("version", SURVEYED)
+def test_what_of_admin_works(surveys: dict[str, dict[str, str]], version: str, results: Results) -> None:
     """Every call runs; the page lists what each met. What a reader or writer of tables cannot do without must work."""
-    java = clusters.client(version)
-    path = "default" if version.startswith("3") else "RpcConnectionRegistry"
-    try:
-        java.open("c", registry_settings(path, addresses(tier)) | IMPATIENT)
-        _create(java, f"ready-{version}")
-        outcomes: dict[str, str] = java.do("survey", "c", f"survey{version.replace('.', '')}", timeout_s=500).value
-    finally:
-        java.close()
+    path, outcomes = SURVEYED[version], surveys[version]
     for call, outcome in outcomes.items():
         met = "works" if outcome == "ok" else _short(outcome)
         results.record(f"Admin against {SERVER}", version, path, call, met)
