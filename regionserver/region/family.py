@@ -30,9 +30,8 @@ _PLAIN = Mark.VERSIONS | Mark.MORE
 """Marks of records of puts without tags."""
 
 
-def read_family(view: View, family_key: bytes) -> Iterator[bytes]:
-    """The records of a row and family, its chunks in their order; nothing where it has no cells."""
-    first = view.get(family_key)
+def read_family(view: View, family_key: bytes, first: bytes | None) -> Iterator[bytes]:
+    """The records of a row and family of which `first` is the first, its chunks in their order."""
     if first is not None:
         yield first
         yield from _further(view, family_key, first)
@@ -136,9 +135,11 @@ def _write_chunks(
         qualifier, negated_ms, negated_type, _ = remaining[0]
         place = chunk_key(family_key, qualifier, -negated_ms, -negated_type)
         key, record = next(iter(view.scan(family_key, place + b"\0", reverse=True)))
-        following = next((found for found, _ in view.scan(key + b"\0", end)), end)
-        belonging = list(takewhile(lambda entry: _place(family_key, entry) < following, remaining))  # noqa: B023
-        del remaining[: len(belonging)]
+        belonging = remaining
+        if len(remaining) > 1:
+            following = next((found for found, _ in view.scan(key + b"\0", end)), end)
+            belonging = list(takewhile(lambda entry: _place(family_key, entry) < following, remaining))  # noqa: B023
+        remaining = remaining[len(belonging) :]
         _change(batch, family_key, key, record, belonging, rules, now_ms, is_last=False)
 
 

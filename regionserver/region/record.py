@@ -110,6 +110,12 @@ def read_entries(block: bytes, start: int = 0) -> list[Entry]:
     return entries
 
 
+def first_column(record: bytes) -> bytes:
+    """Row, family and qualifier of the first cell, as all cells of that column have them."""
+    key_bytes: int = CELL_LENGTHS.unpack_from(record, HEAD_BYTES)[1]
+    return record[HEAD_BYTES + 12 : HEAD_BYTES + 3 + key_bytes]
+
+
 def newest_of(record: bytes) -> tuple[bytes, int]:
     """The first cell of each column of a record, as a cell block, and how many they are.
 

@@ -16,8 +16,9 @@ from typing import NamedTuple
 from regionserver.engine.store import Batch, Committed, Durability, Store, View
 from regionserver.region.conditions import Checked, Condition, check
 from regionserver.region.dead import are_looked_at, go_at_once
-from regionserver.region.family import add_cells, read_cells, write_cells
+from regionserver.region.family import add_cells, read_cells, read_family, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
+from regionserver.region.large_rows import visible_pieces
 from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
 from regionserver.region.plain_puts import PlainPut, fresh_record
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_count, plain_record
@@ -153,7 +154,8 @@ class Region:
         if newest_are_visible(head, rules, NEWEST, now_ms):
             return Found(*newest_of(record), tagged=False)
         found = list(self._seen(self.store, row_key, family, NEWEST, now_ms))
-        return found[0] if found else _NOTHING
+        blocks, counts, tagged = zip(*found, strict=True) if found else ((), (), ())
+        return Found(b"".join(blocks), sum(counts), any(tagged))
 
     def row_key(self, row: bytes) -> bytes:
         """The beginning of all keys of a row."""
@@ -180,18 +182,25 @@ class Region:
         if newest_are_visible(head, rules, wanted, now_ms):
             yield Found(*newest_of(first), tagged=False)
             return
-        entries = read_cells(view, key, first, wanted.columns)
-        cells: list[bytes] = []
         size_bytes = 0
-        for entry in visible(entries, rules, wanted, now_ms):
-            cells.append(entry[3])
-            size_bytes += len(entry[3])
+        for found in self._looked_into(view, key, first, rules, wanted, now_ms):
+            size_bytes += len(found.block)
             if size_bytes > self.rules.row_bytes_max:
                 raise RowTooBigException(
                     f"Max row size allowed: {self.rules.row_bytes_max}, but the row is bigger than that."
                 )
+            yield found
+
+    def _looked_into(
+        self, view: View, key: bytes, first: bytes, rules: FamilyRules, wanted: Wanted, now_ms: int
+    ) -> Iterator[Found]:
+        if wanted.columns is None:
+            for piece in visible_pieces(read_family(view, key, first), rules, wanted, now_ms):
+                yield Found(*piece)
+            return
+        cells = [entry[3] for entry in visible(read_cells(view, key, first, wanted.columns), rules, wanted, now_ms)]
         if cells:
-            tagged = bool(head.marks & (Mark.TAGS | Mark.MORE))  # what further chunks have is not looked for
+            tagged = bool(head_of(first).marks & (Mark.TAGS | Mark.MORE))  # what others have is not looked for
             yield Found(b"".join(cells), len(cells), tagged)
 
     def _column(self, view: View, row_key: bytes, family: bytes, wanted: Wanted, now_ms: int) -> list[Entry]:

@@ -12,22 +12,19 @@ from itertools import chain
 
 from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, ROW_END_BYTES, after_row, family_of, row_key_of
+from regionserver.region.large_rows import visible_pieces
 from regionserver.region.pieces import CELL_OVERHEAD_BYTES, OneFamily, OneRow, Pieces, Record
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_count, read_entries
+from regionserver.region.record import HEAD_BYTES, head_of, newest_of, plain_count
 from regionserver.region.visible import (
     FOR_EVER_MS,
     FamilyRules,
     Wanted,
     all_are_visible,
     newest_are_visible,
-    visible,
 )
 
 FoundRow = tuple[bytes, "bytes | Pieces", int]
 """A row's key and cells: one block of so many, all of them seen, or pieces that are looked for when they are taken."""
-
-PIECE_BYTES = 8 * 1024
-"""Of what was looked into cell by cell, told at once; a larger cell is told alone."""
 
 
 class ScanRows:
@@ -185,20 +182,6 @@ class ScanRows:
             record = own.rest()
 
     def _looked_into(self, records: Iterator[Record], rules: FamilyRules, asked: Wanted) -> Pieces:
-        """Cell by cell, told in pieces of one chunk's cells or so."""
-        entries = (entry for _, value in records for entry in self._entries(value))
-        seen = visible(entries, rules, asked, self._now_ms)
-        cells: list[bytes] = []
-        size_bytes = 0
-        for entry in seen:
-            cells.append(entry[3])
-            size_bytes += len(entry[3])
-            if size_bytes >= PIECE_BYTES:
-                yield b"".join(cells), len(cells)
-                cells, size_bytes = [], 0
-        if cells:
-            yield b"".join(cells), len(cells)
-
-    def _entries(self, record: bytes) -> list[Entry]:
-        self.tagged = self.tagged or bool(head_of(record).marks & Mark.TAGS)
-        return read_entries(record, HEAD_BYTES)
+        for cells, count, tagged in visible_pieces((value for _, value in records), rules, asked, self._now_ms):
+            self.tagged = self.tagged or tagged
+            yield cells, count
