@@ -3,12 +3,12 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign campaign-chaos soak side-by-side bench protos
+.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign campaign-chaos soak side-by-side bench protos compiled
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
 # two processes: threads that look after real servers would draw from the random source that Hypothesis replays
-test: setup lint plain ; python -m pytest -m "zookeeper or cluster or chaos" --durations=15
+test: setup lint plain ; python -m pytest -m "zookeeper or cluster or chaos or compiler" --durations=15
 
 setup: ; VENV=$(VENV) tests/setup.sh
 check: lint plain
@@ -17,6 +17,8 @@ plain: ; python -m pytest
 zookeeper: ; python -m pytest -m "zookeeper and not cluster"
 cluster: ; python -m pytest -m "cluster"
 chaos: ; python -m pytest -m "chaos"
+# the hot path by mypyc, into build/compiled
+compiled: ; python deploy/compile.py
 # many seeds of the simulations, a thousandth of them of real processes; a plain run takes the first few
 campaign: ; python -m tests.sim.campaign --seeds $(or $(SEEDS),4000)
 # only those of real processes: killed, stopped, moved from, masters too

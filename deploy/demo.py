@@ -28,7 +28,10 @@ from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
-NEEDED_MODULES = ("kazoo", "google.protobuf", "fastapi", "uvicorn", "prometheus_client", "watchfiles", "defusedxml")
+NEEDED_MODULES = (
+    *("cachetools", "ddsketch", "defusedxml", "fastapi", "google.protobuf", "grpc", "jinja2", "kazoo"),
+    *("prometheus_client", "rich", "rocksdict", "uvicorn", "watchfiles"),
+)
 ZOOKEEPER_JAR = Path("/usr/share/java/zookeeper.jar")
 PYTHON_MIN = (3, 11)
 SHOWS = {

@@ -10,7 +10,10 @@ command -v javac >/dev/null || packages+=(openjdk-17-jdk-headless)
 command -v mvn >/dev/null || packages+=(maven)
 command -v npm >/dev/null || packages+=(nodejs npm) # one of the old clients
 command -v go >/dev/null || packages+=(golang-go) # the benchmarks' load generator, and porcupine
+command -v gcc >/dev/null || packages+=(gcc libc6-dev) # one test compiles the hot path
 command -v python3 >/dev/null || packages+=(python3)
+python3 -c 'import pathlib, sys, sysconfig; sys.exit(not pathlib.Path(sysconfig.get_path("include"), "Python.h").exists())' 2>/dev/null ||
+  packages+=(python3-dev)
 python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
 missing=()
 for package in "${packages[@]}"; do

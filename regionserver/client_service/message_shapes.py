@@ -9,6 +9,7 @@ puts, so it is done where it pays.
 from __future__ import annotations
 
 from struct import Struct
+from typing import TypeAlias
 
 from protos.hbase import Client_pb2
 from regionserver.region.plain_puts import PlainPut
@@ -32,7 +33,7 @@ _HEADER_BYTES = 14
 _TIME_TYPE = Struct(">qB")
 _PUT = int(KeyType.PUT)
 
-Column = Client_pb2.MutationProto.ColumnValue
+Column: TypeAlias = Client_pb2.MutationProto.ColumnValue
 
 
 class MessageShapes:
