@@ -235,7 +235,9 @@ class Histories:
         nothing, cleaned, crashed, both = (
             st.just(list[Step](steps)) for steps in ([], [Compact()], [Crash()], [Crash(both=True)])
         )
-        middle = nothing | nothing | cleaned | crashed | both | changes.map(lambda call: [call, Crash(), call])
+        repeated = changes.map(lambda call: [call, Crash(), call])
+        # a region of HBase's takes a second to be opened again
+        middle = nothing | nothing | nothing | cleaned | cleaned | crashed | crashed | repeated | repeated | both
         return st.tuples(some, middle, st.lists(read | written, max_size=3), read).map(
             lambda parts: [*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3]]
         )

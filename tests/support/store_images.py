@@ -1,10 +1,10 @@
 """What a crash at this moment would leave of a RocksDB that is open, as a directory of its own.
 
 *Killed*: what was written is there, of the write in progress any beginning. *Power*: of its log what was synced is
-there, of the rest any beginning, and where the end of one log is lost, so are later logs: the disk is taken to write
-files in their order, and no wrong bytes. (Those are refused, see tests/engines/test_rocksdb.py; but RocksDB may not
-come back from reading them: https://github.com/facebook/rocksdb/issues/13333.) Its other files are taken to be synced
-before anything refers to them.
+there, of the rest any beginning, and where the end of one log is lost, so are later logs. Taken for granted: the disk
+writes files in their order and no wrong bytes; a sync is one of all logs there are; other files are synced before
+anything refers to them. (Wrong bytes are refused, see tests/engines/test_rocksdb.py; but RocksDB may not come back from
+reading them: https://github.com/facebook/rocksdb/issues/13333.)
 """
 
 from __future__ import annotations
