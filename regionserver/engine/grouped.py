@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from regionserver.engine.store import Batch, Committed, Durability, Snapshot, Store, StoreError, View
+from regionserver.engine.store import Batch, Committed, Durability, Snapshot, Store, StoreError, StoreNotUsable, View
 
 LOG = logging.getLogger(__name__)
 WAITING_BYTES_MAX = 4 * 1024 * 1024
@@ -37,6 +37,7 @@ class GroupedStore:
         self._ends: list[Committed] = []
         self._is_called = False
         """A turn's end will come."""
+        self._is_closed = False
         self._uncommitted = _Uncommitted(store, self._waiting)
         self.writes_count = 0
         """Batches given to the store below."""
@@ -71,7 +72,8 @@ class GroupedStore:
             self._store.commit(batch, durability, committed)
             return
         if not self._is_called:
-            self._store.get(b"")  # raises where it is closed: nobody would hear of it later
+            if self._is_closed:  # of a turn that ends nobody would hear
+                raise StoreNotUsable(f"{self.name}: the store is closed")
             self._is_called = True
             self._call_soon(self._turn_over)
         waiting, size_bytes = self._waiting, self._waiting_bytes
@@ -150,6 +152,7 @@ class GroupedStore:
     def close(self) -> None:
         """Write what waits, and close."""
         self.write()
+        self._is_closed = True
         self._store.close()
 
 
