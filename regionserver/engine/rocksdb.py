@@ -69,7 +69,7 @@ class RocksStore:
         """Open it, or make it. Raises StoreNotUsable. Takes 7 to 40 ms, and holds all other threads up meanwhile."""
         self.name = f"rocksdb {directory}"
         self._directory = directory
-        self._reading: weakref.WeakSet[_Scan | RocksSnapshot] = weakref.WeakSet()
+        self._reading: weakref.WeakSet[RocksSnapshot] = weakref.WeakSet()
         self.when_broken: Callable[[StoreBroken], object] = lambda _error: None
         """Called after each commit that failed in a way that nobody can mend: who owns the store has to end."""
         self._to_log, self._synced, self._unlogged = (_writing(durability) for durability in _WRITING)
@@ -93,16 +93,16 @@ class RocksStore:
             return iter(())
         options = ReadOptions()
         options.set_iterate_upper_bound(upper)
-        start = upper if reverse else lower
-        items = self._guarded(lambda: self._database.items(backwards=reverse, from_key=start, read_opt=options))
-        scan = (_ScanDown if reverse else _Scan)(cast("Iterator[tuple[bytes, bytes]]", items), self.name, lower)
-        scan.held = options, upper  # the iterator reads its upper bound where these have it, and keeps neither
-        self._reading.add(scan)
-        return scan
+        moment = self._moment(options)
+        moment.held = options, upper  # the iterator reads its upper bound where these have it, and keeps neither
+        return moment.scan(lower, upper, reverse=reverse)
 
     def snapshot(self) -> RocksSnapshot:
         """The moment of the call, kept."""
-        made = RocksSnapshot(self._guarded(lambda: self._database.iter(ReadOptions())), self.name)
+        return self._moment(ReadOptions())
+
+    def _moment(self, options: ReadOptions) -> RocksSnapshot:
+        made = RocksSnapshot(self._guarded(lambda: self._database.iter(options)), self.name)
         self._reading.add(made)
         return made
 
@@ -193,12 +193,15 @@ class RocksStore:
 class RocksSnapshot:
     """One moment of it: an iterator that all its scans share, each finding its place again after another.
 
-    The snapshots of rocksdict cannot be scanned: their iterators show what was written later.
+    The snapshots of rocksdict cannot be scanned: their iterators show what was written later. And what it gives for
+    pairs of keys and values ends at a damaged block as if nothing followed, without a word.
     """
 
     def __init__(self, moment: RdictIter, name: str) -> None:
         self._moment: RdictIter | None = moment
         self._name = name
+        self.held: object = None
+        """What must live as long as the iterator."""
         self._mover: object = None
         """The scan that has moved the iterator last."""
 
@@ -272,41 +275,6 @@ class RocksSnapshot:
         if self._moment is None:
             raise StoreNotUsable(f"{self._name}: the snapshot is closed")
         return self._moment
-
-
-class _Scan(Iterator[tuple[bytes, bytes]]):
-    """Reads on until it is closed: an iterator of RocksDB keeps the whole database open."""
-
-    __slots__ = ("__weakref__", "_items", "_lower", "_name", "held")
-
-    def __init__(self, items: Iterator[tuple[bytes, bytes]], name: str, lower: bytes) -> None:
-        self.held: object = None
-        """What must live as long as the iterator."""
-        self._items: Iterator[tuple[bytes, bytes]] | None = items
-        self._name = name
-        self._lower = lower
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        if self._items is None:
-            raise StoreNotUsable(f"{self._name}: closed while it was read")
-        return next(self._items)
-
-    def close(self) -> None:
-        """Let go of the database."""
-        self._items = None
-
-
-class _ScanDown(_Scan):
-    """The lower end is looked at here: rocksdict takes a lower bound for an upper one."""
-
-    __slots__ = ()
-
-    def __next__(self) -> tuple[bytes, bytes]:
-        found = super().__next__()
-        if found[0] < self._lower:
-            self._items = iter(())
-            raise StopIteration
-        return found
 
 
 _WRITING = (Durability.PROCESS, Durability.POWER, Durability.MEMORY)

@@ -115,6 +115,28 @@ def test_damage_in_the_middle_of_the_log_stops_the_open(tmp_path: Path):
         opened(crashed)
 
 
+def test_a_scan_that_meets_damage_does_not_end_as_if_nothing_followed(tmp_path: Path):
+    """A row's chunks, a region that is handed over: half of them without a word would be lost rows."""
+    store = opened(tmp_path / "db")
+    for number in range(200):
+        commit(store, Batch([(b"%06d" % number, os.urandom(3000))]))
+    store.flush()
+    store.close()
+    table = max((tmp_path / "db").glob("*.sst"), key=lambda path: path.stat().st_size)
+    image = bytearray(table.read_bytes())
+    image[len(image) // 2] ^= 0x55
+    table.write_bytes(image)
+    store = opened(tmp_path / "db")
+    for view in (store, store.uncommitted, store.snapshot()):
+        for reverse in (False, True):
+            scan, count = view.scan(b"", b"z", reverse=reverse), 0
+            with pytest.raises(StoreNotUsable, match="checksum mismatch"):
+                for count, _ in enumerate(scan, 1):  # noqa: B007
+                    pass
+            assert 50 < count < 150
+    store.close()
+
+
 def test_a_log_that_was_cut_off_at_its_end_is_none_the_worse(tmp_path: Path):
     store = opened(tmp_path / "db")
     for number in range(200):
