@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
+
+from google.protobuf.message import Message
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.scanners import Scanners
@@ -20,6 +23,7 @@ from registry.rpc.client import RpcChannel
 from registry.rpc.context import RpcServerSettings
 from registry.rpc.server import RpcServer
 from registry.rpc.services import ServiceTable
+from registry.wire.cellblock import decode_cells
 from registry.wire.epoch import NO_EPOCH, MasterEpoch, deposed
 from registry.wire.errors import NotServingRegionException
 from registry.wire.header import KEY_VALUE_CODEC
@@ -141,3 +145,37 @@ def put(
 def get(row: bytes, *, region: bytes = TABLE) -> Client_pb2.GetRequest:
     """The whole row."""
     return Client_pb2.GetRequest(region=spec(region), get=Client_pb2.Get(row=row))
+
+
+async def mutate(channel: RpcChannel, request: Client_pb2.MutateRequest, **more: Any) -> Client_pb2.MutateResponse:
+    """What came of a mutation."""
+    return await channel.call("Mutate", request, Client_pb2.MutateResponse, **more)
+
+
+async def values(channel: RpcChannel, row: bytes, **more: Any) -> list[bytes]:
+    """Of a row, by whichever way its cells come."""
+    answer = await channel.call_bytes("Get", get(row).SerializeToString(), **more)
+    result = Client_pb2.GetResponse.FromString(answer.message).result
+    cells = [cell.value for cell in decode_cells(answer.cells)]
+    assert len(cells) == result.associated_cell_count
+    return cells or [cell.value for cell in result.cell]
+
+
+def open_scan(**fields: Any) -> Client_pb2.ScanRequest:
+    """Of all rows of the region."""
+    defaults: dict[str, Any] = {"number_of_rows": 1000, "client_handles_partials": True, **fields}
+    return Client_pb2.ScanRequest(region=spec(), scan=Client_pb2.Scan(), **defaults)
+
+
+async def scan(channel: RpcChannel, request: Message, **more: Any) -> tuple[Client_pb2.ScanResponse, list[bytes]]:
+    """The answer, and the row of each cell."""
+    answer = await channel.call_bytes("Scan", request.SerializeToString(), **more)
+    rows = [cell.row for cell in decode_cells(answer.cells)]
+    return Client_pb2.ScanResponse.FromString(answer.message), rows
+
+
+async def fill(channel: RpcChannel, count: int) -> list[bytes]:
+    """Put so many rows; gives their keys."""
+    rows = [b"row%04d" % number for number in range(count)]
+    await asyncio.gather(*(mutate(channel, put(row)) for row in rows))
+    return rows

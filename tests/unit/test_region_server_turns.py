@@ -1,0 +1,232 @@
+"""What takes a region server more than a turn of its loop, behind a real socket: scans of many pages, long Multis."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from protos.hbase import Client_pb2
+from regionserver.region import scan as pages
+from registry.rpc.client import RpcChannel
+from registry.wire.errors import (
+    NotServingRegionException,
+    RegionServerStoppedException,
+    UnknownScannerException,
+)
+from tests.support.region_door import (
+    LEASE_MS,
+    TABLE,
+    RegionDoor,
+    fill,
+    mutate,
+    open_scan,
+    put,
+    region_door,
+    scan,
+    spec,
+    values,
+)
+from tests.support.rpc import eventually
+
+# --- scans ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_scan_reads_page_by_page() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        rows = await fill(channel, 25)
+        opened, found = await scan(channel, open_scan(number_of_rows=10))
+        assert opened.more_results_in_region
+        number = 0
+        while opened.more_results_in_region:
+            request = Client_pb2.ScanRequest(scanner_id=opened.scanner_id, number_of_rows=10, next_call_seq=number)
+            opened, more = await scan(channel, request)
+            found += more
+            number += 1
+        assert found == rows
+        assert len(door.door.scanners) == 0
+
+
+async def test_a_scan_that_takes_longer_is_read_turn_by_turn_and_loses_nothing() -> None:
+    """A clock that runs while a row is read ends a turn after each few rows; other calls have theirs in between."""
+    async with region_door() as door, await door.connect() as channel:
+        rows = await fill(channel, 60)
+        ticking = door.clock.monotonic_ms
+        reading = asyncio.Event()
+
+        def monotonic_ms() -> float:
+            reading.set()
+            door.clock.advance(0.7)
+            return ticking()
+
+        door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
+        long = asyncio.create_task(scan(channel, open_scan()))
+        other = await door.connect()
+        assert await values(other, rows[3]) == [b"v"]
+        response, found = await long
+        other.close()
+        assert found == rows
+        assert not response.more_results_in_region
+        assert list(response.partial_flag_per_result) == [False] * 60
+        assert list(response.cells_per_result) == [1] * 60
+
+
+async def test_many_long_scans_at_once() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        rows = await fill(channel, 30)
+        ticking = door.clock.monotonic_ms
+
+        def monotonic_ms() -> float:
+            door.clock.advance(0.2)
+            return ticking()
+
+        door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
+        door.lease.granted(1e9)
+        answers = await asyncio.gather(*(scan(channel, open_scan(), timeout_ms=1e8) for _ in range(70)))
+        assert all(found == rows for _, found in answers)
+        assert len(door.door.scanners) == 0
+
+
+async def test_a_region_that_goes_in_the_middle_of_a_page_is_no_end_of_it() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        await fill(channel, 50)
+        ticking = door.clock.monotonic_ms
+        asked = 0
+
+        def monotonic_ms() -> float:
+            nonlocal asked
+            asked += 1
+            if asked == 8:
+                door.door.scanners.close_region(TABLE.decode(), ticking())
+            door.clock.advance(2.1)
+            return ticking()
+
+        door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
+        with pytest.raises(NotServingRegionException):
+            await scan(channel, open_scan())
+
+
+async def test_heartbeats_come_after_half_of_what_the_client_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "LOOK_AT_CLOCK_ROWS", 8)
+    async with region_door() as door, await door.connect() as channel:
+        await fill(channel, 800)
+        ticking = door.clock.monotonic_ms
+
+        def monotonic_ms() -> float:
+            door.clock.advance(3.0)
+            return ticking()
+
+        door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
+        response, found = await scan(channel, open_scan(client_handles_heartbeats=True), timeout_ms=2000)
+        assert 0 < len(found) < 800
+        assert response.more_results_in_region
+        response, found = await scan(channel, open_scan(), timeout_ms=20_000)
+        assert len(found) == 800, "who knows no heartbeats gets the whole page"
+
+
+async def test_scanners_whose_clients_stay_away_are_closed() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        await fill(channel, 10)
+        opened, _ = await scan(channel, open_scan(number_of_rows=3))
+        door.clock.wall_ms = lambda: 1e15  # type: ignore[method-assign]  the calendar is no measure of time
+        door.door.expire()
+        assert len(door.door.scanners) == 1
+        for _ in range(4):
+            door.clock.advance(LEASE_MS - 1)
+            door.lease.answered(door.clock.monotonic_ms())
+        door.door.expire()
+        assert len(door.door.scanners) == 0
+        with pytest.raises(UnknownScannerException):
+            await scan(channel, Client_pb2.ScanRequest(scanner_id=opened.scanner_id, next_call_seq=0))
+
+
+# --- long Multis ------------------------------------------------------------------------------------------------------
+
+
+def multi(rows: list[bytes], kind: str = "put") -> Client_pb2.MultiRequest:
+    request = Client_pb2.MultiRequest()
+    action = request.regionAction.add(region=spec())
+    for number, row in enumerate(rows):
+        mutation = put(row, (1).to_bytes(8, "big") if kind == "increment" else b"v").mutation
+        if kind == "increment":
+            mutation.mutate_type = Client_pb2.MutationProto.INCREMENT
+        action.action.add(index=number).mutation.CopyFrom(mutation)
+    return request
+
+
+async def outcomes(channel: RpcChannel, request: Client_pb2.MultiRequest, **more: Any) -> list[str]:
+    """Of each action, the class of its error or nothing."""
+    answer = await channel.call("Multi", request, Client_pb2.MultiResponse, **more)
+    results = answer.regionActionResult[0].resultOrException
+    assert [each.index for each in results] == list(range(len(request.regionAction[0].action)))
+    return [each.exception.name.rpartition(".")[2] for each in results]
+
+
+def slow_clock(door: RegionDoor, step_ms: float) -> list[int]:
+    """Time passes with each look at the clock; the looks are counted."""
+    ticking, looks = door.clock.monotonic_ms, [0]
+
+    def monotonic_ms() -> float:
+        looks[0] += 1
+        door.clock.advance(step_ms)
+        return ticking()
+
+    door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
+    door.lease.granted(1e9)
+    return looks
+
+
+async def test_a_long_multi_is_done_turn_by_turn() -> None:
+    async with region_door() as door, await door.connect() as channel, await door.connect() as other:
+        slow_clock(door, 0.9)
+        rows = [b"r%03d" % number for number in range(300)]
+        long = asyncio.create_task(outcomes(channel, multi(rows), timeout_ms=1e8))
+        await eventually(lambda: len(door.door._turns) == 1)  # pyright: ignore[reportPrivateUsage]
+        assert (await mutate(other, put(b"x"), timeout_ms=1e8)).processed
+        assert await long == [""] * 300
+        found = await asyncio.gather(*(values(other, row, timeout_ms=1e8) for row in rows))
+        assert found == [[b"v"]] * 300
+
+
+async def test_long_multis_that_meet_in_one_row_add_up() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        slow_clock(door, 0.9)
+        requests = [multi([b"r"] * 40, "increment") for _ in range(40)]
+        answers = await asyncio.gather(*(outcomes(channel, request, timeout_ms=1e8) for request in requests))
+        assert answers == [[""] * 40] * 40
+        assert await values(channel, b"r", timeout_ms=1e8) == [(1600).to_bytes(8, "big")]
+
+
+async def test_a_region_that_goes_in_the_middle_of_a_multi() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        slow_clock(door, 0.9)
+        long = asyncio.create_task(outcomes(channel, multi([b"r%03d" % n for n in range(300)]), timeout_ms=1e8))
+        await eventually(lambda: len(door.door._turns) == 1)  # pyright: ignore[reportPrivateUsage]
+        region = door.regions.pop(TABLE)
+        found = await long
+        done = found.index("NotServingRegionException")
+        assert 0 < done < 300
+        assert found == [""] * done + ["NotServingRegionException"] * (300 - done)
+        now_ms = int(door.clock.wall_ms())
+        assert [bool(region.get(b"r%03d" % n, {}, now_ms).cells_count) for n in (0, done - 1, done, 299)] == [
+            True,
+            True,
+            False,
+            False,
+        ]
+
+
+async def test_nothing_more_of_a_multi_is_written_when_the_lease_is_over() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        slow_clock(door, 0.9)
+        requests = [multi([b"%d %03d" % (number, n) for n in range(300)]) for number in range(35)]
+        calls = [asyncio.create_task(outcomes(channel, request, timeout_ms=1e8)) for request in requests]
+        await eventually(lambda: len(door.door._turns) == 35)  # pyright: ignore[reportPrivateUsage]
+        door.lease.end()
+        for call in calls:
+            with pytest.raises(RegionServerStoppedException):
+                await call
+        region, now_ms = door.regions[TABLE], int(door.clock.wall_ms())
+        assert not region.get(b"0 299", {}, now_ms).cells_count
+        assert not region.get(b"34 000", {}, now_ms).cells_count, "it had not begun"
