@@ -27,7 +27,7 @@ from registry.master.cluster_work import ClusterWork
 from registry.master.held import Goal
 from registry.master.region_states import RegionStates
 from registry.wire.errors import HBaseIOException
-from registry.wire.region_info import META_ENCODED_NAME, RegionInfo, table_name
+from registry.wire.region_info import META, META_ENCODED_NAME, RegionInfo, table_name
 from tests.sim.model_cluster import World, read
 from tests.support.virtual_loop import VirtualLoop
 
@@ -70,7 +70,8 @@ class Story:
 
     def wish(self) -> None:
         """Something is to be done."""
-        kind = self.chance.choice(("create", "create", "disable", "enable", "reopen", "delete", "move", "move", "move"))
+        kinds = ("create", "create", "disable", "enable", "reopen", "delete", "move", "move", "move", "move_meta")
+        kind = self.chance.choice(kinds)
         enabled = [table for table, is_on in self.tables.items() if is_on]
         disabled = [table for table, is_on in self.tables.items() if not is_on]
         if kind == "create" or not self.tables:
@@ -80,6 +81,8 @@ class Story:
             infos = [RegionInfo(table, keys[each], keys[each + 1], self.number) for each in range(count)]
             self.wishes.append(Wish("create", table, infos))
             self.tables[table] = True
+        elif kind == "move_meta":
+            self.wishes.append(Wish(kind, "hbase:meta"))
         elif kind in ("disable", "reopen", "move") and enabled:
             self.wishes.append(Wish(kind, self.chance.choice(enabled)))
             if kind == "disable":
@@ -143,6 +146,13 @@ class Story:
             except HBaseIOException as error:
                 self.world.note(str(error))
 
+    async def _move_meta(self, work: ClusterWork, wish: Wish) -> None:
+        del wish
+        try:
+            await work.move(META, None, work.token)
+        except HBaseIOException as error:
+            self.world.note(str(error))
+
     async def _set_state(self, work: ClusterWork, wish: Wish, state: TableState) -> None:
         row = self._row(wish.table, state, work.catalogue.tables[wish.table].life)
         await work.write(Changes(tables=[row]), work.token)
@@ -183,9 +193,10 @@ class Story:
         elif roll < 0.61 and self.all_know():
             world.note("ZooKeeper is lost")
             world.lose_zookeeper()
+            most_ms = chance.choice((200, 4000))
             for victim in alive:
-                world.later(chance.uniform(0, 4000), lambda number=victim.number: self.start(number))
-            world.later(chance.uniform(0, 2000), world.elect)
+                world.later(chance.uniform(0, most_ms), lambda number=victim.number: self.start(number))
+            world.later(chance.uniform(0, most_ms), world.elect)
         else:
             self.wish()
 
