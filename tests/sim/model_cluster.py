@@ -26,7 +26,6 @@ from registry.rpc.services import Call
 from registry.wire.epoch import MasterEpoch
 from registry.wire.errors import ConnectionClosedException, HBaseError
 from tests.sim.model_master import ModelMaster, ModelMemory
-from tests.sim.model_meta import read as read
 from tests.sim.model_region_server import LEASE_MS, ModelServer, ModelStore, Tasks
 from tests.support.virtual_loop import VirtualLoop
 

@@ -28,7 +28,8 @@ from registry.master.held import Goal
 from registry.master.region_states import RegionStates
 from registry.wire.errors import HBaseIOException
 from registry.wire.region_info import META, META_ENCODED_NAME, RegionInfo, table_name
-from tests.sim.model_cluster import World, read
+from tests.sim.model_cluster import World
+from tests.sim.model_meta import read
 from tests.support.virtual_loop import VirtualLoop
 
 SEEDS = (
