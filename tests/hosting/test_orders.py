@@ -245,3 +245,28 @@ async def test_the_end_of_the_server(desk: Desk):
     await desk.orders.close_all()
     assert not desk.reports
     assert not len(desk.regions)
+
+
+async def test_where_hbase_meta_is_is_written_before_its_opening_is_told(desk: Desk):
+    def told_of_meta() -> tuple[int, int] | None:
+        (store,) = desk.stores.reached()
+        return (store.meta_epoch, store.meta_open_seq_num) if store.HasField("meta_epoch") else None
+
+    desk.orders.take(desk.open_message([WHOLE]))
+    await desk.told()
+    assert told_of_meta() is None
+    desk.orders.take(desk.open_message([META], seq_num=3))
+    await desk.await_reports(1)
+    assert told_of_meta() == (99, 3), "nobody has acknowledged it yet"
+    await desk.told()
+    desk.orders.take(desk.close_message(META))
+    await desk.told()
+    desk.orders.take(desk.open_message([META], seq_num=4))
+    await desk.told()
+    assert told_of_meta() == (99, 4)
+    desk.orders.take(desk.close_message(META))
+    await desk.told()
+    assert told_of_meta() == (99, 4), "its rows are here still"
+    desk.orders.take(desk.drop_message(META, desk.stores.home))
+    assert (await desk.result()).status == RemoteProcedureResult.SUCCESS
+    assert told_of_meta() is None
