@@ -235,12 +235,18 @@ class Histories:
         nothing, cleaned, crashed, both = (
             st.just(list[Step](steps)) for steps in ([], [Compact()], [Crash()], [Crash(both=True)])
         )
-        repeated = changes.map(lambda call: [call, Crash(), call])
+        counted = self.mutations(Client_pb2.MutationProto.INCREMENT, Client_pb2.MutationProto.APPEND).map(self._once)
+        repeated = (changes | counted).map(lambda call: [call, Crash(), call])
         # a region of HBase's takes a second to be opened again
         middle = nothing | nothing | nothing | cleaned | cleaned | crashed | crashed | repeated | repeated | both
         return st.tuples(some, middle, st.lists(read | written, max_size=3), read).map(
             lambda parts: [*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3]]
         )
+
+    def _once(self, message: Client_pb2.MutationProto) -> Call:
+        """With a nonce in any case."""
+        message.nonce = message.nonce or next(self._nonces)
+        return _mutate(message, by_cells=False)
 
     def _times(self, family: bytes) -> st.SearchStrategy[int]:
         times = self._families[family]
