@@ -2,8 +2,7 @@
 
 A shape is what a message's encoded column has in common with the next one's: lengths, family, qualifiers, times that
 are the server's. Where its bytes agree, only the values are left to take, all in one go. Whatever does not agree is
-read value by value, so a shape that is not known costs time and changes nothing; to learn one costs that of some ten
-puts, so it is done where it pays.
+read value by value, so a shape that is not known costs time and changes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import TypeAlias
 
 from protos.hbase import Client_pb2
 from regionserver.region.plain_puts import PlainPut
-from regionserver.region.shapes import Shape, Shaped, shape_of
+from regionserver.region.shapes import Learning, Shape, Shaped, shape_of
 from registry.wire.cellblock import LATEST_TIMESTAMP, KeyType
 from registry.wire.framing import encode_varint
 
@@ -22,10 +21,6 @@ SHAPED_MIN = 4
 LENGTHS_MAX = 256
 SHAPES_MAX = 4
 """Of one length."""
-CREDIT_MAX = 4096
-LEARNING_CREDIT, HIT_CREDIT, MISS_CREDIT = 64, 8, 1
-"""A shape is learned for 64: one for 8 puts that were known, and now and then one where none was."""
-
 _TAG_BYTES = 1
 _PIECES = 5
 """Of a cell: header, row, family with qualifier, time with type, value."""
@@ -43,24 +38,20 @@ class MessageShapes:
         """None yet."""
         self._known: dict[tuple[int, int], list[_MessageShape]] = {}
         """By the lengths of column and row."""
-        self._credit = CREDIT_MAX
+        self._learning = Learning()
 
     def find(self, encoded: bytes, row: bytes, now_ms: int) -> Shaped | None:
         """A put as a block, by the bytes of its only column."""
         for each in self._known.get((len(encoded), len(row)), ()):
             block = each.block_of(encoded, row, now_ms)
             if block is not None:
-                self._credit = min(self._credit + HIT_CREDIT, CREDIT_MAX)
+                self._learning.hit()
                 return Shaped(each.shape, row, now_ms, block, 0)
         return None
 
     def missed(self, encoded: bytes, column: Column, put: PlainPut) -> None:
         """It was not found, and read by other means: `put`."""
-        self._credit += MISS_CREDIT
-        if self._credit < LEARNING_CREDIT:
-            return
-        self._credit -= LEARNING_CREDIT
-        made = _learned(encoded, column, put)
+        made = _learned(encoded, column, put) if self._learning.pays() else None
         if made is None:
             return
         if len(self._known) >= LENGTHS_MAX:

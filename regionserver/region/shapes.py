@@ -21,8 +21,11 @@ _TIME = Struct(">q")
 _LATEST = _TIME.pack(LATEST_TIMESTAMP)
 SHAPES_MAX = 4
 """Of one count and first header; puts that differ more often are read cell by cell."""
-LOOKED_AT_MAX = 64
 KEYS_MAX = 1024
+CREDIT_MAX = 4096
+LEARNING_CREDIT, HIT_CREDIT, MISS_CREDIT = 64, 8, 1
+"""To learn a shape costs as much as to read some ten puts: it is done for 64, once for 8 puts that were known, and now
+and then where none was."""
 
 
 class Shape:
@@ -126,6 +129,26 @@ class Shaped:
         return self.shape.cells(self._block, self._at, None), self.timestamp_ms
 
 
+class Learning:
+    """Which puts are learned from. Where nearly each has a shape of its own that is one in sixty."""
+
+    def __init__(self) -> None:
+        """At first, all."""
+        self._credit = CREDIT_MAX
+
+    def hit(self) -> None:
+        """One was of a known shape."""
+        self._credit = min(self._credit + HIT_CREDIT, CREDIT_MAX)
+
+    def pays(self) -> bool:
+        """One was of none; whether to learn from it."""
+        self._credit += MISS_CREDIT
+        if self._credit < LEARNING_CREDIT:
+            return False
+        self._credit -= LEARNING_CREDIT
+        return True
+
+
 class _Known:
     __slots__ = ("hits_count", "misses_count", "shapes")
 
@@ -140,6 +163,7 @@ class Shapes:
     def __init__(self) -> None:
         """None yet."""
         self._known: dict[tuple[int, bytes], _Known] = {}
+        self._learning = Learning()
 
     def find(self, block: bytes | memoryview, at: int, count: int) -> Shaped | None:
         """The next `count` cells as a put of a known shape. Raises nothing."""
@@ -155,14 +179,15 @@ class Shapes:
             found = shape.read(block, at)
             if found is not None:
                 known.hits_count += 1
+                self._learning.hit()
                 return Shaped(shape, found[0], found[1], block, at)
         known.misses_count += 1
-        if known.misses_count <= LOOKED_AT_MAX:
+        if self._learning.pays():
             made = shape_of(block, at, count)
             if made is not None:
                 known.shapes.insert(0, made)
                 del known.shapes[SHAPES_MAX:]
-        elif known.hits_count < known.misses_count:
+        elif HIT_CREDIT * known.hits_count < known.misses_count:
             known.shapes.clear()  # they all differ: no more looking
         return None
 

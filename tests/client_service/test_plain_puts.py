@@ -8,6 +8,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from protos.hbase import Client_pb2
+from regionserver.client_service import message_shapes
 from regionserver.client_service.message_shapes import SHAPED_MIN, MessageShapes
 from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.quick_puts import quick_put
@@ -176,15 +177,19 @@ def test_a_message_that_differs_in_one_byte():
                 both.put(message, 101 + at)
 
 
-def test_messages_that_all_differ_are_not_learned_for_long():
-    shapes, learned = MessageShapes(), 0
+def test_messages_that_all_differ_are_not_learned_for_long(monkeypatch: pytest.MonkeyPatch):
+    learned: list[bytes] = []
+
+    def learning(encoded: bytes, *_: object) -> None:
+        learned.append(encoded)
+
+    monkeypatch.setattr(message_shapes, "_learned", learning)
+    shapes = MessageShapes()
     for number in range(5000):
-        message = put(b"row", (b"f", {b"%d" % each: b"v" * (number + 1) for each in range(4)}))
-        encoded, before = message.column_value[0].SerializeToString(), shapes._credit  # pyright: ignore[reportPrivateUsage]
-        plain = PlainPut(b"row", b"f", [(b"%d" % each, LATEST_TIMESTAMP, b"v" * (number + 1)) for each in range(4)])
-        shapes.missed(encoded, message.column_value[0], plain)
-        learned += shapes._credit < before  # pyright: ignore[reportPrivateUsage]
-    assert learned < 200
+        message = put(b"row", (b"f", {b"%d" % each: b"v" * number for each in range(4)}))
+        column = message.column_value[0]
+        shapes.missed(column.SerializeToString(), column, PlainPut(b"row", b"f", []))
+    assert len(learned) < 200
 
 
 QUALIFIERS = st.sampled_from([b"", *(b"q%d" % number for number in range(12))])

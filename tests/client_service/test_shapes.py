@@ -16,10 +16,11 @@ from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.results import Answer, CellForm
 from regionserver.client_service.rows import RowCalls
 from regionserver.engine.memory import MemoryStore
+from regionserver.region import shapes
 from regionserver.region.record import head_of
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.rules import TableRules
-from regionserver.region.shapes import LOOKED_AT_MAX, Shapes
+from regionserver.region.shapes import LEARNING_CREDIT, Shapes
 from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import (
     LATEST_TIMESTAMP,
@@ -174,14 +175,22 @@ def test_fewer_cells_than_counted():
         both.multi([message(3)], block[:stop], 100)
 
 
-def test_puts_that_all_differ_are_not_looked_for_long():
-    shapes = Shapes()
-    for number in range(LOOKED_AT_MAX + 100):
-        cells = [Cell(b"row1", b"f", b"%06d" % number, 5, KeyType.PUT, b"v")]
-        assert shapes.find(encode_cells(cells), 0, 1) is None
+def test_puts_that_all_differ_are_not_learned_for_long(monkeypatch: pytest.MonkeyPatch):
+    learned: list[int] = []
+    learn = shapes.shape_of
+
+    def learning(block: bytes, at: int, count: int) -> object:
+        learned.append(at)
+        return learn(block, at, count)
+
+    monkeypatch.setattr(shapes, "shape_of", learning)
+    known = Shapes()
+    for number in range(5000):
+        cells = [Cell(b"row1", b"f", b"%06d" % number, 5, KeyType.PUT, b"v" * (number % 9))]
+        assert known.find(encode_cells(cells), 0, 1) is None
+    assert len(learned) < 200
     same = encode_cells(plain(b"row1", 1))
-    assert shapes.find(same, 0, 1) is None
-    assert shapes.find(same, 0, 1) is not None, "those of another length are known at once"
+    assert [known.find(same, 0, 1) is not None for _ in range(LEARNING_CREDIT + 1)][-1], "another is learned in time"
 
 
 cells_of_a_put = st.lists(
