@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import event, given, settings
@@ -178,6 +180,8 @@ def test_a_message_that_differs_in_one_byte():
 
 
 def test_messages_that_all_differ_are_not_learned_for_long(monkeypatch: pytest.MonkeyPatch):
+    if not inspect.isfunction(MessageShapes.missed):
+        pytest.skip("compiled code calls its own functions directly: nothing can be put in between")
     learned: list[bytes] = []
 
     def learning(encoded: bytes, *_: object) -> None:

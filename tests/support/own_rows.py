@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from typing import Any
 
 from protos.hbase import Client_pb2, HBase_pb2
@@ -18,7 +19,8 @@ from tests.support.own_cluster import HOST, OwnCluster
 def active_of(cluster: OwnCluster) -> int:
     """Number of the master that is active and initialised; -1 while there is none."""
     for number, master in enumerate(cluster.masters):
-        told: Any = master.get_json("/health").get("cluster") if master.process.running else None
+        status, body = master.get("/health") if master.process.running else (0, b"")  # one that starts does not listen
+        told: Any = json.loads(body).get("cluster") if status == 200 else None
         if told and told["initialized"]:
             return number
     return -1
