@@ -139,9 +139,10 @@ class ActiveWork:
 
     def yet_to_open(self, table: str) -> tuple[int, int]:
         """Regions that still have to be opened with the present schema, and all that are to be open."""
-        states = self._reign.states
-        held = [states.held[row.info.encoded_name] for row in self.catalogue.regions_of(table)]
-        wanted = [each for each in held if each.goal is Goal.OPEN]
+        held = self._reign.states.held
+        # a row is there before its opening is asked for, and after its region was let go of
+        found = [held.get(row.info.encoded_name) for row in self.catalogue.regions_of(table)]
+        wanted = [each for each in found if each is not None and each.goal is Goal.OPEN]
         return sum(not each.is_settled for each in wanted), len(wanted)
 
     def _assignment_of(self, region: RegionInfo) -> Assignment:
