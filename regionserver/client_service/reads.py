@@ -88,14 +88,10 @@ def read_get(message: Client_pb2.Get) -> GetAsked:
             " hbase-2.0.0 replaced by reverse Scan."
         )
     _refuse_filter(message)
-    if not _is_usual(message):
-        return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
     columns = message.column
-    if not columns:
-        return GetAsked(message.row, None, message.existence_only)
-    if len(columns) == 1 and not columns[0].qualifier:
-        return GetAsked(message.row, None, message.existence_only, columns[0].family)
-    return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
+    if len(columns) > 1 or (columns and columns[0].qualifier) or not _is_usual(message):
+        return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
+    return GetAsked(message.row, None, message.existence_only, columns[0].family if columns else None)
 
 
 def _is_usual(message: Client_pb2.Get | Client_pb2.Scan) -> bool:

@@ -132,11 +132,7 @@ class Paging:
             if not self._scanners.is_open(scanner):
                 raise NotServingRegionException(f"{scanner.region} is not online")
             if self._results_max:
-                page = scanner.scan.page(self._limits(is_turn_over))
-                if self._page.counts or self._page.rows_read:
-                    self._page.extend(page)
-                else:
-                    self._page = page
+                self._page.extend(scanner.scan.page(self._limits(is_turn_over)))
                 if self._page.turn_over:
                     return None
             return self._answer(at_ms)
