@@ -12,8 +12,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from registry.durable import read_line, write_line
+from registry.kept_object import read_kept
 
 FILE = "cluster"
 FORMAT = 1
@@ -32,15 +34,16 @@ UNMARKED = StoreMark()
 
 
 def read_mark(directory: Path) -> StoreMark:
-    """Of the store in a directory, whoever has it. Raises OSError, and ValueError where the file says nothing."""
+    """Of the store in a directory, whoever has it. Raises OSError, and ValueError with one line."""
     line = read_line(directory / FILE)
     if line is None:
         return UNMARKED
-    try:
-        meta = json.loads(line)["meta"]
+
+    def fields(row: dict[str, Any]) -> StoreMark:
+        meta = row["meta"]
         return StoreMark(True, None if meta is None else (int(meta[0]), int(meta[1])))
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise ValueError(f"{directory / FILE} is damaged: it says {line[:60]!r}") from None
+
+    return read_kept(str(directory / FILE), line, FORMAT, fields, ValueError)
 
 
 def write_mark(directory: Path, mark: StoreMark) -> None:

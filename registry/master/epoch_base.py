@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any, cast
 
+from registry.kept_object import read_kept
 from registry.master.epoch import NotActing, Token
 from registry.master.mark import mark_path
 from registry.master.znodes import Ask, Unreadable, until_answered
@@ -79,13 +79,4 @@ class EpochBase:
             raise NotActing("another master was elected, or the cluster is gone")
 
     def _parse(self, data: bytes) -> int:
-        try:
-            row = cast("dict[str, Any]", json.loads(data))
-            number, base = int(row["format"]), int(row["base"])
-        except (ValueError, KeyError, TypeError):
-            raise Unreadable(
-                f"{self._path} holds what hbeacon does not write there ({data[:60]!r}): remove it"
-            ) from None
-        if number > FORMAT:
-            raise Unreadable(f"{self._path} has format {number}, this hbeacon reads {FORMAT}: run the newer one")
-        return base
+        return read_kept(self._path, data, FORMAT, lambda row: int(row["base"]), Unreadable, cure="remove it")

@@ -11,9 +11,10 @@ import contextlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from registry.durable import sync_directory
+from registry.kept_object import read_kept
 from registry.master.mark import Refusal
 
 FILE = "cluster-id"
@@ -97,15 +98,13 @@ class DataDirectory:
             return None
         except (OSError, ValueError) as error:
             raise Refusal(f"{self._path} cannot be read: {error}") from None
-        try:
-            found: Any = json.loads(text)
-            row = cast("dict[str, Any]", found)
-            number, known = int(row["format"]), (str(row["cluster_id"]), bool(row["founded"]))
-        except (ValueError, KeyError, TypeError):
-            raise Refusal(f"{self._path} does not hold a cluster id ({text[:60]!r}): restore it") from None
-        if number > FORMAT or not known[0]:
-            raise Refusal(f"{self._path} has format {number}: this hbeacon reads {FORMAT}")
-        return known
+
+        def fields(row: dict[str, Any]) -> tuple[str, bool]:
+            if not row["cluster_id"]:
+                raise ValueError("a cluster has an id")
+            return str(row["cluster_id"]), bool(row["founded"])
+
+        return read_kept(str(self._path), text, FORMAT, fields, Refusal)
 
     def _write(self, cluster_id: str, *, founded: bool, replace: bool) -> None:
         """Whole or not at all, also when the power goes; without `replace`, whoever comes first has written it."""

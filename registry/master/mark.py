@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, cast
+from typing import Any
+
+from registry.kept_object import read_kept
 
 MARK_ZNODE = "hbeacon"
 FORMAT = 1
 """Rises when an older program must not take part in the cluster any more."""
-TEXT_MAX = 4096
 
 
 class Refusal(Exception):
@@ -41,16 +42,12 @@ class Mark:
     @classmethod
     def parse(cls, path: str, data: bytes) -> Mark:
         """Read a mark; Refusal where it is none, or one of a newer program."""
-        try:
-            found: Any = json.loads(data[:TEXT_MAX])
-            row = cast("dict[str, Any]", found)
-            number, cluster_id = int(row["format"]), str(row["cluster_id"])
+
+        def fields(row: dict[str, Any]) -> Mark:
             by, at = str(row.get("founded_by", "")), str(row.get("founded_at", ""))
-        except (ValueError, KeyError, TypeError):
-            raise Refusal(f"{path} holds what hbeacon does not write there ({data[:60]!r}): restore it") from None
-        if number > FORMAT:
-            raise Refusal(f"{path} has format {number}, made by {by or 'a newer hbeacon'}: this hbeacon reads {FORMAT}")
-        return cls(cluster_id, by, at, number)
+            return cls(str(row["cluster_id"]), by, at, int(row["format"]))
+
+        return read_kept(path, data, FORMAT, fields, Refusal)
 
 
 def mark_path(root: str) -> str:

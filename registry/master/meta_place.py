@@ -20,9 +20,10 @@ import logging
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 from registry.durable import read_line, write_line
+from registry.kept_object import read_kept
 from registry.lookup.snapshot import MetaLocation
 from registry.master.catalogue import RegionRow, RegionState
 from registry.master.epoch import Token
@@ -56,20 +57,12 @@ class MetaStore:
     @classmethod
     def parse(cls, path: str, data: bytes) -> MetaStore:
         """Raises Unreadable."""
-        try:
-            row = cast("dict[str, Any]", json.loads(data))
-            number = int(row["format"])
-            found = cls(
-                str(row["store"]),
-                bool(row["founded"]),
-                int(row.get("open_seq_num", 0)),
-                str(row.get("leftover", "")),
-            )
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise Unreadable(f"{path} holds what hbeacon does not write there ({data[:60]!r}): restore it") from None
-        if number > FORMAT:
-            raise Unreadable(f"{path} has format {number}, this hbeacon reads {FORMAT}: run the newer one")
-        return found
+
+        def fields(row: dict[str, Any]) -> MetaStore:
+            open_seq_num, leftover = int(row.get("open_seq_num", 0)), str(row.get("leftover", ""))
+            return cls(str(row["store"]), bool(row["founded"]), open_seq_num, leftover)
+
+        return read_kept(path, data, FORMAT, fields, Unreadable)
 
 
 class MetaMemory(Protocol):

@@ -164,6 +164,8 @@ async def test_one_says_what_it_knows_of_its_cluster(tmp_path: Path):
     again.close()
     (tmp_path / "stores" / "1" / "cluster").write_text("?")
     assert told(second) == [(False, None), (True, None)], "one that cannot be read knew something"
+    (tmp_path / "stores" / "1" / "cluster").write_text('{"format": 2, "meta": [9, 9]}')
+    assert told(second) == [(False, None), (True, None)], "what a newer hbeacon says is not half understood"
     second.close()
 
 

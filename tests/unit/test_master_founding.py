@@ -199,7 +199,7 @@ def test_a_mark_of_a_newer_program():
     server.nodes["/hbase/hbeacon"].data = json.dumps(
         {"format": 2, "cluster_id": "x", "founded_by": "hbeacon 9"}
     ).encode()
-    with pytest.raises(Refusal, match="has format 2, made by hbeacon 9: this hbeacon reads 1"):
+    with pytest.raises(Refusal, match="has format 2, this hbeacon reads 1: run the newer one"):
         drive(server, founding())
 
 
