@@ -1,4 +1,4 @@
-"""Puts whose cells came in the message, as Table.put of a Java client sends them: of one family, sorted, without tags.
+"""Puts as most clients write them: of one family, sorted, without tags; from the message itself or from a cell block.
 
 They are made into cells without a Change and an Entry for each step in between. Whatever is not so plain is read as a
 Mutation, so that a put that is not known costs time and changes nothing.
