@@ -10,17 +10,19 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from protos.hbase import HBase_pb2, Master_pb2
+from registry.java_regex.parser import compile_pattern
 from registry.master.catalogue import TableState
 from registry.master.meta_schema import meta_schema
 from registry.master.tables.desk import Desk, request_of
 from registry.master.tables.names import checked_table
-from registry.master.tables.patterns import compile_pattern
 from registry.rpc.services import Call, Handled, Handler
-from registry.wire.errors import NamespaceNotFoundException, TableNotFoundException
+from registry.wire.errors import DoNotRetryIOException, NamespaceNotFoundException, TableNotFoundException
 from registry.wire.gone_families import with_gone_families
 from registry.wire.region_info import META_TABLE, table_name, table_text
 
 SYSTEM_NAMESPACES = ("hbase", "backup")
+COST_MAX = 20_000_000
+"""States of a pattern that are looked at for all names together."""
 COST_SLICE = 5000
 """States of a pattern that are looked at before others get a turn."""
 
@@ -145,6 +147,8 @@ async def _matching(schemas: Schemas, regex: str) -> Schemas:
         name = table_text(schema.table_name)
         if pattern.matches(name) or (":" not in name and pattern.matches(f"default:{name}")):
             found.append(schema)
+        if pattern.cost > COST_MAX:
+            raise DoNotRetryIOException("this pattern costs too much for the number of tables here")
         if pattern.cost > slice_end:
             slice_end = pattern.cost + COST_SLICE
             await asyncio.sleep(0)

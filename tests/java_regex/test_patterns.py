@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from registry.master.tables.patterns import compile_pattern
+from registry.java_regex.parser import compile_pattern
 from registry.wire.errors import DoNotRetryIOException, IOException
 
 SAME = st.recursive(

@@ -14,7 +14,7 @@ Test = Callable[[str], bool]
 
 
 class CharSet:
-    """Which characters belong to it; asked of the few characters that names have."""
+    """Which characters belong to it."""
 
     __slots__ = ("_single", "_test")
 

@@ -1,19 +1,19 @@
-r"""Java's regular expressions for names of tables, matched in time that grows with the name and never explodes. Pure.
+r"""Java's regular expressions, matched in time that grows with the text and never explodes. Pure.
 
-A pattern becomes a small machine (`pattern_machine`), so what such a machine cannot do (back references, looking
+A pattern becomes a small machine (`machine`), so what such a machine cannot do (back references, looking
 around, possessive and atomic parts) is refused with a sentence; what Java itself refuses, with Java's words.
 
 Known: literals, escapes, \Q..\E, `.`, classes with ranges, unions, intersections and negation, \d \w \s and their
 opposites, \p{..} of POSIX, java.lang.Character and Unicode's general categories, groups with and without names,
-flags (?i) (?s) (?m) (?x) (?u), alternatives, all quantifiers that give back, ^ $ \A \z \Z \b \B.
+flags (?i) (?s) (?m) (?x) (?u) (?d), alternatives, all quantifiers that give back, ^ $ \A \z \Z \b \B.
 
 Source: java.util.regex.Pattern.
 """
 
 from __future__ import annotations
 
-from registry.master.tables.pattern_classes import CharSet, category_named, escaped_class, one_of
-from registry.master.tables.pattern_machine import Anchor, Chars, Choice, Node, Pattern, Repeat, Series
+from registry.java_regex.classes import CharSet, category_named, escaped_class, one_of
+from registry.java_regex.machine import Anchor, Chars, Choice, Node, Pattern, Repeat, Series
 from registry.wire.errors import DoNotRetryIOException, IOException
 
 PATTERN_MAX = 2000
@@ -23,21 +23,31 @@ DEPTH_MAX = 50
 """Of groups and classes within each other."""
 
 _SIMPLE = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "a": "\a", "e": "\x1b"}
-_ANCHORS = {"A": "start", "z": "end", "Z": "end", "b": "boundary", "B": "inside", "G": "start"}
+_ANCHORS = {"A": "start", "z": "text end", "Z": "end", "b": "boundary", "B": "inside", "G": "start"}
+_FLAGS = {1: "d", 2: "i", 4: "x", 8: "m", 32: "s", 64: "u"}
+"""By their numbers in java.util.regex.Pattern."""
+LITERAL = 16
+_KNOWN = sum(_FLAGS) | LITERAL
 
 
-def compile_pattern(text: str) -> Pattern:
-    """The machine. Raises IOException as Java would, DoNotRetryIOException for what is not known here."""
+def compile_pattern(text: str, flags: int = 0) -> Pattern:
+    """The machine; `flags` as Pattern#compile takes them.
+
+    Raises IOException as Java would, DoNotRetryIOException for what is not known here.
+    """
     if len(text) > PATTERN_MAX:
         raise DoNotRetryIOException(f"a pattern may have {PATTERN_MAX} characters, this one has {len(text)}")
-    return Pattern(_Parser(text).parsed())
+    if flags & ~_KNOWN:
+        raise DoNotRetryIOException(f"flags {flags & ~_KNOWN:#x} are not supported in patterns: {text}")
+    parser = _Parser(text, frozenset(name for bit, name in _FLAGS.items() if flags & bit))
+    return Pattern(parser.literal() if flags & LITERAL else parser.parsed())
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, flags: frozenset[str] = frozenset()) -> None:
         self._text = text
         self._at = 0
-        self._flags: frozenset[str] = frozenset()
+        self._flags = flags
         self._depth = 0
 
     def parsed(self) -> Node:
@@ -45,6 +55,9 @@ class _Parser:
         if self._at < len(self._text):
             raise self._error("Unmatched closing ')'", self._at - 1)
         return node
+
+    def literal(self) -> Node:
+        return Series(tuple([self._literal(char) for char in self._text]))
 
     def _choice(self) -> Node:
         flags = self._flags
@@ -85,16 +98,20 @@ class _Parser:
         if char == "[":
             return [Chars(self._class())]
         if char == ".":
-            return [Chars(CharSet.all() if "s" in self._flags else one_of("\n\r\x85\u2028\u2029").negated())]
+            line_ends = one_of("\n" if "d" in self._flags else "\n\r\x85\u2028\u2029")
+            return [Chars(CharSet.all() if "s" in self._flags else line_ends.negated())]
         if char == "^":
-            return [Anchor("line start" if "m" in self._flags else "start")]
+            return [self._anchor("line start") if "m" in self._flags else Anchor("start")]
         if char == "$":
-            return [Anchor("line end" if "m" in self._flags else "end")]
+            return [self._anchor("line end" if "m" in self._flags else "end")]
         if char in "*+?":
             raise self._error(f"Dangling meta character '{char}'", self._at - 1)
         if char == "\\":
             return self._escape()
         return [self._literal(char)]
+
+    def _anchor(self, kind: str) -> Node:
+        return Anchor(f"unix {kind}" if "d" in self._flags else kind)
 
     def _literal(self, char: str) -> Node:
         return Chars(self._folded(one_of(char)))
@@ -139,7 +156,7 @@ class _Parser:
             self._at += 1
             if char == "-":
                 on = False
-            elif char in ("i", "s", "m", "x", "u", "d", "U"):
+            elif char in ("i", "s", "m", "x", "u", "d"):
                 (flags.add if on else flags.discard)(char)
             elif char in (")", ":"):
                 self._flags = frozenset(flags)
@@ -199,7 +216,7 @@ class _Parser:
             return []
         if char in _ANCHORS:
             self._at += 1
-            return [Anchor(_ANCHORS[char])]
+            return [self._anchor("end") if char == "Z" else Anchor(_ANCHORS[char])]
         if char in "123456789k":
             raise self._unknown("a back reference")
         return [Chars(self._folded(self._escaped_set()))]
@@ -322,4 +339,4 @@ class _Parser:
         return IOException(f"{what} near index {index}\n{self._text}{caret}")
 
     def _unknown(self, what: str) -> DoNotRetryIOException:
-        return DoNotRetryIOException(f"{what} is not supported in patterns of names: {self._text}")
+        return DoNotRetryIOException(f"{what} is not supported in patterns: {self._text}")
