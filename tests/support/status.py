@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from registry.client.table_states import TableStatesView
-from registry.faults.control import FaultControl
+from registry.faults.control import FaultAccess, FaultControl
+from registry.faults.machine import Faults
 from registry.http.cluster_status import ClusterStatus
 from registry.http.region_server_status import RegionServerStatus, region_server_checks
 from registry.http.status import ElectionStatus, GuardStatus, Identity, RpcStatus, SettingRow
@@ -26,7 +28,12 @@ from registry.lookup.snapshot import (
 )
 from registry.lookup.visitors import Visitors
 from registry.names import ServerName
+from registry.rpc.context import RpcServerSettings
+from registry.rpc.fault_desk import FaultDesk
+from registry.rpc.server import RpcServer
+from registry.rpc.services import ServiceTable
 from tests.support.clock import ManualClock
+from tests.support.rpc import BODIES, SERVICE
 
 CLUSTER_ID = "0c3b7a5e-9f7e-4f0c-8a55-0f1f5f4f2d11"
 ACTIVE = ServerName("m1.example.org", 16000, 1_795_000_000_001)
@@ -236,3 +243,12 @@ class FakeStatus:
 
     def flight_lines(self) -> Sequence[str]:
         return self.flight
+
+
+def allow_faults(source: FakeStatus, access: FaultAccess | None = None) -> FaultDesk:
+    """Behind an RPC door that is closed; nobody needs a loop until a fault has a count or an end."""
+    server = RpcServer(RpcServerSettings(), ServiceTable(), source.clock)
+    server.set_ready(SERVICE, BODIES)
+    made = server.allow_faults(Faults(random.Random, lambda: 1), access or FaultAccess())
+    source.fault_control = made
+    return made

@@ -20,8 +20,7 @@ from registry.grpcface.faults import SERVICE, document_of, peer_host, status_of
 from registry.grpcface.health import Context
 from tests.support.grpc_face import refusal, serving
 from tests.support.rpc import eventually
-from tests.support.status import CLUSTER_ID, FakeStatus
-from tests.unit.test_fault_http import desk
+from tests.support.status import CLUSTER_ID, FakeStatus, allow_faults
 
 
 async def services(channel: Any) -> set[str]:
@@ -33,7 +32,7 @@ async def services(channel: Any) -> set[str]:
 
 
 async def test_set_listed_removed_and_cleared() -> None:
-    control = desk(FakeStatus())
+    control = allow_faults(FakeStatus())
     async with serving(faults=control) as face:
         assert SERVICE in await services(face.channel)
         faults = cast("Any", FaultsStub)(face.channel)
@@ -65,7 +64,7 @@ async def test_set_listed_removed_and_cleared() -> None:
 
 
 async def test_only_with_the_token() -> None:
-    control = desk(FakeStatus(), FaultAccess("sesame"))
+    control = allow_faults(FakeStatus(), FaultAccess("sesame"))
     async with serving(faults=control) as face:
         faults = cast("Any", FaultsStub)(face.channel)
         asked = pb.SetFaultRequest(fault=pb.Fault(kind=pb.FAULT_KIND_STALE))
@@ -97,7 +96,7 @@ async def test_where_they_are_not_enabled_there_is_no_such_service() -> None:
 
 
 async def test_look_ups_of_grpc_are_late_or_held_too() -> None:
-    control = desk(FakeStatus())
+    control = allow_faults(FakeStatus())
     asked = RegistryV1_pb2.GetClusterIdRequest()
     async with serving(faults=control) as face:
 

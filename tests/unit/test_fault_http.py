@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -12,30 +11,15 @@ import pytest
 
 from registry.config.settings import BadSetting, load_settings
 from registry.faults.control import FaultAccess
-from registry.faults.machine import Faults
 from registry.http.app import create_app
 from registry.role.faults import fault_access
-from registry.rpc.context import RpcServerSettings
-from registry.rpc.fault_desk import FaultDesk
-from registry.rpc.server import RpcServer
-from registry.rpc.services import ServiceTable
-from tests.support.rpc import BODIES, SERVICE
-from tests.support.status import FakeStatus
+from tests.support.status import FakeStatus, allow_faults
 
 PATH = "/api/v1/faults"
 HANG = {"kind": "hang", "methods": ["Regist"], "seed": 3}
 ANY = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 TOKEN = {"authorization": "Bearer sesame"}
 CHANGES = (("POST", PATH), ("DELETE", PATH), ("DELETE", f"{PATH}/1"))
-
-
-def desk(source: FakeStatus, access: FaultAccess | None = None) -> FaultDesk:
-    """Faults behind a door that is closed."""
-    server = RpcServer(RpcServerSettings(), ServiceTable(), source.clock)
-    server.set_ready(SERVICE, BODIES)
-    made = server.allow_faults(Faults(random.Random, lambda: 1), access or FaultAccess())
-    source.fault_control = made
-    return made
 
 
 @asynccontextmanager
@@ -76,7 +60,7 @@ async def visiting(source: FakeStatus, host: str = "127.0.0.1") -> AsyncGenerato
 )
 async def test_who_may(access: FaultAccess, host: str, headers: dict[str, str], why_not: str) -> None:
     source = FakeStatus()
-    control = desk(source, access)
+    control = allow_faults(source, access)
     async with visiting(source, host) as client:
         answer = await client.post(PATH, json=HANG, headers=headers)
         assert answer.status_code == (403 if why_not else 201), answer.text
@@ -99,7 +83,7 @@ async def test_where_they_are_not_enabled_everybody_is_told_how() -> None:
 
 async def test_set_listed_and_cleared() -> None:
     source = FakeStatus()
-    control = desk(source)
+    control = allow_faults(source)
     async with visiting(source) as client:
         made = (await client.post(PATH, json=HANG)).json()
         assert (made["id"], made["kind"], made["methods"], made["seed"]) == (1, "hang", ["Regist"], 3)
@@ -142,7 +126,7 @@ async def test_set_listed_and_cleared() -> None:
 )
 async def test_what_is_no_fault(body: bytes, status: int, part: str) -> None:
     source = FakeStatus()
-    control = desk(source)
+    control = allow_faults(source)
     async with visiting(source) as client:
         answer = await client.post(PATH, content=body)
     assert answer.status_code == status
@@ -152,7 +136,7 @@ async def test_what_is_no_fault(body: bytes, status: int, part: str) -> None:
 
 async def test_no_more_than_so_many() -> None:
     source = FakeStatus()
-    desk(source)
+    allow_faults(source)
     async with visiting(source) as client:
         answers = [await client.post(PATH, json=HANG) for _ in range(101)]
     assert [answer.status_code for answer in answers] == [201] * 100 + [400]
@@ -161,7 +145,7 @@ async def test_no_more_than_so_many() -> None:
 
 async def test_everybody_sees_them(caplog: pytest.LogCaptureFixture) -> None:
     source = FakeStatus()
-    control = desk(source)
+    control = allow_faults(source)
     sentence = "hang of Regist, seed 3"
     async with visiting(source) as client:
 
@@ -190,7 +174,7 @@ async def test_everybody_sees_them(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_refusals_do_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
     source = FakeStatus()
-    desk(source)
+    allow_faults(source)
     async with visiting(source, "192.0.2.7") as client:
         for _ in range(50):
             assert (await client.delete(PATH)).status_code == 403

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 import pytest
 from prometheus_client.metrics_core import Metric
@@ -16,8 +14,6 @@ from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from registry.client.table_states import TableStatesView
-from registry.faults.control import FaultAccess
-from registry.faults.machine import Decision, FaultRow
 from registry.faults.rules import FaultKind, Rule
 from registry.histogram import Histogram
 from registry.http.accept import Form
@@ -32,7 +28,7 @@ from registry.lookup.firewall import ZooKeeperLooks
 from registry.lookup.snapshot import Fact, FactState, RegionServer
 from registry.names import ServerName
 from tests.support.http import asking
-from tests.support.status import CLUSTER_ID, FakeStatus, Info, forbid, small_snapshot, unread_snapshot
+from tests.support.status import CLUSTER_ID, FakeStatus, Info, allow_faults, forbid, small_snapshot, unread_snapshot
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 MIXIN_NAMES = {
@@ -70,7 +66,11 @@ def full() -> FakeStatus:
         led=ClusterStatus(initialized=True),
     )
     source.visitors.header_seen("10.0.0.1", Info())
-    source.fault_control = NoFaults()
+    faults = allow_faults(source)
+    faults.add(Rule(FaultKind.HANG), "somebody")
+    for _ in range(2):
+        faults.at_look_up("GetClusterId", "10.0.0.1")
+    faults.clear("somebody")
     return source
 
 
@@ -85,37 +85,6 @@ def serving() -> FakeStatus:
             **dict.fromkeys(("memstore_bytes", "store_files", "store_file_bytes", "log_bytes"), 1),
         )
     )
-
-
-class NoFaults:
-    """A server on which faults are enabled, and none is set. Implements registry.faults.control.FaultControl."""
-
-    access = FaultAccess()
-    applied: Mapping[FaultKind, int] = MappingProxyType({FaultKind.HANG: 2})
-
-    def rows(self) -> Sequence[FaultRow]:
-        return ()
-
-    def add(self, rule: Rule, by: str) -> FaultRow:
-        raise NotImplementedError
-
-    def remove(self, number: int, by: str) -> bool:
-        raise NotImplementedError
-
-    def clear(self, by: str) -> int:
-        raise NotImplementedError
-
-    def refused(self, by: str, sentence: str) -> None:
-        raise NotImplementedError
-
-    def offer(self, methods: Iterable[str]) -> None:
-        raise NotImplementedError
-
-    def at_look_up(self, method: str, peer_host: str) -> Decision | None:
-        raise NotImplementedError
-
-    async def hang(self) -> None:
-        raise NotImplementedError
 
 
 def families(source: FakeStatus) -> list[Metric]:
