@@ -21,11 +21,8 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Generator[OwnCluster]:
-    made = OwnCluster(tmp_path, masters=1, region_servers=2, shared=False)
-    try:
+    with OwnCluster(tmp_path, masters=1, region_servers=2, shared=False) as made:
         yield made.wait_ready()
-    finally:
-        made.close()
 
 
 @pytest.fixture

@@ -94,11 +94,8 @@ def late_answers(seen: Seen, ports: list[int]) -> tuple[list[str], int]:
 @pytest.fixture(params=["false", "true"], ids=["hsync=false", "hsync=true"])
 def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[OwnCluster]:
     settings = {"hbase.wal.hsync": str(request.param)}
-    made = OwnCluster(tmp_path / "cluster", masters=1, region_servers=1, settings=settings)
-    try:
+    with OwnCluster(tmp_path / "cluster", masters=1, region_servers=1, settings=settings) as made:
         yield made.wait_ready()
-    finally:
-        made.close()
 
 
 async def _put_all(server: Address, durability: Client_pb2.MutationProto.Durability) -> list[int]:

@@ -21,11 +21,8 @@ SESSION_MS = 30_000
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Generator[OwnCluster]:
-    made = OwnCluster(tmp_path / "cluster", session_ms=SESSION_MS)
-    try:
+    with OwnCluster(tmp_path / "cluster", session_ms=SESSION_MS) as made:
         yield made.wait_ready()
-    finally:
-        made.close()
 
 
 async def test_tables_are_made_meanwhile_and_nothing_is_moved(cluster: OwnCluster) -> None:

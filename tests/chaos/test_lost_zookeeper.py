@@ -28,11 +28,8 @@ TRANSACTIONS = 500
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Generator[OwnCluster]:
-    made = OwnCluster(tmp_path / "cluster")
-    try:
+    with OwnCluster(tmp_path / "cluster") as made:
         yield made.wait_ready()
-    finally:
-        made.close()
 
 
 def make_epochs_high(cluster: OwnCluster) -> None:

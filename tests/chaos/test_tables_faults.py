@@ -34,11 +34,8 @@ SPLITS = [b"d", b"m", b"t"]
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Generator[OwnCluster]:
-    made = OwnCluster(tmp_path / "cluster")
-    try:
+    with OwnCluster(tmp_path / "cluster") as made:
         yield made.wait_ready(60)
-    finally:
-        made.close()
 
 
 class Operator:

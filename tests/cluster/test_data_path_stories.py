@@ -61,11 +61,8 @@ DIFFERENCES: Mapping[str, tuple[str, str]] = {
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
-    made = OwnCluster(tmp_path_factory.mktemp("own"), session_ms=SESSION_MS)
-    try:
+    with OwnCluster(tmp_path_factory.mktemp("own"), session_ms=SESSION_MS) as made:
         yield made.wait_ready()
-    finally:
-        made.close()
 
 
 def settings_of(cluster: OwnCluster, version: str, path: str) -> dict[str, str]:

@@ -52,9 +52,7 @@ EFFECTIVE = {
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
-    made = OwnCluster(tmp_path_factory.mktemp("own"), masters=1, region_servers=1, session_ms=SESSION_MS)
-
-    async def create() -> None:
+    async def create(made: OwnCluster) -> None:
         async with MasterCalls.connected(Address(*made.masters[0].rpc_address)) as master:
             await master.create(SAFE)
             await master.create(FUZZED)
@@ -64,12 +62,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
             )
             assert (await channel.call("Mutate", request, Client_pb2.MutateResponse)).processed
 
-    try:
-        made.wait_ready()
-        asyncio.run(create())
+    with OwnCluster(tmp_path_factory.mktemp("own"), masters=1, region_servers=1, session_ms=SESSION_MS) as made:
+        asyncio.run(create(made.wait_ready()))
         yield made
-    finally:
-        made.close()
 
 
 def server_of(cluster: OwnCluster) -> Address:

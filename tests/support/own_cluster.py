@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from tests.support.adapters import AdapterProcess
 from tests.support.coordinator_process import CoordinatorProcess
@@ -101,6 +102,12 @@ class OwnCluster:
         if not any(each is not None and each["initialized"] for each in told):
             return False
         return all(each.get("/ready")[0] == 200 for each in self.region_servers)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         for each in (*self.masters, *self.region_servers):

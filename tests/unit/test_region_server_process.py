@@ -29,17 +29,8 @@ SESSION_MS = 5000
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
-    made = OwnCluster(
-        tmp_path_factory.mktemp("cluster"),
-        masters=1,
-        region_servers=1,
-        settings={"zookeeper.session.timeout": str(SESSION_MS)},
-    )
-    try:
-        made.wait_ready()
-        yield made
-    finally:
-        made.close()
+    with OwnCluster(tmp_path_factory.mktemp("cluster"), masters=1, region_servers=1, session_ms=SESSION_MS) as made:
+        yield made.wait_ready()
 
 
 def server_address(cluster: OwnCluster) -> Address:
