@@ -9,8 +9,11 @@ class ManualClock:
     def __init__(self, monotonic_ms: float = 1_000_000.0, wall_ms: float = 1_795_000_000_000.0) -> None:
         self._monotonic_ms = monotonic_ms
         self._wall_ms = wall_ms
+        self.step_ms = 0.0
+        """Passes with each look at `monotonic_ms`."""
 
     def monotonic_ms(self) -> float:
+        self.advance(self.step_ms)
         return self._monotonic_ms
 
     def wall_ms(self) -> float:

@@ -102,6 +102,11 @@ class RegionDoor:
         self.lease.answered(self.clock.monotonic_ms())
         self.gate.open(NAME, self.lease)
 
+    def slow(self, step_ms: float) -> None:
+        """So much time passes with each look at the clock; the lease stays."""
+        self.clock.step_ms = step_ms
+        self.lease.granted(1e9)
+
     async def connect(self, *, codec: str = KEY_VALUE_CODEC, version: str = "2.6.4") -> RpcChannel:
         """As a client of that version, or one that says nothing."""
         info = HBase_pb2.VersionInfo(

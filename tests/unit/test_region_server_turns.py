@@ -18,7 +18,6 @@ from registry.wire.errors import (
 from tests.support.region_door import (
     LEASE_MS,
     TABLE,
-    RegionDoor,
     fill,
     mutate,
     open_scan,
@@ -52,15 +51,7 @@ async def test_a_scan_that_takes_longer_is_read_turn_by_turn_and_loses_nothing()
     """A clock that runs while a row is read ends a turn after each few rows; other calls have theirs in between."""
     async with region_door() as door, await door.connect() as channel:
         rows = await fill(channel, 60)
-        ticking = door.clock.monotonic_ms
-        reading = asyncio.Event()
-
-        def monotonic_ms() -> float:
-            reading.set()
-            door.clock.advance(0.7)
-            return ticking()
-
-        door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
+        door.slow(0.7)
         long = asyncio.create_task(scan(channel, open_scan()))
         other = await door.connect()
         assert await values(other, rows[3]) == [b"v"]
@@ -75,14 +66,7 @@ async def test_a_scan_that_takes_longer_is_read_turn_by_turn_and_loses_nothing()
 async def test_many_long_scans_at_once() -> None:
     async with region_door() as door, await door.connect() as channel:
         rows = await fill(channel, 30)
-        ticking = door.clock.monotonic_ms
-
-        def monotonic_ms() -> float:
-            door.clock.advance(0.2)
-            return ticking()
-
-        door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
-        door.lease.granted(1e9)
+        door.slow(0.2)
         answers = await asyncio.gather(*(scan(channel, open_scan(), timeout_ms=1e8) for _ in range(70)))
         assert all(found == rows for _, found in answers)
         assert len(door.door.scanners) == 0
@@ -99,9 +83,9 @@ async def test_a_region_that_goes_in_the_middle_of_a_page_is_no_end_of_it() -> N
             asked += 1
             if asked == 8:
                 door.door.scanners.close_region(TABLE.decode(), ticking())
-            door.clock.advance(2.1)
             return ticking()
 
+        door.slow(2.1)
         door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
         with pytest.raises(NotServingRegionException):
             await scan(channel, open_scan())
@@ -111,13 +95,7 @@ async def test_heartbeats_come_after_half_of_what_the_client_waits(monkeypatch: 
     monkeypatch.setattr(pages, "LOOK_AT_CLOCK_ROWS", 8)
     async with region_door() as door, await door.connect() as channel:
         await fill(channel, 800)
-        ticking = door.clock.monotonic_ms
-
-        def monotonic_ms() -> float:
-            door.clock.advance(3.0)
-            return ticking()
-
-        door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
+        door.slow(3.0)
         response, found = await scan(channel, open_scan(client_handles_heartbeats=True), timeout_ms=2000)
         assert 0 < len(found) < 800
         assert response.more_results_in_region
@@ -163,23 +141,9 @@ async def outcomes(channel: RpcChannel, request: Client_pb2.MultiRequest, **more
     return [each.exception.name.rpartition(".")[2] for each in results]
 
 
-def slow_clock(door: RegionDoor, step_ms: float) -> list[int]:
-    """Time passes with each look at the clock; the looks are counted."""
-    ticking, looks = door.clock.monotonic_ms, [0]
-
-    def monotonic_ms() -> float:
-        looks[0] += 1
-        door.clock.advance(step_ms)
-        return ticking()
-
-    door.clock.monotonic_ms = monotonic_ms  # type: ignore[method-assign]
-    door.lease.granted(1e9)
-    return looks
-
-
 async def test_a_long_multi_is_done_turn_by_turn() -> None:
     async with region_door() as door, await door.connect() as channel, await door.connect() as other:
-        slow_clock(door, 0.9)
+        door.slow(0.9)
         rows = [b"r%03d" % number for number in range(300)]
         long = asyncio.create_task(outcomes(channel, multi(rows), timeout_ms=1e8))
         await eventually(lambda: len(door.door._turns) == 1)  # pyright: ignore[reportPrivateUsage]
@@ -191,7 +155,7 @@ async def test_a_long_multi_is_done_turn_by_turn() -> None:
 
 async def test_long_multis_that_meet_in_one_row_add_up() -> None:
     async with region_door() as door, await door.connect() as channel:
-        slow_clock(door, 0.9)
+        door.slow(0.9)
         requests = [multi([b"r"] * 40, "increment") for _ in range(40)]
         answers = await asyncio.gather(*(outcomes(channel, request, timeout_ms=1e8) for request in requests))
         assert answers == [[""] * 40] * 40
@@ -200,7 +164,7 @@ async def test_long_multis_that_meet_in_one_row_add_up() -> None:
 
 async def test_a_region_that_goes_in_the_middle_of_a_multi() -> None:
     async with region_door() as door, await door.connect() as channel:
-        slow_clock(door, 0.9)
+        door.slow(0.9)
         long = asyncio.create_task(outcomes(channel, multi([b"r%03d" % n for n in range(300)]), timeout_ms=1e8))
         await eventually(lambda: len(door.door._turns) == 1)  # pyright: ignore[reportPrivateUsage]
         region = door.regions.pop(TABLE)
@@ -219,7 +183,7 @@ async def test_a_region_that_goes_in_the_middle_of_a_multi() -> None:
 
 async def test_nothing_more_of_a_multi_is_written_when_the_lease_is_over() -> None:
     async with region_door() as door, await door.connect() as channel:
-        slow_clock(door, 0.9)
+        door.slow(0.9)
         requests = [multi([b"%d %03d" % (number, n) for n in range(300)]) for number in range(35)]
         calls = [asyncio.create_task(outcomes(channel, request, timeout_ms=1e8)) for request in requests]
         await eventually(lambda: len(door.door._turns) == 35)  # pyright: ignore[reportPrivateUsage]
