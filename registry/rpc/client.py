@@ -105,6 +105,7 @@ class RpcChannel:
         connect_timeout_ms: float = CONNECT_TIMEOUT_MS,
         read_timeout_ms: float = READ_TIMEOUT_MS,
         cell_block_codec: str = "",
+        compressor: str = "",
         version: HBase_pb2.VersionInfo | None = None,
         limits: WireLimits | None = None,
     ) -> Self:
@@ -114,7 +115,7 @@ class RpcChannel:
         """
         channel = cls(address, service, read_timeout_ms=read_timeout_ms)
         machine = ClientConnection(limits)
-        hello = machine.send_hello(service, user, cell_block_codec=cell_block_codec, version=version)
+        hello = machine.send_hello(service, user, codec=cell_block_codec, compressor=compressor, version=version)
         link = _Link(machine, channel.event, channel.lost)
         await _open(address, link, connect_timeout_ms)
         channel._link = link

@@ -26,7 +26,7 @@ from registry.rpc.held import PEER_DOES_NOT_READ, PEER_HAD_ITS_TURN, PEER_HAS_CA
 from registry.rpc.known_headers import PIECES_BYTES_MAX
 from registry.rpc.services import Call, Method
 from registry.wire.calls import encode_answer, encode_error
-from registry.wire.errors import BadAuthException, DoNotRetryIOException, HBaseError, ProtocolError
+from registry.wire.errors import DoNotRetryIOException, HBaseError
 from registry.wire.events import (
     CallRead,
     CallRefused,
@@ -369,16 +369,8 @@ class RpcConnection(GatheringProtocol):
                 self._closing(event)
 
     def _closing(self, event: Closing) -> None:
-        stats, error = self._context.stats, event.error
-        if isinstance(error, ProtocolError):
-            stats.protocol_errors[error.kind] += 1
-        else:
-            stats.protocol_errors[error.java_class.rpartition(".")[2]] += 1
-            if isinstance(error, BadAuthException):
-                stats.authentication_failures += 1
-            if event.reply:
-                stats.exceptions[error.java_class] += 1
-        LOG.debug("closing %s: %s", self.peer_host, error)
+        self._context.stats.count_closing(event.error, is_told=bool(event.reply))
+        LOG.debug("closing %s: %s", self.peer_host, event.error)
         if event.reply:
             self._write(event.reply)
         self.close()
@@ -427,7 +419,10 @@ class RpcConnection(GatheringProtocol):
             call.deadline_ms = scheduler.deadline_ms(timeout_ms)
         self._count_call()
         try:
-            scheduler.submit(call)
+            if call.info.cell_block_compressor:
+                self._context.packed_calls.take(call, scheduler.submit, self, self._context.local)
+            else:
+                scheduler.submit(call)
         except HBaseError as error:
             self.fail(call, error)
 

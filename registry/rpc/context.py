@@ -16,6 +16,7 @@ from cachetools import FIFOCache
 from registry.budget import ByteBudget
 from registry.clock import Clock
 from registry.rpc.known_headers import KnownHeaders
+from registry.rpc.packed_calls import PackedCalls
 from registry.rpc.scheduler import RpcScheduler, SchedulerSettings
 from registry.rpc.services import ConnectionObserver, ServiceTable
 from registry.rpc.stats import RpcStats
@@ -119,6 +120,8 @@ class RpcContext:
         self.connections_by_peer: Counter[str] = Counter()
         self.received = ByteBudget["RpcConnection"](settings.receive_bytes_max)
         """Unfinished requests."""
+        self.packed_calls = PackedCalls(settings.limits.frame_bytes_max)
+        """Those whose cell blocks are compressed."""
         self.unsent = ByteBudget["RpcConnection"](settings.send_bytes_max)
         """Answers that slow readers do not take."""
         self._headers: FIFOCache[bytes, ConnectionInfo] = FIFOCache(HEADERS_REMEMBERED_MAX)

@@ -89,6 +89,7 @@ class KnownHeaders:
         """
         info, peer_host = taker.info, taker.peer_host
         assert info is not None, "calls come after the connection header"
+        may_be_at_once = not info.cell_block_compressor
         offset, stop, count = 0, len(data), 0
         while offset < stop and count < calls_max:
             found = self._find(data, offset)
@@ -96,7 +97,7 @@ class KnownHeaders:
                 break
             known, call_id, param_at, param_stop, end = found
             method, param = known.method, data[param_at:param_stop]
-            at_once = known.at_once
+            at_once = known.at_once if may_be_at_once else None
             if at_once is not None and self._may_start(end - offset) and (answer := _tried(at_once, param, info)):
                 offset = end
                 count += 1

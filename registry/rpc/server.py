@@ -181,6 +181,7 @@ class RpcServer:
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._wait_emptied()
+        self._context.packed_calls.close()
         if self._context.waiting is not None:
             await self._context.waiting.ended()
         if self._reception is not None:

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from registry.histogram import Histogram
+from registry.wire.errors import BadAuthException, HBaseError, ProtocolError
 
 
 @dataclass(slots=True)
@@ -50,3 +51,13 @@ class RpcStats:
     idle_closed: int = 0
     lookup_times: Histogram = field(default_factory=Histogram)
     """Of the connections that are timed; see registry.rpc.timed."""
+
+    def count_closing(self, error: HBaseError | ProtocolError, *, is_told: bool) -> None:
+        """A connection is closed for what its peer sent; `is_told` where it hears why."""
+        if isinstance(error, ProtocolError):
+            self.protocol_errors[error.kind] += 1
+            return
+        self.protocol_errors[error.java_class.rpartition(".")[2]] += 1
+        self.authentication_failures += isinstance(error, BadAuthException)
+        if is_told:
+            self.exceptions[error.java_class] += 1

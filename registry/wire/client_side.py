@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from protos.hbase import HBase_pb2
 from registry.wire.calls import AnswerParts, decode_answer, encode_request
+from registry.wire.compression import COMPRESSORS, Compression
 from registry.wire.errors import FatalConnectionException, HBaseError, ProtocolError
 from registry.wire.events import AnswerRead, ClientEvent, ConnectionFailed, ErrorRead
 from registry.wire.framing import FrameReader
@@ -74,10 +75,12 @@ class ClientConnection:
     `limits.frame_bytes_max` bounds an answer; HBase's clients have no limit.
     """
 
-    __slots__ = ("_reader", "state")
+    __slots__ = ("_compression", "_frame_bytes_max", "_reader", "state")
 
     def __init__(self, limits: WireLimits | None = None) -> None:
-        self._reader = FrameReader((limits or WireLimits()).frame_bytes_max)
+        self._frame_bytes_max = (limits or WireLimits()).frame_bytes_max
+        self._reader = FrameReader(self._frame_bytes_max)
+        self._compression: Compression | None = None
         self.state = ClientState.NEW
 
     @property
@@ -86,12 +89,27 @@ class ClientConnection:
         return self._reader.buffered_bytes
 
     def send_hello(
-        self, service: str, user: str, *, cell_block_codec: str = "", version: HBase_pb2.VersionInfo | None = None
+        self,
+        service: str,
+        user: str,
+        *,
+        codec: str = "",
+        compressor: str = "",
+        version: HBase_pb2.VersionInfo | None = None,
     ) -> bytes:
-        """Preamble and connection header. Servers decide by `version` which cells and errors a client understands."""
+        """Preamble and connection header. Servers decide by `version` which cells and errors a client understands.
+
+        `codec` is of cell blocks. With a `compressor` of `registry.wire.compression` they travel compressed, and
+        callers see them plain.
+        """
         self._move(ClientInput.HELLO_SENT)
+        self._compression = COMPRESSORS[compressor] if compressor else None
         return SIMPLE_PREAMBLE + encode_connection_header(
-            service, user, cell_block_codec=cell_block_codec, version=version
+            service,
+            user,
+            cell_block_codec=codec,
+            cell_block_compressor=compressor,
+            version=version,
         )
 
     def send_registry_preamble(self) -> bytes:
@@ -120,6 +138,8 @@ class ClientConnection:
     ) -> bytes:
         """One call; `call_id` is the caller's, not negative and unlike those that are outstanding."""
         self._move(ClientInput.CALL_SENT)
+        if cells and self._compression is not None:
+            cells = self._compression.compress(cells)
         return encode_request(
             call_id, method, param, timeout_ms=timeout_ms, priority=priority, cells=cells, attributes=attributes
         )
@@ -140,6 +160,8 @@ class ClientConnection:
             if self.state is ClientState.NEW:
                 raise ProtocolError("the server speaks before it was asked", kind="state")
             answer = decode_answer(frame)
+            if answer.cells and self._compression is not None:
+                answer = answer._replace(cells=self._compression.decompress(answer.cells, self._frame_bytes_max))
         except ProtocolError as error:
             return self._fail(error)
         return self._understand(answer)

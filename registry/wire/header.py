@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from google.protobuf.message import DecodeError
 
 from protos.hbase import HBase_pb2, RPC_pb2
+from registry.wire.compression import COMPRESSORS
 from registry.wire.errors import (
     EmptyServiceNameException,
     ProtocolError,
@@ -43,6 +44,8 @@ class ConnectionInfo:
     real_user: str = ""
     cell_block_codec: str = ""
     """Java class; empty where no cell blocks travel on the connection."""
+    cell_block_compressor: str = ""
+    """Java class, of `registry.wire.compression.COMPRESSORS`; empty where cell blocks travel as they are."""
     version: str = ""
     """The client's version as it writes it, such as `2.6.4`; Java clients send it, others do not."""
     version_major: int = 0
@@ -55,17 +58,27 @@ class ConnectionInfo:
 
 
 def encode_connection_header(
-    service: str, user: str, *, cell_block_codec: str = "", version: HBase_pb2.VersionInfo | None = None
+    service: str,
+    user: str,
+    *,
+    cell_block_codec: str = "",
+    cell_block_compressor: str = "",
+    version: HBase_pb2.VersionInfo | None = None,
 ) -> bytes:
     """The header with its length, as it follows the preamble."""
-    return _encoded(service, user, cell_block_codec, None if version is None else version.SerializeToString())
+    version_bytes = None if version is None else version.SerializeToString()
+    return _encoded(service, user, cell_block_codec, cell_block_compressor, version_bytes)
 
 
 @functools.lru_cache(maxsize=ENCODED_MAX)
-def _encoded(service: str, user: str, cell_block_codec: str, version: bytes | None) -> bytes:
+def _encoded(
+    service: str, user: str, cell_block_codec: str, cell_block_compressor: str, version: bytes | None
+) -> bytes:
     header = RPC_pb2.ConnectionHeader(user_info=RPC_pb2.UserInformation(effective_user=user), service_name=service)
     if cell_block_codec:
         header.cell_block_codec_class = cell_block_codec
+    if cell_block_compressor:
+        header.cell_block_compressor_class = cell_block_compressor
     if version is not None:
         header.version_info.ParseFromString(version)
     return encode_frame(header.SerializeToString())
@@ -85,8 +98,9 @@ def decode_connection_header(message: bytes) -> ConnectionInfo:
         codec = lenient_text(header.cell_block_codec_class)
         if codec and codec not in CELL_BLOCK_CODECS:
             raise UnsupportedCellCodecException(codec)
-        if codec and header.cell_block_compressor_class:
-            raise UnsupportedCompressionCodecException(lenient_text(header.cell_block_compressor_class))
+        compressor = lenient_text(header.cell_block_compressor_class) if codec else ""
+        if compressor and compressor not in COMPRESSORS:
+            raise UnsupportedCompressionCodecException(compressor)
         version = header.version_info
         major, minor = _major_minor(version)
         return ConnectionInfo(
@@ -94,6 +108,7 @@ def decode_connection_header(message: bytes) -> ConnectionInfo:
             user=lenient_text(header.user_info.effective_user),
             real_user=lenient_text(header.user_info.real_user),
             cell_block_codec=codec,
+            cell_block_compressor=compressor,
             version=lenient_text(version.version),
             version_major=major,
             version_minor=minor,

@@ -116,6 +116,12 @@ def worded(error: HBaseError) -> HBaseError:
     return error
 
 
+def unable_to_read(cause: HBaseError, local: str, peer_host: str) -> HBaseError:
+    """The refusal of a call that cannot be understood, as HBase words it; `local` is the server's host:port."""
+    cause.message = f"/{local} is unable to read call parameter from client {peer_host}; {cause.message}"
+    return worded(cause)
+
+
 def encode_registry_answer(cluster_id: str) -> bytes:
     """The frame that answers `Regist`; the connection is closed after it."""
     answer = Registry_pb2.GetConnectionRegistryResponse(cluster_id=cluster_id)

@@ -51,6 +51,7 @@ from registry.wire.preamble import (
     encode_preamble_error,
     encode_registry_answer,
     read_preamble,
+    unable_to_read,
     unexpected_header,
     worded,
 )
@@ -318,10 +319,7 @@ class ServerConnection:
         return CallRead(header.call_id, header, frame[start:stop], cells, len(frame) + LENGTH_BYTES)
 
     def _refusal(self, call_id: int, cause: HBaseError) -> CallRefused:
-        cause.message = (
-            f"/{self._local} is unable to read call parameter from client {self._peer_host}; {cause.message}"
-        )
-        worded(cause)
+        unable_to_read(cause, self._local, self._peer_host)
         return CallRefused(call_id, cause, encode_error(call_id, cause))
 
     def _refuse_oversize(self) -> ServerEvent | None:

@@ -82,14 +82,24 @@ def client_path(version: str) -> ClassPath:
 
 
 def told(
-    version: str, settings: Mapping[str, str], log: Path, *, programs: Sequence[str] = (), step_ms: int = 60_000
+    version: str,
+    settings: Mapping[str, str],
+    log: Path,
+    *,
+    programs: Sequence[str] = (),
+    step_ms: int = 60_000,
+    jars: ClassPath | None = None,
 ) -> list[Line]:
-    """Runs the stories of that client version to their end; AssertionError where the program does not come to it."""
+    """Runs the stories of that client version to their end; AssertionError where the program does not come to it.
+
+    `jars`: others than those that the version has from Maven by itself.
+    """
+    path = jars or client_path(version)
     chosen = tuple(programs) or PROGRAMS[version]
     words = [
         *(tool("java"), "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dtest.log.level=WARN", *JDK_FLAGS),
         f"-Dtest.step.ms={step_ms}",
-        *("-cp", program_classes(client_path(version), "Story", *PROGRAMS[version]), "Story", ",".join(chosen)),
+        *("-cp", program_classes(path, "Story", *PROGRAMS[version]), "Story", ",".join(chosen)),
         *(f"{key}={value}" for key, value in {**_CLIENT, **settings}.items()),
     ]
     with log.open("ab") as sink:
