@@ -16,13 +16,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import cast
 
 from google.protobuf.message import DecodeError
 
 from registry.rpc.context import IPV4_MAPPED, RpcContext
-from registry.rpc.gathered import GatheringProtocol
-from registry.rpc.held import PEER_DOES_NOT_READ, PEER_HAD_ITS_TURN, PEER_HAS_CALLS, RESUMED_BYTES_MAX, SERVER_DRAINS
+from registry.rpc.held import (
+    PEER_DOES_NOT_READ,
+    PEER_HAD_ITS_TURN,
+    PEER_HAS_CALLS,
+    RESUMED_BYTES_MAX,
+    SERVER_DRAINS,
+    HeldProtocol,
+)
 from registry.rpc.known_headers import PIECES_BYTES_MAX
 from registry.rpc.services import Call, Method
 from registry.wire.calls import encode_answer, encode_error
@@ -52,18 +59,16 @@ EVENTS_PER_TURN = 128
 """What one connection gets of one turn of the loop through the machine, about a millisecond; then the others come."""
 
 
-class RpcConnection(GatheringProtocol):
+class RpcConnection(HeldProtocol):
     """Implements services.Caller for the calls that came on it."""
 
-    __slots__ = (
-        "_context", "_ready", "_transport", "_wire", "calls", "held", "info", "is_open", "peer_host", "since_ms",
-    )  # fmt: skip
+    __slots__ = ("_context", "_ready", "_wire", "calls", "info", "peer_host", "since_ms")
+    _gathers = True
+    """Whether answers of a turn go in one write."""
 
     def __init__(self, context: RpcContext) -> None:
         super().__init__()
         self._context = context
-        self._transport: asyncio.Transport
-        """Set when the connection is made."""
         self._wire: ServerConnection | None = None
         """Made when bytes come that no shorter way takes."""
         self._ready: ReadyService | None = None
@@ -76,10 +81,6 @@ class RpcConnection(GatheringProtocol):
         closed, since when."""
         self.calls = 0
         """Calls that have not been answered."""
-        self.held = 0
-        """Not read from, for these reasons."""
-        self.is_open = False
-        """Whether it can be written to: not before it was let in, and not when it is being closed."""
 
     # --- the transport's calls -----------------------------------------------------------------------------------
 
@@ -411,6 +412,13 @@ class RpcConnection(GatheringProtocol):
         self._context.stats.calls[method.service, method.name] += 1
         self._write_late(encode_answer(call_id, message, cells))
 
+    def wait_turn(self) -> None:
+        """Let others have their turn first; what was received and not taken waits as it is."""
+        scheduler = self._context.scheduler
+        assert scheduler is not None, "who has calls has a scheduler"
+        self._hold(PEER_HAD_ITS_TURN)
+        scheduler.wait(partial(self._let_go, PEER_HAD_ITS_TURN))
+
     def submit(self, call: Call, timeout_ms: int) -> None:
         """Hand a call to the scheduler."""
         scheduler = self._context.scheduler
@@ -460,30 +468,17 @@ class RpcConnection(GatheringProtocol):
             for slow in self._context.unsent.hold(self, waiting_bytes + len(data)):
                 slow.close_slow_reader()
         else:
-            self._write_gathered(data, is_alone=self.calls <= 1 or type(self) is not RpcConnection)
+            self._write_gathered(data, is_alone=self.calls <= 1 or not self._gathers)
 
-    def _hold(self, reason: int) -> None:
-        if self._transport.is_reading():
-            self._transport.pause_reading()
-        self.held |= reason
-
-    def _end_turn(self) -> None:
-        self._hold(PEER_HAD_ITS_TURN)
-        asyncio.get_running_loop().call_soon(self._let_go, PEER_HAD_ITS_TURN)
-
-    def _let_go(self, reason: int) -> None:
-        """One reason less; with none left, go on with what was received, and read again."""
-        self.held &= ~reason
-        if self.held or not self.is_open:
-            return
+    def _go_on(self) -> None:
         wire = self._wire
         if wire is not None and wire.buffered_bytes:
             if self._ready is not None and wire.buffered_bytes <= RESUMED_BYTES_MAX:
                 self._lookups(self._ready, wire.take_buffered(), 0)
+            elif self._ready is None and self.info is not None and wire.may_take(RESUMED_BYTES_MAX):
+                self._known_calls(b"")
             else:
                 self._pump(wire)
-        if not self.held and self.is_open:
-            self._transport.resume_reading()
 
     def _leave(self) -> None:
         """Nothing is read or answered any more."""

@@ -189,7 +189,7 @@ class RpcContext:
         if known is None:
             assert self.scheduler is not None, "who has services other than look-ups has a scheduler"
             methods = self.services.methods(service)
-            known = self._known[service] = KnownHeaders(methods, self.scheduler.may_start_ordinary)
+            known = self._known[service] = KnownHeaders(methods, self.scheduler.start_of_ordinary)
         return known
 
     def frame_bytes_max(self, service: str) -> int:

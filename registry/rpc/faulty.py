@@ -48,6 +48,7 @@ class FaultyConnection(RpcConnection):
     """A connection of a server that has faults."""
 
     __slots__ = ()
+    _gathers = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection, and see whether it is one that meets a fault at once."""
@@ -214,6 +215,7 @@ class SilentConnection(RpcConnection):
     """A connection that stays open, takes what comes, and says nothing. Its end is the client's, or the idle time."""
 
     __slots__ = ()
+    _gathers = False
 
     def data_received(self, data: bytes) -> None:
         """Drop it: the kernel's buffer stays empty, so that the client's end is noticed."""

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from google.protobuf.message import DecodeError
 
 from protos.hbase import RPC_pb2
+from registry.rpc.scheduler import LATER, NOW, Start
 from registry.rpc.services import NORMAL_QOS, AtOnce, Call, Caller, Method
 from registry.wire.errors import ProtocolError
 from registry.wire.framing import LENGTH_BYTES, decode_varint
@@ -67,14 +68,18 @@ class Taker(Protocol):
         """Have a call answered."""
         ...
 
+    def wait_turn(self) -> None:
+        """Be held until others had their turn, and go on with what was not taken."""
+        ...
+
 
 class KnownHeaders:
     """Those of one service."""
 
-    def __init__(self, methods: Mapping[str, Method], may_start: Callable[[int], bool]) -> None:
-        """`may_start`: whether a call of ordinary priority and so many bytes would start now, and wait for nobody."""
+    def __init__(self, methods: Mapping[str, Method], start_of: Callable[[int], Start]) -> None:
+        """`start_of`: when a call of ordinary priority and so many bytes would start."""
         self._methods = methods
-        self._may_start = may_start
+        self._start_of = start_of
         self._headers: dict[bytes, KnownHeader] = {}
         """In the order in which they were learnt."""
 
@@ -98,13 +103,18 @@ class KnownHeaders:
             known, call_id, param_at, param_stop, end = found
             method, param = known.method, data[param_at:param_stop]
             at_once = known.at_once if may_be_at_once else None
-            if at_once is not None and self._may_start(end - offset) and (answer := _tried(at_once, param, info)):
-                offset = end
-                count += 1
-                taker.answer_at_once(call_id, method, *answer)
-                if taker.held or not taker.is_open:
+            if at_once is not None:
+                start = self._start_of(end - offset)
+                if start is LATER:
+                    taker.wait_turn()
                     break
-                continue
+                if start is NOW and (answer := _tried(at_once, param, info)):
+                    offset = end
+                    count += 1
+                    taker.answer_at_once(call_id, method, *answer)
+                    if taker.held or not taker.is_open:
+                        break
+                    continue
             try:
                 request = method.request_type.FromString(param)
             except DecodeError:

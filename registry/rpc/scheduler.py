@@ -39,6 +39,19 @@ OVER, RUNS = Ran.OVER, Ran.RUNS
 Outcome = Ran | Kept
 
 
+class Start(enum.Enum):
+    """When a call would start that needs no handler."""
+
+    NOW = "now"
+    LATER = "behind others, or in another turn"
+    REFUSED = "there is no room"
+
+
+NOW, LATER, REFUSED = Start.NOW, Start.LATER, Start.REFUSED
+GoOn = Callable[[], None]
+"""Has calls of its own that have not been made."""
+
+
 @dataclass(frozen=True, slots=True)
 class SchedulerSettings:
     """How much runs and waits at once."""
@@ -67,7 +80,7 @@ class _Lane:
         self.name = name
         self.handlers_max = handlers_max
         self.calls_max = handlers_max * calls_per_handler_max
-        self.queue: deque[Call] = deque()
+        self.queue: deque[Call | GoOn] = deque()
         self.running = 0
 
 
@@ -117,6 +130,8 @@ class RpcScheduler:
         """When a turn was known to begin, and until when calls are started without asking for the next one."""
         self._turn_is_due = False
         """A turn was asked for and has not come yet."""
+        self._goes_on = False
+        """Who has waited goes on, before those who came later."""
 
     @property
     def calls_outstanding(self) -> int:
@@ -149,16 +164,24 @@ class RpcScheduler:
         if lane.running < lane.handlers_max:
             self._ask_for_turn()
 
-    def may_start_ordinary(self, frame_bytes: int) -> bool:
-        """Whether a call of ordinary priority and so many bytes would start at once."""
+    def start_of_ordinary(self, frame_bytes: int) -> Start:
+        """When a call of ordinary priority and so many bytes would start; LATER is a reason to `wait`."""
+        lane, settings = self._lanes.general, self._settings
+        if (not lane.queue or self._goes_on) and lane.running < lane.handlers_max:
+            if self._kept < settings.kept_max and self._stats.queue_bytes + frame_bytes <= settings.queue_bytes_max:
+                return NOW if self._may_start() else LATER
+            return REFUSED
+        return LATER if len(lane.queue) < lane.calls_max else REFUSED
+
+    def wait(self, go_on: GoOn) -> None:
+        """Call `go_on` when it is its turn among calls of ordinary priority.
+
+        It is for who would make many small calls: to queue one costs as much as to answer it.
+        """
         lane = self._lanes.general
-        return (
-            not lane.queue
-            and lane.running < lane.handlers_max
-            and self._kept < self._settings.kept_max
-            and self._stats.queue_bytes + frame_bytes <= self._settings.queue_bytes_max
-            and self._may_start()
-        )
+        lane.queue.append(go_on)
+        if lane.running < lane.handlers_max:
+            self._ask_for_turn()
 
     def _may_start(self) -> bool:
         """Whether this turn lasts.
@@ -194,6 +217,13 @@ class RpcScheduler:
         """Start calls while there are handlers and the turn lasts."""
         while lane.queue and lane.running < lane.handlers_max and self._may_start():
             call = lane.queue.popleft()
+            if not isinstance(call, Call):
+                self._goes_on = True
+                try:
+                    call()
+                finally:
+                    self._goes_on = False
+                continue
             self._stats.queue_depth -= 1
             self._stats.queue_bytes -= call.frame_bytes
             self._stats.calls_in_queue[lane.name] -= 1

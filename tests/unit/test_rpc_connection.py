@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -15,6 +16,7 @@ from registry.rpc.scheduler import RUNS, Outcome, RpcScheduler
 from registry.rpc.services import Call, ServiceTable
 from registry.wire.calls import encode_answer, encode_request
 from registry.wire.framing import FrameReader, delimited, encode_length
+from registry.wire.header import ConnectionInfo
 from registry.wire.limits import READY_FRAME_BYTES_MAX
 from registry.wire.ready import BATCH_BYTES_MAX
 from tests.support.clock import ManualClock
@@ -32,20 +34,28 @@ class Door:
         self.clock = ManualClock()
         services = ServiceTable()
         services.add("MasterService", "Call", RPC_pb2.CellBlockMeta, lambda call: b"")
+        services.add("MasterService", "Quick", RPC_pb2.CellBlockMeta, lambda call: b"", at_once=self.at_once)
         self.context = RpcContext(settings or RpcServerSettings(), services, self.clock)
         self.context.set_ready(SERVICE, BODIES)
         self.calls: list[Call] = []
+        self.turns: list[Callable[[], None]] = []
+        """Of the scheduler; they come when told."""
         self.context.scheduler = RpcScheduler(
             self.context.settings.scheduler,
             self.clock,
             execute=self.execute,
-            call_soon=lambda function: None,
+            call_soon=self.turns.append,
             stats=self.context.stats,
         )
 
     def execute(self, call: Call) -> Outcome:
         self.calls.append(call)
         return RUNS
+
+    def at_once(self, param: bytes, info: ConnectionInfo) -> tuple[bytes, bytes]:
+        """A millisecond each."""
+        self.clock.advance(1)
+        return param, b""
 
     def connect(self, data: bytes = b"", host: str = "h") -> tuple[RpcConnection, RecordingTransport]:
         connection, transport = RpcConnection(self.context), RecordingTransport((host, 1))
@@ -315,3 +325,38 @@ async def test_the_last_answer_takes_along_what_waits() -> None:
         assert connection.calls == 1 - number
     await asyncio.sleep(0)
     assert transport.written == [encode_answer(0, b"") + encode_answer(1, b"")]
+
+
+def test_what_is_answered_at_once_goes_on_turn_by_turn() -> None:
+    """Of two connections that ask for more than there is time for neither is forgotten, and nothing is queued."""
+    door = Door()
+    pairs = [door.connect(hello("MasterService")) for _ in range(2)]
+    count = 30
+    asked = b"".join(encode_request(number, "Quick", b"") for number in range(count))
+    for connection, _ in pairs:
+        connection.data_received(asked[:-5])
+    for connection, transport in pairs:
+        assert transport.is_reading_paused
+        connection.data_received(asked[-5:])  # what the loop had read already
+    turns: list[tuple[int, ...]] = []
+    while door.turns:
+        now, door.turns[:] = list(door.turns), []
+        for turn in now:
+            turn()
+        turns.append(tuple(len(transport.sent) for _, transport in pairs))
+    answers = b"".join(encode_answer(number, b"") for number in range(count))
+    for _, transport in pairs:
+        assert transport.sent == answers
+        assert not transport.is_reading_paused
+    assert len(turns) >= 2 * count // 5 - 2, "five milliseconds each"
+    assert all(max(pair) - min(pair) <= len(answers) // 2 for pair in turns), "they take turns"
+    assert (door.context.stats.calls_shed, len(door.calls)) == (0, 0)
+
+
+async def test_calls_that_were_held_back_go_on_the_short_way() -> None:
+    count = 2 * EVENTS_PER_TURN + 3
+    connection, transport = Door().connect(hello("MasterService"))
+    connection.data_received(b"".join(encode_request(number, "Call", b"") for number in range(count))[:-3])
+    while transport.is_reading_paused:
+        await asyncio.sleep(0)
+    assert connection.calls == count - 1

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
 from protos.hbase import HBase_pb2, RPC_pb2
 from registry.rpc.known_headers import FRAME_BYTES_MAX, REMEMBERED_MAX, KnownHeaders
+from registry.rpc.scheduler import LATER, NOW, REFUSED, Start
 from registry.rpc.services import Call, Method
 from registry.wire.calls import encode_request
 from registry.wire.events import CallRead
@@ -25,7 +27,7 @@ METHODS = {
 INFO = ConnectionInfo("S")
 
 
-def may_start(frame_bytes: int) -> bool:
+def start_of(frame_bytes: int) -> Start:
     raise AssertionError(f"{frame_bytes} bytes of a method that answers nothing at once")
 
 
@@ -53,6 +55,9 @@ class Taker:
         self.calls.append((call.call_id, call.method.name, request, call.cells, timeout_ms, call.frame_bytes))
         self.held = int(len(self.calls) >= self.holds_after)
 
+    def wait_turn(self) -> None:
+        self.held = 1
+
 
 class NoCaller:
     is_open = True
@@ -66,7 +71,7 @@ class NoCaller:
 
 def take(data: bytes, *, calls_max: int = 1000, known: KnownHeaders | None = None, taker: Taker | None = None) -> Taker:
     taker = Taker() if taker is None else taker
-    known = KnownHeaders(METHODS, may_start) if known is None else known
+    known = KnownHeaders(METHODS, start_of) if known is None else known
     taken_bytes, count = known.take_calls(data, NoCaller(), taker, calls_max)
     assert count == len(taker.calls)
     assert sum(row[-1] for row in taker.calls) == taken_bytes
@@ -134,7 +139,7 @@ def test_a_long_request() -> None:
 )  # fmt: skip
 def test_what_is_not_usual_is_left_to_the_machine(frame: bytes) -> None:
     good = encode_request(9, "Echo", Request(length=1).SerializeToString())
-    known = KnownHeaders(METHODS, may_start)
+    known = KnownHeaders(METHODS, start_of)
     for _ in range(2):  # nothing of it is remembered
         assert [row[0] for row in take(good + frame + good, known=known).calls] == [9]
 
@@ -142,7 +147,7 @@ def test_what_is_not_usual_is_left_to_the_machine(frame: bytes) -> None:
 def test_any_bytes_do_no_harm() -> None:
     chance = random.Random(11)
     good = encode_request(300, "Echo", Request(length=1).SerializeToString(), timeout_ms=5, cells=b"cells")
-    known = KnownHeaders(METHODS, may_start)
+    known = KnownHeaders(METHODS, start_of)
     for _ in range(20_000):
         data = bytearray(good * 2)
         for _ in range(chance.randrange(1, 4)):
@@ -160,7 +165,7 @@ def test_the_connection_says_when_it_takes_no_more() -> None:
 
 
 def test_memory_for_headers_is_bounded() -> None:
-    known = KnownHeaders(METHODS, may_start)
+    known = KnownHeaders(METHODS, start_of)
     for timeout_ms in range(1, REMEMBERED_MAX + 100):
         take(encode_request(1, "Echo", b"", timeout_ms=timeout_ms), known=known)
     assert len(known) == REMEMBERED_MAX
@@ -178,9 +183,9 @@ def at_once(param: bytes, info: ConnectionInfo) -> tuple[bytes, bytes] | None:
     return (b"at once " + param, b"cells") if param == SIZED else None
 
 
-def known_at_once(priority: int = 0, *, starts: bool = True) -> KnownHeaders:
+def known_at_once(priority: int = 0, *, starts: Callable[[], Start] = lambda: NOW) -> KnownHeaders:
     methods = {"Echo": Method("S", "Echo", Request, lambda call: b"", priority, at_once=at_once)}
-    return KnownHeaders(methods, lambda frame_bytes: starts and frame_bytes > 0)
+    return KnownHeaders(methods, lambda frame_bytes: starts() if frame_bytes > 0 else REFUSED)
 
 
 def test_a_request_may_be_answered_from_its_bytes() -> None:
@@ -209,9 +214,9 @@ def test_headers_that_ask_for_more_are_for_the_handler(frame: bytes) -> None:
     assert (len(taker.answered), len(taker.calls)) == (0, 1)
 
 
-def test_methods_of_high_priority_and_calls_that_have_to_wait_are_for_the_scheduler() -> None:
+def test_methods_of_high_priority_and_calls_that_are_refused_are_for_the_scheduler() -> None:
     frame = encode_request(1, "Echo", SIZED)
-    for known in (known_at_once(priority=100), known_at_once(starts=False)):
+    for known in (known_at_once(priority=100), known_at_once(starts=lambda: REFUSED)):
         taker = Taker()
         known.take_calls(frame, NoCaller(), taker, 1000)
         assert (len(taker.answered), len(taker.calls)) == (0, 1)
@@ -222,3 +227,12 @@ def test_a_connection_that_is_full_of_answers_takes_no_more() -> None:
     taker = Taker(holds_after=3)
     taken_bytes, count = known_at_once().take_calls(data, NoCaller(), taker, 1000)
     assert (taken_bytes, count, len(taker.answered)) == (3 * len(data) // 10, 3, 3)
+
+
+def test_a_call_that_has_to_wait_is_not_taken_and_holds_the_connection() -> None:
+    starts = iter([NOW, NOW, LATER, NOW])
+    taker, known = Taker(), known_at_once(starts=lambda: next(starts))
+    data = encode_request(1, "Echo", SIZED) * 3
+    assert known.take_calls(data, NoCaller(), taker, 1000) == (2 * len(data) // 3, 2)
+    assert (taker.held, len(taker.answered), len(taker.calls)) == (1, 2, 0)
+    assert known.take_calls(data[2 * len(data) // 3 :], NoCaller(), taker, 1000) == (len(data) // 3, 1)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from protos.hbase import Registry_pb2, RPC_pb2
-from registry.rpc.scheduler import OVER, RUNS, Outcome, RpcScheduler, SchedulerSettings
+from registry.rpc.scheduler import LATER, NOW, OVER, REFUSED, RUNS, Outcome, RpcScheduler, SchedulerSettings, Start
 from registry.rpc.services import ADMIN_QOS, KEPT, META_QOS, NORMAL_QOS, REPLICATION_QOS, Call, Method
 from registry.rpc.stats import RpcStats
 from registry.wire.errors import CallQueueTooBigException, encode_exception
@@ -235,7 +235,7 @@ def test_short_calls_do_not_ask_for_each_turn_of_the_loop() -> None:
 
 def test_a_long_call_leaves_nothing_of_its_turn() -> None:
     harness = Harness(handlers_max=2, turn_ms_max=5)
-    assert harness.scheduler.may_start_ordinary(1)
+    assert harness.scheduler.start_of_ordinary(1) is NOW
     harness.turn()
     harness.run_ms = 100
     for name in "abcd":
@@ -248,27 +248,81 @@ def test_a_long_call_leaves_nothing_of_its_turn() -> None:
 def test_who_may_start_at_once() -> None:
     """The same that `submit` would start."""
     harness = Harness(handlers_max=1, kept_max=1, queue_bytes_max=100)
-    assert harness.scheduler.may_start_ordinary(100)
-    assert not harness.scheduler.may_start_ordinary(101)
+    start_of = harness.scheduler.start_of_ordinary
+    assert start_of(100) is NOW
+    assert start_of(101) is REFUSED
     harness.submit("other lane", priority=ADMIN_QOS)
-    assert harness.scheduler.may_start_ordinary(10)
+    assert start_of(10) is NOW
     harness.submit("running")
-    assert not harness.scheduler.may_start_ordinary(10)
+    assert start_of(10) is LATER
     harness.submit("waiting")
     harness.finish("running")
-    assert not harness.scheduler.may_start_ordinary(10), "one that waits is first"
+    assert start_of(10) is LATER, "one that waits is first"
     harness.turn()
     harness.finish("waiting")
-    assert harness.scheduler.may_start_ordinary(10)
+    assert start_of(10) is NOW
     harness.keeps = True
     harness.submit("kept")
-    assert not harness.scheduler.may_start_ordinary(10)
+    assert start_of(10) is REFUSED
     harness.finish("kept")
     harness.run_ms = 3
     harness.keeps = False
     for name in "abc":
         harness.submit(name)
-    assert not harness.scheduler.may_start_ordinary(10), "the turn is over"
+    assert start_of(10) is LATER, "the turn is over"
+
+
+def test_who_waits_goes_on_among_calls() -> None:
+    """In the order of coming; whoever goes on is before all that came later, until the turn is over."""
+    harness = Harness(handlers_max=1, turn_ms_max=5)
+    scheduler = harness.scheduler
+    starts: list[Start] = []
+
+    def go_on() -> None:
+        harness.started.append("waiter")
+        for _ in range(3):
+            starts.append(scheduler.start_of_ordinary(10))
+            harness.clock.advance(6)
+
+    harness.submit("a")
+    harness.submit("b")
+    scheduler.wait(go_on)
+    harness.submit("c")
+    assert harness.stats.queue_depth == 2, "who waits is no call"
+    harness.run_ms = 1
+    harness.finish("a")
+    assert not starts
+    harness.turn()
+    assert harness.started == ["a", "b", "waiter"]
+    assert starts == [NOW, NOW, LATER], "a turn is asked for first"
+    assert scheduler.start_of_ordinary(10) is LATER
+    harness.turn()
+    assert harness.started == ["a", "b", "waiter", "c"]
+    assert scheduler.start_of_ordinary(10) is NOW
+
+
+def test_who_waits_comes_to_turn_where_nothing_else_does() -> None:
+    harness = Harness()
+    harness.run_ms = 6
+    harness.submit("a")
+    harness.submit("b")
+    assert harness.scheduler.start_of_ordinary(10) is LATER
+    gone_on: list[None] = []
+    harness.scheduler.wait(lambda: gone_on.append(None))
+    harness.turn()
+    harness.turn()
+    assert len(gone_on) == 1
+
+
+def test_so_many_wait_and_no_more() -> None:
+    harness = Harness(handlers_max=1, calls_per_handler_max=2)
+    harness.submit("a")
+    for _ in range(2):
+        assert harness.scheduler.start_of_ordinary(10) is LATER
+        harness.scheduler.wait(lambda: None)
+    assert harness.scheduler.start_of_ordinary(10) is REFUSED
+    with pytest.raises(CallQueueTooBigException):
+        harness.submit("b")
 
 
 def test_kept_calls_take_no_handler() -> None:
