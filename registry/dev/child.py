@@ -34,6 +34,9 @@ NAME_BYTES_MAX = 15
 READ_BYTES = 65536
 OF_THE_SERVICE_MANAGER = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """The parent is the service; what one role tells is not what all of them are."""
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD)
+"""By the parent. A child that is told to end before it has forgotten those handlers would hear nothing: they are held
+back until then."""
 
 Serve = Callable[[Mapping[str, socket.socket]], int]
 """Runs in the child: serves on the given sockets, by flag, until stopped, and gives the exit code."""
@@ -150,9 +153,14 @@ def fork(
     sys.stdout.flush()
     sys.stderr.flush()
     gc.freeze()  # what is loaded stays out of every child's collections, and its pages stay shared
-    pid = os.fork()
-    if pid == 0:
-        _live(child.role, listeners, [out_fd, beats_fd, life_fd, *foreign], out_child, "|".join(map(str, link)))
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            foreign = [out_fd, beats_fd, life_fd, *foreign]
+            _live(child.role, listeners, foreign, out_child, "|".join(map(str, link)), mask)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     for fd in (out_child, beats_child, life_child):
         os.close(fd)
     with contextlib.suppress(OSError):  # the child does the same; whoever comes first
@@ -179,7 +187,12 @@ def ending(status: int) -> tuple[int | None, str]:
 
 
 def _live(
-    role: Role, listeners: Mapping[str, socket.socket], foreign: Iterable[int], out_fd: int, link: str
+    role: Role,
+    listeners: Mapping[str, socket.socket],
+    foreign: Iterable[int],
+    out_fd: int,
+    link: str,
+    mask: Iterable[int],
 ) -> NoReturn:
     """The child's whole life, from fork to _exit: nothing of the parent's may run on in it."""
     code = FAILED
@@ -189,8 +202,9 @@ def _live(
         with contextlib.suppress(OSError):
             os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD):
+        for number in HANDLED:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         die_with_guard(parent_pid)
         for fd in foreign:
             os.close(fd)

@@ -5,7 +5,7 @@ STAGES is JSON: a list of lists of [name, what it does]. What it does: `serve`, 
 (they stop to beat when they are ready), `say MS` (serves, and so long after it is ready says `initialized`). Each life
 appends lines to EVENTS. A role listens on a free port, which stays its port. Words: `hangup` (SIGHUP is the end),
 `guards` (what stands still is killed), `awaits` (ready when one has said `initialized`), `outlives` (the last stage
-ends after the one before it).
+ends after the one before it), `ends` (it is told to end when the last has just been forked).
 """
 
 from __future__ import annotations
@@ -113,6 +113,8 @@ def main(stages_text: str, events: str, *words: str) -> int:
     for index, roles in enumerate(stages):
         later = [each.fileno() for stage in stages[index + 1 :] for _, doors in stage for each in doors.values()]
         supervisor.start_stage(roles, later, outlives_last="outlives" in words and index == len(stages) - 1)
+    if "ends" in words:
+        os.kill(os.getpid(), signal.SIGTERM)
     return supervisor.run(lambda: print("all ready", flush=True), "initialized" if "awaits" in words else "")
 
 

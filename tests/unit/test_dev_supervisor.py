@@ -220,6 +220,13 @@ def test_who_does_not_end_is_killed_and_the_others_end_in_order(started: list[Sc
     assert [match[1] for match in dev.events(r"(\w+) end")] == ["master1", "coordinator"]
 
 
+def test_who_is_told_to_end_before_its_first_line_ends(started: list[Scripted], tmp_path: Path) -> None:
+    """Its handlers are the parent's until then, and would swallow the signal."""
+    code, log = start(started, tmp_path, [[[f"master{number}", "serve"] for number in range(8)]], "ends").end()
+    assert code == 0
+    assert "killed" not in log, log
+
+
 def test_one_that_was_stopped_ends_too(started: list[Scripted], tmp_path: Path) -> None:
     dev = start(started, tmp_path, SERVING).wait_ready()
     os.kill(dev.pid("master0"), signal.SIGSTOP)
