@@ -27,6 +27,7 @@ CLIENTS = [
     ("2.6.4", "RpcConnectionRegistry"),
     ("3.0.0-beta-1", "default"),
 ]
+SURVEYED = {"2.5.11": "RpcConnectionRegistry", "2.6.4": "RpcConnectionRegistry", "3.0.0-beta-1": "default"}
 IMPATIENT = {"hbase.client.retries.number": "2", "hbase.client.operation.timeout": "10000"}
 
 
@@ -65,6 +66,20 @@ def _create(java: JavaClient, table: str) -> None:
         return True
 
     wait_for("the old master taking orders", created, 60, 1.0)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def surveys(clusters: RealClusters, tier: list[AdapterProcess]) -> Generator[dict[str, Future[Answer]]]:
+    """Every call of Admin by every version, on tables of its own; beside all else: mostly they wait and ask again."""
+    with contextlib.ExitStack() as ends:
+        asked: dict[str, Future[Answer]] = {}
+        for version, path in SURVEYED.items():
+            java = clusters.client(version)
+            ends.callback(java.close)
+            java.open("c", registry_settings(path, addresses(tier)) | IMPATIENT)
+            _create(java, f"ready-{version}")
+            asked[version] = java.submit("survey", "c", f"survey{version.replace('.', '')}")
+        yield asked
 
 
 def test_reads_and_writes_with_the_refresh(
@@ -133,28 +148,11 @@ def test_new_client_and_old_server_gets_a_closed_channel(
     results.record(SERVER, java.version, path, "connect without an adapter", "refused: the server closes the channel")
 
 
-SURVEYED = {"2.5.11": "RpcConnectionRegistry", "2.6.4": "RpcConnectionRegistry", "3.0.0-beta-1": "default"}
-
-
-@pytest.fixture(scope="module")
-def surveys(clusters: RealClusters, tier: list[AdapterProcess]) -> dict[str, dict[str, str]]:
-    """Every call of Admin by every version, on tables of its own; side by side, for mostly they wait and ask again."""
-    with contextlib.ExitStack() as ends:
-        asked: dict[str, Future[Answer]] = {}
-        for version, path in SURVEYED.items():
-            java = clusters.client(version)
-            ends.callback(java.close)
-            java.open("c", registry_settings(path, addresses(tier)) | IMPATIENT)
-            _create(java, f"ready-{version}")
-            asked[version] = java.submit("survey", "c", f"survey{version.replace('.', '')}")
-        return {version: survey.result(500).value for version, survey in asked.items()}
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("version", SURVEYED)
-def test_what_of_admin_works(surveys: dict[str, dict[str, str]], version: str, results: Results) -> None:
+def test_what_of_admin_works(surveys: dict[str, Future[Answer]], version: str, results: Results) -> None:
     """Every call runs; the page lists what each met. What a reader or writer of tables cannot do without must work."""
-    path, outcomes = SURVEYED[version], surveys[version]
+    path, outcomes = SURVEYED[version], surveys[version].result(500).value
     for call, outcome in outcomes.items():
         met = "works" if outcome == "ok" else _short(outcome)
         results.record(f"Admin against {SERVER}", version, path, call, met)
