@@ -99,6 +99,8 @@ class KnownGets:
             if is_of_system(request.region):
                 return None  # these have handlers of their own
             asked = read_get(request.get)
+            if asked.filter is not None:
+                return None  # it has state, and serves one answer
         except (DecodeError, HBaseError):
             return None
         _remember(self._regions, region_bytes, request.region)

@@ -10,7 +10,7 @@ Source: RSRpcServices#multi, #doNonAtomicRegionMutation, #doAtomicBatchOp, #chec
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 
 from protos.hbase import Client_pb2, HBase_pb2
@@ -18,7 +18,8 @@ from regionserver.client_service.nonces import kept_key
 from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import Answer, CellForm, get_result, inline_cells
-from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase, columns_of, put_at_once
+from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase, columns_of, got, put_at_once
+from regionserver.client_service.service_calls import RunService, run_nothing, run_service
 from regionserver.client_service.writes import (
     DURABILITIES,
     MutationAsked,
@@ -48,16 +49,17 @@ NO_CELLS: Iterator[Cell] = iter(())
 LOOK_AT_CLOCK = 8
 """Actions between two looks."""
 
-Outcome = tuple[Client_pb2.Result, bytes] | HBaseError
-"""Of one action: a result with its cells in the block, or why there is none."""
+Outcome = tuple[Client_pb2.Result, bytes] | Client_pb2.CoprocessorServiceResult | HBaseError
+"""Of one action: a result with its cells in the block, what a service gave, or why there is none."""
 
 
 class MultiCalls:
     """Answers Multi for one server. Belongs to its loop; time is told by the caller."""
 
-    def __init__(self, rows: RowCalls, region_of: RegionOf) -> None:
-        """`rows` does the increments, so that nonces are the same everywhere."""
+    def __init__(self, rows: RowCalls, region_of: RegionOf, run: RunService = run_nothing) -> None:
+        """`rows` does the increments, so that nonces are the same everywhere; `run` does calls of services."""
         self._rows = rows
+        self._run = run
         self._region_of = region_of
 
     def multi(
@@ -158,6 +160,10 @@ class MultiCalls:
                 elif action.HasField("get"):
                     puts.write()
                     part.set(index, _got(region, action.get, form, now_ms, part.whole))
+                elif action.HasField("service_call"):
+                    puts.write()
+                    part.whole.expect_one()
+                    run_service(self._run, part.action.region, action.service_call, partial(part.served, index))
                 elif not action.HasField("mutation"):
                     raise DoNotRetryIOException("an action that is neither Get nor mutation")
                 else:
@@ -326,6 +332,10 @@ class _Part:
     def fail(self, error: HBaseError) -> None:
         self._error = error
 
+    def served(self, index: int, outcome: Outcome) -> None:
+        self.set(index, outcome)
+        self.whole.drop_one()
+
     def expect(self, index: int) -> Reply:
         """A change that tells later what it left."""
 
@@ -370,6 +380,8 @@ class _Part:
             outcome = self._outcomes.get(number)
             if isinstance(outcome, HBaseError):
                 _fill(entry.exception, outcome)
+            elif isinstance(outcome, Client_pb2.CoprocessorServiceResult):
+                entry.service_result.CopyFrom(outcome)
             elif outcome is not None:
                 entry.result.CopyFrom(outcome[0])
                 blocks.append(outcome[1])
@@ -462,7 +474,7 @@ def _got(
     if whole.size_bytes > RESULT_BYTES_MAX:
         raise MultiActionResultTooLarge(f"Max size exceeded: CellSize {whole.size_bytes} of {RESULT_BYTES_MAX} bytes")
     asked = read_get(get)
-    found = region.get(asked.row, asked.wanted(region.families), now_ms)
+    found = got(region, asked, now_ms)
     if not asked.existence_only:
         whole.size_bytes += len(found.block)
     return get_result(found, form, existence_only=asked.existence_only)

@@ -5,22 +5,23 @@ Source: ProtobufUtil#toGet, #toScan; HBase's Scan#isGetScan for a start row that
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NamedTuple
 
 from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.filters.filter import Filter
+from regionserver.filters.parsing import parse_filter
 from regionserver.region.scan import ScanRange, ScanShape
 from regionserver.region.visible import FOR_EVER_MS, NEWEST, NO_LIMIT, VERSIONS_ALL, Wanted
 from registry.wire.cellblock import ROW_BYTES_MAX
 from registry.wire.errors import DoNotRetryIOException, UnknownProtocolException
-from registry.wire.text import lenient_text
 
 RAW = "_raw_"
 EVER = (0, FOR_EVER_MS)
 FALSE = b"\0"
-FILTERS_PACKAGE = "org.apache.hadoop.hbase.filter."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ class GetAsked(NamedTuple):
     existence_only: bool
     family: bytes | None = None
     """Where `asked` is None: of this family only."""
+    filter: Filter | None = None
+    """For this one answer."""
 
     def wanted(self, families: Iterable[bytes]) -> dict[bytes, Wanted]:
         """By family, as `Region.get` takes it."""
@@ -72,6 +75,10 @@ class ScanAsked(NamedTuple):
     bytes_max: int
     """Of one answer, as the client limits it."""
     needs_cursor: bool
+    filter: Filter | None = None
+    """For this one scan."""
+    on_demand: bool = True
+    """Families that the filter does not judge by are read of rows that have passed."""
 
     def shape(self, families: Iterable[bytes]) -> ScanShape:
         """How rows are read of a region with these families."""
@@ -87,7 +94,9 @@ def read_get(message: Client_pb2.Get) -> GetAsked:
             "Is this a pre-hbase-1.0.0 or asynchbase client? Client is invoking getClosestRowBefore removed in"
             " hbase-2.0.0 replaced by reverse Scan."
         )
-    _refuse_filter(message)
+    if message.HasField("filter"):
+        asked = _asked(message, raw=False)
+        return GetAsked(message.row, asked, message.existence_only, filter=_filter(message))
     columns = message.column
     if len(columns) > 1 or (columns and columns[0].qualifier) or not _is_usual(message):
         return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
@@ -107,7 +116,6 @@ def _is_usual(message: Client_pb2.Get | Client_pb2.Scan) -> bool:
 
 def read_scan(message: Client_pb2.Scan) -> ScanAsked:
     """Raises DoNotRetryIOException."""
-    _refuse_filter(message)
     attributes, columns = message.attribute, message.column
     raw = bool(attributes) and any(each.name == RAW and each.value not in (b"", FALSE) for each in attributes)
     if not raw and len(columns) == 1 and not columns[0].qualifier and _is_usual(message):
@@ -127,6 +135,8 @@ def read_scan(message: Client_pb2.Scan) -> ScanAsked:
         message.batch_size,
         message.max_result_size if message.max_result_size and message.max_result_size < NO_LIMIT else NO_LIMIT,
         message.need_cursor_result,
+        _filter(message) if message.HasField("filter") else None,
+        message.load_column_families_on_demand or not message.HasField("load_column_families_on_demand"),
     )
 
 
@@ -166,10 +176,5 @@ def read_range(message: HBase_pb2.TimeRange) -> tuple[int, int]:
     return from_ms, to_ms
 
 
-def _refuse_filter(message: Client_pb2.Get | Client_pb2.Scan) -> None:
-    if not message.HasField("filter"):
-        return
-    name = lenient_text(message.filter.name)
-    if not name.startswith(FILTERS_PACKAGE):
-        raise DoNotRetryIOException(f"java.lang.ClassNotFoundException: {name}")
-    raise DoNotRetryIOException(f"this server does not evaluate filters: {name}")
+def _filter(message: Client_pb2.Get | Client_pb2.Scan) -> Filter:
+    return parse_filter(message.filter, random.random)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.nonces import Nonce, Nonces, kept_key
 from regionserver.client_service.quick_puts import quick_put
-from regionserver.client_service.reads import read_get
+from regionserver.client_service.reads import GetAsked, read_get
 from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
 from regionserver.client_service.writes import (
     DURABILITIES,
@@ -22,6 +22,7 @@ from regionserver.client_service.writes import (
 )
 from regionserver.engine.store import Batch, Committed, StoreBusy, StoreError
 from regionserver.region.conditions import Condition
+from regionserver.region.filtered_reads import filtered_get
 from regionserver.region.mutations import Mutation, MutationKind
 from regionserver.region.record import has_tags
 from regionserver.region.region import Found, Region
@@ -47,7 +48,7 @@ class RowCalls:
         """Raises HBase's exceptions."""
         region = self._region_of(request.region)
         asked = read_get(request.get)
-        found = region.get(asked.row, asked.wanted(region.families), now_ms)
+        found = got(region, asked, now_ms)
         return get_answer(found, form, existence_only=asked.existence_only)
 
     def mutate(
@@ -171,6 +172,14 @@ class RowCalls:
         result, cells = result_of(found, form)
         response = Client_pb2.MutateResponse(result=result, processed=True if condition is not None else None)
         reply(Answer(response.SerializeToString(), cells))
+
+
+def got(region: Region, asked: GetAsked, now_ms: int) -> Found:
+    """What a Get finds. Raises HBase's exceptions."""
+    wanted = asked.wanted(region.families)
+    if asked.filter is not None:
+        return filtered_get(region, asked.row, wanted, asked.filter, now_ms)
+    return region.get(asked.row, wanted, now_ms)
 
 
 def put_at_once(

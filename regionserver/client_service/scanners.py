@@ -17,6 +17,7 @@ from itertools import count
 
 from regionserver.client_service.moments import Moments
 from regionserver.engine.store import Snapshot, Store
+from regionserver.region.filtered_scan import FilteredScan
 from regionserver.region.scan import RegionScan
 from regionserver.region.visible import NO_LIMIT
 from registry.wire.errors import (
@@ -41,7 +42,7 @@ class Scanner:
     scanner_id: int
     region: str
     """Its name."""
-    scan: RegionScan
+    scan: RegionScan | FilteredScan
     expires_ms: float
     read_point: int
     """What its client may open another scan with, to read the same moment."""
@@ -91,7 +92,12 @@ class Scanners:
             raise RegionTooBusyException(f"{self._scanners_max} scanners are open on this server already")
 
     def open(
-        self, region: str, begin: Callable[[Snapshot], RegionScan], store: Store, now_ms: float, read_point: int = 0
+        self,
+        region: str,
+        begin: Callable[[Snapshot], RegionScan | FilteredScan],
+        store: Store,
+        now_ms: float,
+        read_point: int = 0,
     ) -> Scanner:
         """Keep a scan for its client's next call: `begin` makes it of the moment that it is to read.
 

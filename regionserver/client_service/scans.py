@@ -15,14 +15,16 @@ from regionserver.client_service.reads import read_scan
 from regionserver.client_service.results import Answer, CellForm, inline_cells
 from regionserver.client_service.scanners import Scanner, Scanners
 from regionserver.engine.store import Snapshot, StoreError
+from regionserver.region.filtered_reads import open_filtered_scan
+from regionserver.region.filtered_scan import FilteredScan
 from regionserver.region.record import without_tags
 from regionserver.region.region import Region
 from regionserver.region.scan import Page, PageLimits, RegionScan, open_scan
 from regionserver.region.visible import NO_LIMIT
 from registry.wire.errors import (
     DoNotRetryIOException,
+    HBaseError,
     NotServingRegionException,
-    RowTooBigException,
     ScannerResetException,
 )
 
@@ -89,8 +91,11 @@ class ScanCalls:
         self._scanners.check_room()
         shape = asked.shape(region.families)
 
-        def begin(moment: Snapshot) -> RegionScan:
-            return open_scan(region, asked.rows, shape, now_ms, moment)
+        def begin(moment: Snapshot) -> RegionScan | FilteredScan:
+            if asked.filter is None:
+                return open_scan(region, asked.rows, shape, now_ms, moment)
+            on_demand = asked.on_demand
+            return open_filtered_scan(region, asked.rows, shape, asked.filter, now_ms, moment, on_demand=on_demand)
 
         name, read_point = region.where.name, request.scan.mvcc_read_point
         scanner = self._scanners.open(name, begin, region.store, at_ms, read_point)
@@ -139,7 +144,7 @@ class Paging:
         except StoreError as error:
             self._scanners.close(scanner, at_ms, by_error=True)
             raise ScannerResetException(f"the scanner of {scanner.region} is closed: {error}") from error
-        except RowTooBigException:
+        except HBaseError:  # a row is too large, or its filter fails
             self._scanners.close(scanner, at_ms, by_error=True)
             raise
         finally:
@@ -167,6 +172,8 @@ class Paging:
         response.stale = False
         response.more_results = not limit_reached
         response.more_results_in_region = page.more_in_region
+        if not page.more_in_region and page.partial:
+            page.partial[-1] = False  # a filter has let nothing of the row's rest pass
         if page.stopped_late and not page.counts:
             response.heartbeat_message = True
             if self._scanner.needs_cursor and page.last_row is not None:

@@ -8,19 +8,21 @@ Source: ProtobufUtil#toPut, #toDelete, #toDelta, RSRpcServices#mutate; MutationP
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from google.protobuf.message import DecodeError
-
-from protos.hbase import Client_pb2, Comparator_pb2
-from regionserver.client_service.reads import FALSE, FILTERS_PACKAGE, read_range
+from protos.hbase import Client_pb2
+from regionserver.client_service.reads import FALSE, read_range
 from regionserver.engine.store import Durability
-from regionserver.region.conditions import CompareType, Condition
+from regionserver.filters.comparators import CompareType
+from regionserver.filters.envelopes import parse_comparator
+from regionserver.filters.parsing import parse_filter
+from regionserver.region.conditions import Condition
+from regionserver.region.filtered_reads import filter_condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType, Tag, TagType, encode_tags
 from registry.wire.errors import DoNotRetryIOException, ProtocolError
-from registry.wire.text import lenient_text
 
 RETURN_RESULTS, TTL = "_rr_", "_ttl"
 TTL_BYTES = 8
@@ -139,32 +141,14 @@ def _time(timestamp: int, present: bool) -> int:
 
 
 def read_condition(message: Client_pb2.Condition) -> Condition:
-    """The form with a value. Raises DoNotRetryIOException."""
-    if message.HasField("filter"):
-        raise DoNotRetryIOException(f"this server does not evaluate filters: {lenient_text(message.filter.name)}")
+    """With a value, or with a filter. Raises DoNotRetryIOException.
+
+    Whatever class the comparator is of, values are compared by their bytes: of it a real server takes the value alone.
+    """
     from_ms, to_ms = read_range(message.time_range)
-    expected = _expected(message)
+    if message.HasField("filter"):
+        parse_filter(message.filter, random.random)
+        return filter_condition(message.row, lambda: parse_filter(message.filter, random.random), from_ms, to_ms)
+    expected = parse_comparator(message.comparator).value
     compare = CompareType(message.compare_type)
     return Condition(message.row, message.family, message.qualifier, compare, expected, from_ms, to_ms)
-
-
-def _expected(message: Client_pb2.Condition) -> bytes | None:
-    name = lenient_text(message.comparator.name)
-    match name.removeprefix(FILTERS_PACKAGE):
-        case "NullComparator":
-            return None
-        case "BinaryComparator":
-            return _binary_comparator(message.comparator.serialized_comparator)
-        case _:
-            raise DoNotRetryIOException(f"this server does not evaluate comparators of this class: {name}")
-
-
-def _binary_comparator(stored: bytes) -> bytes:
-    try:
-        comparator = Comparator_pb2.BinaryComparator.FromString(stored)
-        if not comparator.IsInitialized():
-            raise DecodeError("it has no value")
-    except DecodeError as error:
-        text = f"org.apache.hadoop.hbase.exceptions.DeserializationException: BinaryComparator: {error}"
-        raise DoNotRetryIOException(text) from None
-    return comparator.comparable.value

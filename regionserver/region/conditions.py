@@ -1,4 +1,4 @@
-"""Check-and-mutate: whether a column holds what a client expects.
+"""Check-and-mutate: whether a column holds what a client expects, or a filter leaves something of the row.
 
 The operator has the EXPECTED value on its left: LESS is true where the expected value is less than the stored one. In
 filters it is the other way round.
@@ -8,25 +8,17 @@ Source: HRegion#checkAndMutateInternal, #matches; CompareOperator.
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from regionserver.filters.comparators import CompareType
 from regionserver.region.record import Entry
 from regionserver.region.visible import FOR_EVER_MS, Wanted
 from registry.wire.cellblock import decode_cell
 
-
-class CompareType(enum.IntEnum):
-    """The numbers of HBaseProtos.CompareType."""
-
-    LESS = 0
-    LESS_OR_EQUAL = 1
-    EQUAL = 2
-    NOT_EQUAL = 3
-    GREATER_OR_EQUAL = 4
-    GREATER = 5
-    NO_OP = 6
+if TYPE_CHECKING:
+    from regionserver.region.region import Region
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +30,11 @@ class Condition:
     qualifier: bytes
     compare: CompareType
     expected: bytes | None
-    """None: there is no such column (NullComparator); an empty value says the same, or that it is empty."""
+    """None: there is no such column; an empty value says the same, or that it is empty."""
     from_ms: int = 0
     to_ms: int = FOR_EVER_MS
+    judge: Callable[[Region, int], Checked] | None = None
+    """Of a condition by a filter: judges the whole row at a time, and columns and values say nothing."""
 
     @property
     def wanted(self) -> Wanted:

@@ -1,0 +1,205 @@
+"""Filters that compare: a part of each cell, or one column for all of its row. Pure.
+
+Source: org.apache.hadoop.hbase.filter: CompareFilter, RowFilter, FamilyFilter, QualifierFilter, ValueFilter,
+ColumnValueFilter, DependentColumnFilter, SingleColumnValueFilter, SingleColumnValueExcludeFilter.
+"""
+
+from __future__ import annotations
+
+from regionserver.filters.comparators import Comparator, CompareType, rejecting
+from regionserver.filters.filter import Filter, ReturnCode, SeenCell
+from registry.wire.errors import IOException
+
+
+class CompareFilter(Filter):
+    """Those that compare one part of a cell."""
+
+    def __init__(self, compare: CompareType, comparator: Comparator | None) -> None:
+        self.rejects = rejecting(compare, comparator)
+
+    def filter_row_key(self, row: bytes) -> bool:  # noqa: ARG002
+        """See Filter."""
+        return False
+
+
+class RowFilter(CompareFilter):
+    """By the row."""
+
+    def __init__(self, compare: CompareType, comparator: Comparator | None) -> None:
+        super().__init__(compare, comparator)
+        self._is_out = False
+
+    def reset(self) -> None:
+        """See Filter."""
+        self._is_out = False
+
+    def filter_row_key(self, row: bytes) -> bool:
+        """See Filter."""
+        self._is_out = self._is_out or self.rejects(row)
+        return self._is_out
+
+    def filter_cell(self, cell: SeenCell) -> ReturnCode:  # noqa: ARG002
+        """See Filter."""
+        return ReturnCode.NEXT_ROW if self._is_out else ReturnCode.INCLUDE
+
+    def filter_row(self) -> bool:
+        """See Filter."""
+        return self._is_out
+
+
+class FamilyFilter(CompareFilter):
+    """By the family."""
+
+    def filter_cell(self, cell: SeenCell) -> ReturnCode:
+        """See Filter."""
+        return ReturnCode.NEXT_ROW if self.rejects(cell.family) else ReturnCode.INCLUDE
+
+
+class QualifierFilter(CompareFilter):
+    """By the qualifier."""
+
+    def filter_cell(self, cell: SeenCell) -> ReturnCode:
+        """See Filter."""
+        return ReturnCode.SKIP if self.rejects(cell.qualifier) else ReturnCode.INCLUDE
+
+
+class ValueFilter(CompareFilter):
+    """By the value."""
+
+    def filter_cell(self, cell: SeenCell) -> ReturnCode:
+        """See Filter."""
+        return ReturnCode.SKIP if self.rejects(cell.value) else ReturnCode.INCLUDE
+
+
+class ColumnValueFilter(Filter):
+    """Nothing but the cells of one column, by their values."""
+
+    def __init__(self, family: bytes, qualifier: bytes, compare: CompareType, comparator: Comparator) -> None:
+        self._family = family
+        self._qualifier = qualifier
+        self._rejects = rejecting(compare, comparator)
+        self._is_found = False
+
+    def reset(self) -> None:
+        """See Filter."""
+        self._is_found = False
+
+    def filter_row_key(self, row: bytes) -> bool:  # noqa: ARG002
+        """See Filter."""
+        return False
+
+    def filter_cell(self, cell: SeenCell) -> ReturnCode:
+        """See Filter."""
+        if cell.qualifier != self._qualifier or cell.family != self._family:
+            return ReturnCode.NEXT_ROW if self._is_found else ReturnCode.NEXT_COL
+        self._is_found = True
+        return ReturnCode.SKIP if self._rejects(cell.value) else ReturnCode.INCLUDE
+
+    def is_family_essential(self, family: bytes) -> bool:
+        """See Filter."""
+        return family == self._family
+
+
+class DependentColumnFilter(CompareFilter):
+    """Cells of the same times as those of one column that pass."""
+
+    has_filter_row = True
+
+    def __init__(
+        self,
+        family: bytes | None,
+        qualifier: bytes | None,
+        compare: CompareType,
+        comparator: Comparator | None,
+        *,
+        drops: bool,
+    ) -> None:
+        """`drops`: the column itself is not given. Without a comparator all of its cells pass."""
+        super().__init__(compare, comparator)
+        self._family = family or b""
+        self._qualifier = qualifier or b""
+        self._compares = comparator is not None
+        self._drops = drops
+        self._times_ms: set[int] = set()
+
+    def reset(self) -> None:
+        """See Filter."""
+        self._times_ms.clear()
+
+    def filter_cell(self, cell: SeenCell) -> ReturnCode:
+        """See Filter. What is not of the column is judged when the row is read."""
+        if cell.qualifier != self._qualifier or cell.family != self._family:
+            return ReturnCode.INCLUDE
+        if self._compares and self.rejects(cell.value):
+            return ReturnCode.SKIP
+        self._times_ms.add(cell.timestamp_ms)
+        return ReturnCode.SKIP if self._drops else ReturnCode.INCLUDE
+
+    def filter_row_cells(self, cells: list[SeenCell]) -> None:
+        """See Filter."""
+        cells[:] = [cell for cell in cells if cell.timestamp_ms in self._times_ms]
+
+
+class SingleColumnValueFilter(Filter):
+    """A row, by the value of one of its columns."""
+
+    has_filter_row = True
+
+    def __init__(
+        self,
+        family: bytes | None,
+        qualifier: bytes | None,
+        compare: CompareType,
+        comparator: Comparator,
+        *,
+        filter_if_missing: bool,
+        latest_version_only: bool,
+    ) -> None:
+        self.family = family or b""
+        self.qualifier = qualifier or b""
+        self._rejects = _never_compared if compare is CompareType.NO_OP else rejecting(compare, comparator)
+        self._filter_if_missing = filter_if_missing
+        self._latest_version_only = latest_version_only
+        self._is_found = self._matches = False
+
+    def reset(self) -> None:
+        """See Filter."""
+        self._is_found = self._matches = False
+
+    def filter_row_key(self, row: bytes) -> bool:  # noqa: ARG002
+        """See Filter."""
+        return False
+
+    def filter_cell(self, cell: SeenCell) -> ReturnCode:
+        """See Filter."""
+        if self._matches:
+            return ReturnCode.INCLUDE
+        if self._latest_version_only and self._is_found:
+            return ReturnCode.NEXT_ROW
+        if cell.qualifier != self.qualifier or cell.family != self.family:
+            return ReturnCode.INCLUDE
+        self._is_found = True
+        if self._rejects(cell.value):
+            return ReturnCode.NEXT_ROW if self._latest_version_only else ReturnCode.INCLUDE
+        self._matches = True
+        return ReturnCode.INCLUDE
+
+    def filter_row(self) -> bool:
+        """See Filter."""
+        return not self._matches if self._is_found else self._filter_if_missing
+
+    def is_family_essential(self, family: bytes) -> bool:
+        """See Filter. A row without the family passes where the column need not be there."""
+        return not self._filter_if_missing or family == self.family
+
+
+class SingleColumnValueExcludeFilter(SingleColumnValueFilter):
+    """The same, without the column itself."""
+
+    def filter_row_cells(self, cells: list[SeenCell]) -> None:
+        """See Filter."""
+        cells[:] = [cell for cell in cells if cell.qualifier != self.qualifier or cell.family != self.family]
+
+
+def _never_compared(_: bytes) -> bool:
+    raise IOException("Unknown Compare op NO_OP")

@@ -1,0 +1,73 @@
+"""What a client asks of a region with a filter: a scan, a row, or a condition before a change.
+
+Source: HRegion#getScanner, #get, #checkAndMutateInternal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from regionserver.engine.store import Snapshot
+from regionserver.filters.comparators import CompareType
+from regionserver.filters.filter import Filter
+from regionserver.region.conditions import Checked, Condition
+from regionserver.region.filtered_cells import family_read
+from regionserver.region.filtered_rows import RowsToFilter
+from regionserver.region.filtered_scan import FilteredScan
+from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE
+from regionserver.region.region import Found, Region
+from regionserver.region.scan import PageLimits, ScanRange, ScanShape, key_range
+from regionserver.region.visible import Wanted
+
+
+def open_filtered_scan(
+    region: Region,
+    rows: ScanRange,
+    shape: ScanShape,
+    asked: Filter,
+    now_ms: int,
+    moment: Snapshot,
+    *,
+    on_demand: bool = True,
+) -> FilteredScan:
+    """Begin a scan of a region at this moment; the filter is its own. Raises NoSuchColumnFamilyException."""
+    for family in shape.wanted:
+        region.check_family(family)
+    if rows.reverse:
+        asked.set_reversed()
+    reads = {family: family_read(region.families[family], wanted) for family, wanted in shape.wanted.items()}
+    keys = key_range(rows, region.where, region.prefix, region.order)
+    to_filter = RowsToFilter(moment, keys, region.prefix, region.order, reads, now_ms, reverse=rows.reverse)
+    if on_demand:
+        to_filter.leave_for_later({family for family in reads if not asked.is_family_essential(family)})
+    scan = FilteredScan(to_filter, asked)
+    scan.batch = shape.batch
+    scan.row_bytes_max = region.rules.row_bytes_max
+    scan.counts = region.counts
+    return scan
+
+
+def filtered_get(region: Region, row: bytes, wanted: Mapping[bytes, Wanted], asked: Filter, now_ms: int) -> Found:
+    """What is seen of a row with a filter. Raises what `Region.get` does, and what filters do."""
+    region.check_row("Get", row)
+    rows = ScanRange(row, row, include_stop=True)
+    scan = open_filtered_scan(region, rows, ScanShape(wanted), asked, now_ms, region.store.snapshot())
+    try:
+        page = scan.page(PageLimits())
+    finally:
+        scan.close()
+    return Found(b"".join(page.blocks), sum(page.counts), page.tagged)
+
+
+def filter_condition(row: bytes, made: Callable[[], Filter], from_ms: int, to_ms: int) -> Condition:
+    """That a filter leaves something of a row; `made` is asked for a filter each time that it is judged."""
+
+    def judge(region: Region, now_ms: int) -> Checked:
+        wanted = dict.fromkeys(region.families, Wanted(None, 1, from_ms, to_ms))
+        found = filtered_get(region, row, wanted, made(), now_ms)
+        if not found.cells_count:
+            return Checked(False)
+        key_bytes = CELL_LENGTHS.unpack_from(found.block)[1]
+        return Checked(True, TIMESTAMP_TYPE.unpack_from(found.block, 3 + key_bytes)[0])
+
+    return Condition(row, b"", b"", CompareType.EQUAL, None, judge=judge)
