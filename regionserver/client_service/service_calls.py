@@ -1,0 +1,51 @@
+"""Calls of coprocessor services as actions of a Multi, which Table.batchCoprocessorService makes of them.
+
+Source: RSRpcServices#doNonAtomicRegionMutation; Action.service_call and CoprocessorServiceResult in Client.proto.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from protos.hbase import Client_pb2, HBase_pb2
+from registry.wire.errors import HBaseError, UnknownProtocolException
+from registry.wire.text import lenient_text
+
+Outcome = Client_pb2.CoprocessorServiceResult | HBaseError
+RunService = Callable[
+    [
+        HBase_pb2.RegionSpecifier,
+        Client_pb2.CoprocessorServiceCall,
+        Callable[[HBase_pb2.NameBytesPair | HBaseError], None],
+    ],
+    None,
+]
+"""Does a call; what it gave is told now or later. Raises HBase's exceptions, and then nothing is told."""
+
+
+def run_nothing(
+    spec: HBase_pb2.RegionSpecifier,
+    call: Client_pb2.CoprocessorServiceCall,
+    told: Callable[[HBase_pb2.NameBytesPair | HBaseError], None],
+) -> None:
+    """Where there are no services."""
+    del told
+    name, region = lenient_text(call.service_name), spec.value.decode("utf-8", "replace")
+    raise UnknownProtocolException(f"No registered coprocessor service found for {name} in region {region}")
+
+
+def run_service(
+    run: RunService,
+    spec: HBase_pb2.RegionSpecifier,
+    call: Client_pb2.CoprocessorServiceCall,
+    told: Callable[[Outcome], None],
+) -> None:
+    """Do an action; `told` hears once."""
+
+    def ended(value: HBase_pb2.NameBytesPair | HBaseError) -> None:
+        told(value if isinstance(value, HBaseError) else Client_pb2.CoprocessorServiceResult(value=value))
+
+    try:
+        run(spec, call, ended)
+    except HBaseError as error:
+        told(error)
