@@ -77,7 +77,7 @@ class ScanCalls:
             response.scanner_id = scanner.scanner_id
             response.ttl = int(self._scanners.lease_ms)
             response.mvcc_read_point = scanner.read_point
-        if request.renew and request.HasField("scanner_id"):
+        if request.renew:  # no rows, from a scan that is opened neither
             self._scanners.end(scanner, at_ms)
             return Answer(response.SerializeToString())
         beats = request.client_handles_heartbeats and request.client_handles_partials

@@ -33,6 +33,7 @@ from registry.wire.events import (
     ServerEvent,
 )
 from registry.wire.framing import (
+    INT32_MAX,
     LENGTH_BYTES,
     VARINT_BYTES_MAX,
     FrameReader,
@@ -308,7 +309,7 @@ class ServerConnection:
             cause = DoNotRetryIOException(f"Invalid request header: {shown}, should have param set in it")
             return self._refusal(header.call_id, cause)
         try:
-            start, stop = decode_delimited(frame, offset)
+            start, stop = _parameter(frame, offset, has_cells=header.HasField("cell_block_meta"))
             cells_bytes = header.cell_block_meta.length
             if cells_bytes > len(frame) - stop:
                 there = len(frame) - stop
@@ -353,3 +354,17 @@ class ServerConnection:
         told = worded(too_big(text))
         self._move(ServerInput.OVERSIZE_ANSWERED)
         return Closing(told, encode_error(header.call_id, told))
+
+
+def _parameter(frame: bytes, offset: int, *, has_cells: bool) -> tuple[int, int]:
+    """Where the parameter of a call lies. Raises ProtocolError as decode_delimited does.
+
+    One that announces more than its frame has, and no cells behind it, is what is there: so does HBase, and
+    hbase-driver 1.1.1 of PyPI writes every length from 128 on as another, larger one.
+
+    Source: ServerRpcConnection#processRequest, where the end of the frame ends the parameter.
+    """
+    length, start = decode_varint(frame, offset)
+    if len(frame) - start < length <= INT32_MAX and not has_cells:
+        return start, len(frame)
+    return decode_delimited(frame, offset)

@@ -101,6 +101,16 @@ def test_a_scan_as_java_makes_it():
         server.call(scanner_id=12345, number_of_rows=1)
 
 
+def test_a_scan_that_is_opened_and_renewed_in_one_call_has_its_rows_in_the_next():
+    """As hbase-driver of PyPI opens every scan; HBase answers without rows and without flags."""
+    server = Server()
+    response, rows = server.call(ALL, number_of_rows=1, renew=True, client_handles_partials=True)
+    assert (flags(response), response.ttl, rows) == ((None, None), LEASE_MS, [])
+    assert response.HasField("mvcc_read_point")
+    response, rows = server.call(scanner_id=response.scanner_id, number_of_rows=100)
+    assert (flags(response), rows) == ((True, False), ROWS)
+
+
 @pytest.mark.parametrize(
     ("scan", "fields", "expected", "rows"),
     [

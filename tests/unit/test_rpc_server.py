@@ -200,7 +200,7 @@ async def test_answers_come_as_they_are_ready() -> None:
         (encode_request(3, "Echo", b"\xff"), "CellBlockMeta"),
         (encode_request(3, "Required", b""), "missing required fields"),
         (encode_frame(delimited(b"\x08\x03\x1a\x04Echo")), "should have param set in it"),
-        (encode_frame(delimited(b"\x08\x03\x1a\x04Echo\x20\x01"), b"\x05"), "announces 5 bytes"),
+        (encode_frame(delimited(b"\x08\x03\x1a\x04Echo\x20\x01\x2a\x02\x08\x01"), b"\x05a"), "announces 5 bytes"),
     ],
     ids=["method", "request", "required field", "request_param", "length"],
 )

@@ -283,7 +283,7 @@ def test_a_request_without_a_readable_header_ends_the_connection(frame: bytes) -
     ("behind_header", "meta_bytes", "says"),
     [
         (b"", 0, "cut off after 0 bytes"),
-        (b"\x05abc", 0, "announces 5 bytes, 3 are there"),
+        (b"\x05abc", 3, "announces 5 bytes, 3 are there"),
         (b"\xff\xff\xff\xff\x0f", 0, "over an int's"),
         (b"\x01a" + b"cell", 5, "cell block of 5 bytes announced, 4 are there"),
         (b"\x01a", 4_294_967_295, "cell block of 4294967295 bytes announced, 0 are there"),
@@ -300,6 +300,18 @@ def test_lies_behind_the_header_are_answered(behind_header: bytes, meta_bytes: i
     assert says in event.error.message
     assert event.error.message.startswith("/10.0.0.2:16000 is unable to read call parameter from client 10.0.0.1; ")
     assert [type(event) for event in _feed(connection, CALL)] == [CallRead], "the connection goes on"
+
+
+def test_a_parameter_without_cells_ends_with_its_frame() -> None:
+    """hbase-driver of PyPI writes the varint of a length as text: of 160 bytes it announces 20546; HBase reads them."""
+    header = RPC_pb2.RequestHeader(call_id=9, method_name="Mutate", request_param=True)
+    frame = encode_frame(delimited(header.SerializeToString()), "\xa0\x01".encode(), bytes(160))
+    call = _feed(_server(), HELLO + frame)[-1]
+    assert isinstance(call, CallRead)
+    assert (call.param, call.cells) == (bytes(160), b"")
+    header.cell_block_meta.length = 0
+    frame = encode_frame(delimited(header.SerializeToString()), "\xa0\x01".encode(), bytes(160))
+    assert isinstance(_feed(_server(), HELLO + frame)[-1], CallRefused), "cells would come behind the end of the frame"
 
 
 def test_cells_are_what_was_announced_and_trailing_bytes_are_nobodys() -> None:
