@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import cast
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from protos.hbase import Client_pb2, HBase_pb2
@@ -31,7 +31,7 @@ from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.master_calls import MasterCalls, client_view, epoch_of
 from regionserver.region.region import Region
-from regionserver.turns import MultiWork, ScanWork, Turns
+from regionserver.turns import TURN_MS, MultiWork, ScanWork, Turns
 from registry.clock import Clock
 from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
 from registry.wire.cellblock import Cell
@@ -47,6 +47,10 @@ from registry.wire.text import lenient_text
 SERVICE = Client_pb2.DESCRIPTOR.services_by_name["ClientService"]
 TIME_LIMIT_MS_MIN = 10.0
 """hbase.region.server.scan.minimum.time.limit.delta, shorter: here nothing else of a call takes as long."""
+OPENS_SCAN = b"\x0a"
+"""A ScanRequest that begins with a region opens a scan; all others have the id of one."""
+AT_ONCE_ROWS_MAX = 128
+"""More rows are worth a call of their own."""
 NO_CELLS: Iterator[Cell] = iter(())
 
 
@@ -87,13 +91,14 @@ class ClientDoor:
             "ExecService": self._exec_service,
             "ExecRegionServerService": self._exec_region_server_service,
         }
+        ways_at_once = {"Get": self._get_at_once, "Scan": self._scan_at_once}
         for method in SERVICE.methods:
             has_region = method.input_type.fields_by_name.get("region") is not None
             weigh = _weigh_region if has_region else None  # of a Multi its clients say in the header what it weighs
             if method.name == "Scan":
                 weigh = self._weigh_scan
             handler = own.get(method.name, self._refuse)
-            at_once = self._get_at_once if method.name == "Get" else None
+            at_once = ways_at_once.get(method.name)
             request_type = GetMessageClass(method.input_type)
             table.add(SERVICE.name, method.name, request_type, handler, weigh=weigh, at_once=at_once)
 
@@ -187,6 +192,26 @@ class ClientDoor:
             return Answer(*begun)
         self._turns.take(ScanWork(call, begun, self._gate))
         return KEPT
+
+    def _scan_at_once(self, param: bytes, info: ConnectionInfo) -> RowAnswer | None:
+        """The same of a short scan that a client opens, without a call or turns; what takes longer is left to those."""
+        if param[:1] != OPENS_SCAN:
+            return None
+        try:
+            request = Client_pb2.ScanRequest.FromString(param)
+            if not request.IsInitialized() or not 0 < request.number_of_rows <= AT_ONCE_ROWS_MAX:
+                return None
+            if is_of_system(request.region):
+                return None  # these have handlers of their own
+            self._gate.check()
+            at_ms = self._clock.monotonic_ms()
+            ends_ms = at_ms + TURN_MS
+            form, scans = cell_form(info), self._for_clients.scans
+            answer = scans.at_once(request, form, self._now_ms(), at_ms, lambda: self._clock.monotonic_ms() >= ends_ms)
+            self._gate.check()  # it held when the last row was read
+        except (DecodeError, HBaseError, StoreError):
+            return None
+        return answer
 
     def scan_ends_ms(self, call: Call) -> float:
         """When a scan's client should hear something, by the clock that never goes back: half of what it waits for."""

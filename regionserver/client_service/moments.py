@@ -95,9 +95,11 @@ class SharedSnapshot:
         """The value of a key then."""
         return self._moment.snapshot.get(key)
 
-    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, lower: bytes, upper: bytes, *, reverse: bool = False, ahead_count: int = 1
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Keys of [lower, upper) with their values then."""
-        return self._moment.snapshot.scan(lower, upper, reverse=reverse)
+        return self._moment.snapshot.scan(lower, upper, reverse=reverse, ahead_count=ahead_count)
 
     def close(self) -> None:
         """Let go of it; the moment stays until it is ended."""

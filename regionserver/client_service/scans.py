@@ -51,6 +51,18 @@ class ScanCalls:
         assert answer is not None, "a turn without an end is the whole answer"
         return answer
 
+    def at_once(
+        self, request: Client_pb2.ScanRequest, form: CellForm, now_ms: int, at_ms: float, is_over: Callable[[], bool]
+    ) -> Answer | None:
+        """The same where it is done before `is_over`; else None, and nothing has happened."""
+        begun = self.begin(request, form, now_ms, at_ms)
+        if isinstance(begun, Answer):
+            return begun
+        answer = begun.turn(at_ms, is_over)
+        if answer is None:
+            begun.take_back(at_ms)
+        return answer
+
     def begin(
         self,
         request: Client_pb2.ScanRequest,
@@ -150,6 +162,10 @@ class Paging:
         finally:
             if not self._page.turn_over:
                 self._scanners.end(scanner, at_ms)
+
+    def take_back(self, at_ms: float) -> None:
+        """It has opened a scan that nobody was told of."""
+        self._scanners.close(self._scanner, at_ms, by_error=True)
 
     def abandon(self, at_ms: float) -> None:
         """Nobody waits for the answer any more."""

@@ -175,8 +175,11 @@ class MemorySnapshot:
         self._check_open()
         return self._store.get_at(key, self._number)
 
-    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+    def scan(
+        self, lower: bytes, upper: bytes, *, reverse: bool = False, ahead_count: int = 1
+    ) -> Iterator[tuple[bytes, bytes]]:
         """Keys of [lower, upper) with their values then."""
+        del ahead_count  # nothing is gained by it here
         self._check_open()
         for key, value in _Scan(self._store, lower, upper, self._number, reverse=reverse, holds=False):
             self._check_open()

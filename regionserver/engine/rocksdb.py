@@ -39,6 +39,8 @@ BLOOM_BITS_PER_KEY = 10
 """One look-up in a hundred for a key that is not there reads a block."""
 MEMTABLE_BLOOM_SHARE = 0.1
 LOG_FILES_KEPT = 2
+AHEAD_BYTES = 32 * 1024
+"""Read ahead of who takes it; kept while a scan is open and nobody asks for more."""
 STALLED = ("Write stall", "Incomplete")
 """Words of RocksDB's error where a write would have to wait."""
 
@@ -210,10 +212,12 @@ class RocksSnapshot:
         found = self._seek(key, self)
         return found[1] if found is not None and found[0] == key else None
 
-    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
-        """Keys of [lower, upper) with their values then."""
+    def scan(
+        self, lower: bytes, upper: bytes, *, reverse: bool = False, ahead_count: int = 1
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Keys of [lower, upper) with their values then; upwards up to AHEAD_BYTES are read ahead."""
         self._open()
-        return self._down(lower, upper) if reverse else self._up(lower, upper)
+        return self._down(lower, upper) if reverse else self._up(lower, upper, ahead_count)
 
     def close(self) -> None:
         """Let go of it, and of what reads it."""
@@ -221,18 +225,35 @@ class RocksSnapshot:
 
     # Generators hold no iterator of RocksDB between two of their values: that would keep the database open.
 
-    def _up(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
-        mover = object()
-        found = self._seek(lower, mover)
-        while found is not None and found[0] < upper:
-            yield found
-            moment = self._moment
-            if moment is not None and self._mover is mover:
-                moment.next()
-                key = moment.key()  # None where nothing is left
-                found = (key, moment.value()) if key is not None else self._here(moment)
-            else:
-                found = self._seek(found[0] + b"\0", mover)
+    def _up(self, lower: bytes, upper: bytes, ahead_count: int) -> Iterator[tuple[bytes, bytes]]:
+        mover, left = object(), ahead_count
+        while pairs := self._read(lower, upper, mover, left):
+            yield from pairs
+            lower = pairs[-1][0] + b"\0"
+            left = left - len(pairs) or ahead_count
+
+    def _read(self, lower: bytes, upper: bytes, mover: object, count_max: int) -> list[tuple[bytes, bytes]]:
+        """So many pairs, or fewer that are large; `lower` is behind those that the mover has read before."""
+        moment = self._open()
+        if self._mover is mover:
+            moment.next()
+        else:
+            self._mover = mover
+            moment.seek(lower)
+        pairs: list[tuple[bytes, bytes]] = []
+        size_bytes = 0
+        move, key_of, value_of = moment.next, moment.key, moment.value
+        while (key := key_of()) is not None and key < upper:
+            value = value_of()
+            pairs.append((key, value))
+            size_bytes += len(value)
+            if len(pairs) == count_max or size_bytes >= AHEAD_BYTES:
+                return pairs
+            move()
+        self._mover = None  # at its end: one more step could not be told from none
+        if key is None:
+            self._check(moment)
+        return pairs
 
     def _down(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
         mover = object()
@@ -265,11 +286,15 @@ class RocksSnapshot:
     def _here(self, moment: RdictIter) -> tuple[bytes, bytes] | None:
         if moment.valid():
             return moment.key(), moment.value()
+        self._check(moment)
+        return None
+
+    def _check(self, moment: RdictIter) -> None:
+        """One that stops for an error is not at its end."""
         try:
-            moment.status()  # one that stops for an error is not at its end
+            moment.status()
         except Exception as error:  # noqa: BLE001  rocksdict knows no other class
             raise StoreNotUsable(f"{self._name}: {error}") from None
-        return None
 
     def _open(self) -> RdictIter:
         if self._moment is None:

@@ -92,6 +92,12 @@ class View(Protocol):
 class Snapshot(View, Protocol):
     """One moment of a store, for as long as it is open. It costs the store what has changed since."""
 
+    def scan(
+        self, lower: bytes, upper: bytes, *, reverse: bool = False, ahead_count: int = 1
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """The same. `ahead_count`: how many will be taken, which may be read before they are, but not much of them."""
+        ...
+
     def close(self) -> None:
         """Let go of it; more often is as good as once."""
         ...

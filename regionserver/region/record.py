@@ -31,8 +31,9 @@ CHUNK_BYTES_MAX = 2 * CHUNK_BYTES
 Entry = tuple[bytes, int, int, bytes]
 """A cell: qualifier, timestamp and key type, both negated so that entries sort as cells do, and all bytes of it."""
 
-_HEAD = struct.Struct(">BBIqq")
-HEAD_BYTES = _HEAD.size
+HEAD = struct.Struct(">BBIqq")
+"""Format, marks, cells, newest, oldest."""
+HEAD_BYTES = HEAD.size
 CELL_LENGTHS = struct.Struct(">iiiH")  # cell, key, value, row
 _CELL_AND_KEY = struct.Struct(">ii")
 TIMESTAMP_TYPE = struct.Struct(">qB")
@@ -71,7 +72,7 @@ class UnknownRecord(Exception):
 
 def head_of(record: bytes) -> Head:
     """Its head. Raises UnknownRecord."""
-    known, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    known, marks, count, newest_ms, oldest_ms = HEAD.unpack_from(record)
     if known != FORMAT:
         raise UnknownRecord(f"a record of format {known}, and this version knows {FORMAT}")
     return Head(marks, count, newest_ms, oldest_ms)
@@ -79,7 +80,7 @@ def head_of(record: bytes) -> Head:
 
 def plain_count(record: bytes, from_ms: int, to_ms: int) -> int:
     """How many cells a record has without marks, all of [from, to). 0: more has to be known. Raises UnknownRecord."""
-    known, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    known, marks, count, newest_ms, oldest_ms = HEAD.unpack_from(record)
     if known != FORMAT or marks or oldest_ms < from_ms or newest_ms >= to_ms:
         head_of(record)
         return 0
@@ -187,18 +188,18 @@ def encode_record(entries: Sequence[Entry], *, more: bool = False) -> bytes:
         before = qualifier
         if has_tags(cell):
             marks |= Mark.TAGS
-    head = _HEAD.pack(FORMAT, marks, len(entries), -newest, -oldest)
+    head = HEAD.pack(FORMAT, marks, len(entries), -newest, -oldest)
     return head + b"".join([entry[3] for entry in entries])
 
 
 def plain_record(cells: bytes, count: int, timestamp_ms: int) -> bytes:
     """A record of sorted cells of different columns, all puts of this time and without tags."""
-    return _HEAD.pack(FORMAT, 0, count, timestamp_ms, timestamp_ms) + cells
+    return HEAD.pack(FORMAT, 0, count, timestamp_ms, timestamp_ms) + cells
 
 
 def versions_record(cells: bytes, count: int, newest_ms: int, oldest_ms: int) -> bytes:
     """The same of cells of columns that are there more than once."""
-    return _HEAD.pack(FORMAT, Mark.VERSIONS, count, newest_ms, oldest_ms) + cells
+    return HEAD.pack(FORMAT, Mark.VERSIONS, count, newest_ms, oldest_ms) + cells
 
 
 def spliced(record: bytes, new: Sequence[Entry]) -> bytes:
@@ -206,7 +207,7 @@ def spliced(record: bytes, new: Sequence[Entry]) -> bytes:
 
     The same as `encode_record(merged(...))`, but for marks that a replaced cell alone has had: these stay.
     """
-    _, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    _, marks, count, newest_ms, oldest_ms = HEAD.unpack_from(record)
     if not count:
         return encode_record(new, more=bool(marks & Mark.MORE))
     lengths, times = CELL_LENGTHS.unpack_from, TIMESTAMP_TYPE.unpack_from
@@ -249,7 +250,7 @@ def spliced(record: bytes, new: Sequence[Entry]) -> bytes:
         before = entry[0]
         entry = next(following, None)
     times_ms = [-each[1] for each in new]
-    head = _HEAD.pack(FORMAT, marks, count, max(newest_ms, *times_ms), min(oldest_ms, *times_ms))
+    head = HEAD.pack(FORMAT, marks, count, max(newest_ms, *times_ms), min(oldest_ms, *times_ms))
     return head + b"".join(pieces)
 
 
@@ -259,7 +260,7 @@ def overwritten(record: bytes, new: Sequence[Entry]) -> bytes | None:
     It has one cell of each column and puts without tags alone. None where one of them is newer than what comes, or two
     that come are of one column. `oldest_ms` may be of what is gone, but not where all of it is.
     """
-    _, marks, count, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    _, marks, count, newest_ms, oldest_ms = HEAD.unpack_from(record)
     lengths = _CELL_AND_KEY.unpack_from
     copied = at = HEAD_BYTES
     stop = len(record)
@@ -294,14 +295,14 @@ def overwritten(record: bytes, new: Sequence[Entry]) -> bytes | None:
     times_ms = [-each[1] for each in new]
     if left_count:
         times_ms += (newest_ms, oldest_ms)
-    return _HEAD.pack(FORMAT, marks, count, max(times_ms), min(times_ms)) + b"".join(pieces)
+    return HEAD.pack(FORMAT, marks, count, max(times_ms), min(times_ms)) + b"".join(pieces)
 
 
 def only_newest(record: bytes) -> tuple[bytes, int]:
     """The record with the first cell of each column alone, and how many they are; it has puts without tags alone."""
-    _, marks, _, newest_ms, oldest_ms = _HEAD.unpack_from(record)
+    _, marks, _, newest_ms, oldest_ms = HEAD.unpack_from(record)
     cells, count = newest_of(record)
-    return _HEAD.pack(FORMAT, marks & ~Mark.VERSIONS, count, newest_ms, oldest_ms) + cells, count
+    return HEAD.pack(FORMAT, marks & ~Mark.VERSIONS, count, newest_ms, oldest_ms) + cells, count
 
 
 def _marks_of(entry: Entry, before: bytes | None, behind: bytes | None) -> int:

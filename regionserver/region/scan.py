@@ -200,6 +200,7 @@ class RegionScan:
     def page(self, limits: PageLimits) -> Page:
         """The next results. Raises RowTooBigException where a row is larger than its client can take in parts."""
         page = Page()
+        self._rows.begin(min(limits.results_max, limits.rows_max) + 1)  # and whether there is one behind
         whole_bytes_max = NO_LIMIT if limits.partial or self._shape.batch else self.row_bytes_max
         while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
             if self._row is None:

@@ -14,7 +14,7 @@ from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, ROW_END_BYTES, after_row, family_of, row_key_of
 from regionserver.region.large_rows import visible_pieces
 from regionserver.region.pieces import CELL_OVERHEAD_BYTES, OneFamily, OneRow, Pieces, Record
-from regionserver.region.record import HEAD_BYTES, head_of, newest_of, plain_count
+from regionserver.region.record import FORMAT, HEAD, HEAD_BYTES, head_of, newest_of, plain_count
 from regionserver.region.visible import (
     FOR_EVER_MS,
     FamilyRules,
@@ -49,7 +49,9 @@ class ScanRows:
         self._families = families
         self._wanted = wanted
         self._now_ms = now_ms
-        self._records: Iterator[Record] = iter(()) if reverse else snapshot.scan(*keys)
+        self._keys = None if reverse else keys
+        """Until it has begun."""
+        self._records: Iterator[Record] = iter(())
         self._record: Record | None = None
         """Read from the store, and the first of a row that was not told yet."""
         self._row: OneRow | None = None
@@ -69,9 +71,15 @@ class ScanRows:
             [(key_end, (_, asked, by_head))] = self._plain.items()
             self._only = (ROW_END + key_end, asked) if by_head else None
 
+    def begin(self, rows_count: int) -> None:
+        """About so many rows will be asked for before others have a turn."""
+        if self._keys is not None:
+            self._records = self._snapshot.scan(*self._keys, ahead_count=rows_count)
+            self._keys = None
+
     def close(self) -> None:
         """There is nothing more."""
-        self._record = self._row = None
+        self._record = self._row = self._keys = None
         self._records = iter(())
         self._down = iter(()) if self._down is not None else None
 
@@ -86,23 +94,26 @@ class ScanRows:
             return 0, 0, b""
         self._end_row()
         key_end, asked = self._only
-        from_ms, to_ms, records = asked.from_ms, asked.to_ms, self._records
+        from_ms, to_ms, records, read_head = asked.from_ms, asked.to_ms, self._records, HEAD.unpack_from
         taken = taken_bytes = 0
         last_key = key_end
-        record = self._record or next(records, None)
-        while taken < rows_max and record is not None:
-            key, value = record
-            count = plain_count(value, from_ms, to_ms) if key.endswith(key_end) else 0
+        record, self._record = self._record, None
+        for key, value in records if record is None else chain((record,), records):
+            known, marks, count, newest_ms, oldest_ms = read_head(value)  # `plain_count`, without a call for each
+            if marks or known != FORMAT or not count or oldest_ms < from_ms or newest_ms >= to_ms:
+                self._record = key, value
+                break
             size_bytes = len(value) - HEAD_BYTES + CELL_OVERHEAD_BYTES * count
-            if not count or taken_bytes + size_bytes >= bytes_max or size_bytes > row_bytes_max:
+            if taken_bytes + size_bytes >= bytes_max or size_bytes > row_bytes_max or not key.endswith(key_end):
+                self._record = key, value
                 break
             blocks.append(value[HEAD_BYTES:])
             counts.append(count)
             taken_bytes += size_bytes
             taken += 1
             last_key = key
-            record = next(records, None)
-        self._record = record
+            if taken == rows_max:
+                break
         return taken, taken_bytes, last_key[: ROW_END_BYTES - len(key_end)]
 
     def next(self) -> FoundRow | None:

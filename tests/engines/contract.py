@@ -4,6 +4,7 @@ the fixture `store` there, and adds nothing to pass."""
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -174,6 +175,36 @@ class StoreContract:
             assert everything(store, reverse=True) == sorted(now.items(), reverse=True)
         for snapshot, content in kept:
             assert everything(snapshot) == sorted(content.items())
+
+    def test_reading_ahead_changes_nothing(self, store: Store):
+        """Scans of one moment in turns, each by another share, while the store changes: the pairs are the same."""
+        seed = random.SystemRandom().randrange(2**32)
+        print("seed", seed)
+        chance = random.Random(seed)
+        sizes = (0, 10, 1000, 20_000, 50_000)
+        content = {b"%03d" % number: chance.randbytes(chance.choice(sizes)) for number in range(300)}
+        batch = Batch()
+        for key, value in content.items():
+            batch.put(key, value)
+        commit(store, batch)
+        snapshot = store.snapshot()
+        scans: list[tuple[Iterator[tuple[bytes, bytes]], list[tuple[bytes, bytes]]]] = []
+        for _ in range(8):
+            lower, upper = sorted(b"%03d" % chance.randrange(310) for _ in range(2))
+            reverse, ahead = chance.random() < 0.2, chance.choice([1, 2, 3, 7, 50, 1 << 62])
+            pairs = sorted(((k, v) for k, v in content.items() if lower <= k < upper), reverse=reverse)
+            scans.append((snapshot.scan(lower, upper, reverse=reverse, ahead_count=ahead), pairs))
+        while scans:
+            scan, pairs = chance.choice(scans)
+            for _ in range(chance.randrange(1, 20)):
+                pair = next(scan, None)
+                if pair is None:
+                    assert not pairs
+                    scans.remove((scan, pairs))
+                    break
+                assert pair == pairs.pop(0)
+            put(store, **{f"{chance.randrange(300):03d}": "later"})
+        snapshot.close()
 
     def test_large_values(self, store: Store):
         value = random.Random(1).randbytes(10 << 20)
