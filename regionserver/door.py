@@ -27,6 +27,8 @@ from regionserver.client_service.results import CellForm
 from regionserver.client_service.rows import RegionOf, RowCalls, as_hbase
 from regionserver.client_service.scanners import Scanners
 from regionserver.client_service.scans import ScanCalls
+from regionserver.client_service.service_calls import RunService
+from regionserver.endpoints.host import Asked, EndpointHost, Found, HostSettings
 from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.master_calls import MasterCalls, client_view, epoch_of
@@ -65,8 +67,14 @@ class ClientDoor:
         clock: Clock,
         check_epoch: Callable[[MasterEpoch], None],
         call_soon: Callable[[Callable[[], None]], object],
+        *,
+        find: Callable[[HBase_pb2.RegionSpecifier], Found] | None = None,
+        endpoints: HostSettings | None = None,
     ) -> None:
-        """`region_of`: open regions with all their families. `check_epoch` raises where a later master is known."""
+        """`region_of`: open regions with all their families. `check_epoch` raises where a later master is known.
+
+        `find` gives them with what their tables say; without it these say nothing.
+        """
         self._gate = gate
         self._region_of = region_of
         self._clock = clock
@@ -76,10 +84,15 @@ class ClientDoor:
         def seen_by_clients(spec: HBase_pb2.RegionSpecifier) -> Region:
             return client_view(region_of(spec))
 
-        self._for_clients = _Calls(seen_by_clients, scanners, self.nonces)
-        self._for_masters = _Calls(region_of, scanners, self.nonces)
-        self._masters = MasterCalls(region_of, check_epoch, clock)
         self._turns = Turns(clock, call_soon)
+
+        def found(spec: HBase_pb2.RegionSpecifier) -> Found:
+            return region_of(spec), HBase_pb2.TableSchema()
+
+        self.endpoints = EndpointHost(find or found, gate, clock, self._turns, endpoints)
+        self._for_clients = _Calls(seen_by_clients, scanners, self.nonces, self.endpoints.run_action)
+        self._for_masters = _Calls(region_of, scanners, self.nonces, self.endpoints.run_action)
+        self._masters = MasterCalls(region_of, check_epoch, clock)
 
     def add_to(self, table: ServiceTable) -> None:
         """Offer every method of the service."""
@@ -219,22 +232,30 @@ class ClientDoor:
         waits_ms = min(self.scanners.lease_ms, call.deadline_ms - now_ms)
         return now_ms + max(waits_ms / 2, TIME_LIMIT_MS_MIN)
 
+    def _exec_service(self, call: Call) -> Kept:
+        request = call.request
+        assert isinstance(request, Client_pb2.CoprocessorServiceRequest), "the table has the type"
+        self._gate.check()
+
+        def is_wanted() -> bool:
+            return call.caller.is_open and self._clock.monotonic_ms() <= call.deadline_ms
+
+        def told(value: HBase_pb2.NameBytesPair | HBaseError) -> None:
+            if isinstance(value, HBaseError):
+                call.fail(value)
+            else:
+                answer = Client_pb2.CoprocessorServiceResponse(region=request.region, value=value)
+                call.answer(answer.SerializeToString())
+
+        self.endpoints.run(request.region, Asked(request.call, is_wanted, told))
+        return KEPT
+
     # --- what is not there ----------------------------------------------------------------------------------------
 
     def _refuse(self, call: Call) -> Handled:
         """Bulk loads: there are no files of HBase here to take over."""
         self._gate.check()
         raise DoNotRetryIOException(f"java.lang.UnsupportedOperationException: {call.method.name}")
-
-    def _exec_service(self, call: Call) -> Handled:
-        request = call.request
-        assert isinstance(request, Client_pb2.CoprocessorServiceRequest), "the table has the type"
-        self._gate.check()
-        region = self._region_of(request.region)
-        name = lenient_text(request.call.service_name)
-        raise UnknownProtocolException(
-            f"No registered coprocessor service found for {name} in region {region.where.name}"
-        )
 
     def _exec_region_server_service(self, call: Call) -> Handled:
         request = call.request
@@ -263,10 +284,10 @@ class ClientDoor:
 class _Calls:
     """The calls of one kind of caller: clients, or masters of ours."""
 
-    def __init__(self, region_of: RegionOf, scanners: Scanners, nonces: Nonces) -> None:
+    def __init__(self, region_of: RegionOf, scanners: Scanners, nonces: Nonces, run: RunService) -> None:
         self.rows = RowCalls(region_of, nonces)
         self.gets = KnownGets(region_of)
-        self.multi = MultiCalls(self.rows, region_of)
+        self.multi = MultiCalls(self.rows, region_of, run)
         self.scans = ScanCalls(scanners, region_of)
 
 

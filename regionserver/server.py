@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from protos.hbase import HBase_pb2
 from protos.hbeacon import ClusterV1_pb2
 from regionserver.admin_service.maintenance import Maintenance
 from regionserver.admin_service.service import AdminCalls
 from regionserver.bootstrap import TIMES_LIMIT, add_bootstrap_service
 from regionserver.client_service.scanners import Scanners
 from regionserver.door import ClientDoor
+from regionserver.endpoints.host import HostSettings
 from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.hosting.hosted import HostedRegions
@@ -24,6 +26,7 @@ from regionserver.hosting.stores import MEMORY, Stores
 from regionserver.life import Life
 from regionserver.link import MasterLink
 from regionserver.load import Loads
+from regionserver.region.region import Region
 from regionserver.region.rules import TableRules
 from registry.clock import Clock
 from registry.config.settings import Settings
@@ -82,7 +85,16 @@ class RegionServer(RoleServer):
         scanners = Scanners(generation, lease_ms=float(settings.ms("hbase.client.scanner.timeout.period")))
         call_soon = asyncio.get_running_loop().call_soon
         self.orders = Orders(self.stores, self.regions, self.reports, scanners, clock, rules_of(settings))
-        self.door = ClientDoor(self.gate, self.regions.region_of, scanners, clock, self.orders.check_epoch, call_soon)
+        self.door = ClientDoor(
+            self.gate,
+            self.regions.region_of,
+            scanners,
+            clock,
+            self.orders.check_epoch,
+            call_soon,
+            find=self._found,
+            endpoints=host_settings_of(settings),
+        )
         self.loads = Loads(clock)
         self.maintenance = Maintenance(self.regions, clock)
         super().__init__(settings, load, link, clock)
@@ -222,6 +234,10 @@ class RegionServer(RoleServer):
         logger.warning("stopped by a call: %s", reason)
         self.stop_soon()
 
+    def _found(self, spec: HBase_pb2.RegionSpecifier) -> tuple[Region, HBase_pb2.TableSchema]:
+        hosted = self.regions.hosted_of(spec)
+        return hosted.region, hosted.schema
+
     def _active_master(self) -> ServerName | None:
         master = self.feed.snapshot.active_master.value
         return master.server_name if master is not None else None
@@ -241,6 +257,19 @@ def engine_of(settings: Settings) -> str:
         raise settings.bad(ENGINE, f"set {DATA_DIR} too (--data-dir): that is where rows are kept")
     logger.warning("no %s is set: rows are kept in memory and are gone with this process", DATA_DIR)
     return MEMORY
+
+
+def host_settings_of(settings: Settings) -> HostSettings:
+    """What this server says about endpoints."""
+    return HostSettings(
+        _names(settings.str_("hbase.coprocessor.region.classes")),
+        _names(settings.str_("hbase.coprocessor.user.region.classes")),
+        float(settings.ms("hbeacon.endpoints.timeout")),
+    )
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def rules_of(settings: Settings) -> TableRules:

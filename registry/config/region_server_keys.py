@@ -91,6 +91,27 @@ REGION_SERVER = (
         minimum=1024,
     ),
     Key(
+        "hbase.coprocessor.region.classes",
+        Kind.TEXT,
+        "",
+        "Coprocessor classes of all regions, separated by commas: HBase's AggregateImplementation and"
+        " MultiRowMutationEndpoint by their Java names, names of installed ones (entry points of the group"
+        " hbeacon.coprocessors), or module:Class.",
+    ),
+    Key(
+        "hbase.coprocessor.user.region.classes",
+        Kind.TEXT,
+        "",
+        "The same, of all regions but those of tables of the system.",
+    ),
+    Key(
+        "hbeacon.endpoints.timeout",
+        Kind.MS,
+        "30s",
+        "How long a call of an installed endpoint may take; then its client is told so.",
+        minimum=1,
+    ),
+    Key(
         "hbase.hregion.majorcompaction",
         Kind.MS_PLAIN,
         "604800000",

@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.scanners import Scanners
 from regionserver.door import ClientDoor
+from regionserver.endpoints.host import HostSettings
 from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import Batch, Committed, Durability, StoreBusy
 from regionserver.gate import Gate
@@ -62,8 +63,10 @@ class SlowStore(MemoryStore):
 class RegionDoor:
     """Two regions: one of a table with family f, and one of hbase:meta with families info and hbeacon."""
 
-    def __init__(self) -> None:
+    def __init__(self, endpoints: HostSettings | None = None) -> None:
         self.clock = ManualClock()
+        self.schema = HBase_pb2.TableSchema()
+        """What tables say of coprocessors."""
         self.gate = Gate(self.clock)
         self.lease = Lease()
         self.store = SlowStore()
@@ -81,7 +84,14 @@ class RegionDoor:
         call_soon = asyncio.get_running_loop().call_soon
         scanners = Scanners(7, lease_ms=60_000)
         self.door = ClientDoor(
-            self.gate, lambda name: self.region_of(name), scanners, self.clock, self.check_epoch, call_soon
+            self.gate,
+            lambda name: self.region_of(name),
+            scanners,
+            self.clock,
+            self.check_epoch,
+            call_soon,
+            find=lambda spec: (self.region_of(spec), self.schema),
+            endpoints=endpoints,
         )
         self.table = ServiceTable()
         self.door.add_to(self.table)
@@ -118,9 +128,9 @@ class RegionDoor:
 
 
 @asynccontextmanager
-async def region_door(*, is_open: bool = True) -> AsyncGenerator[RegionDoor]:
+async def region_door(*, is_open: bool = True, endpoints: HostSettings | None = None) -> AsyncGenerator[RegionDoor]:
     """It, behind a socket of its own."""
-    door = RegionDoor()
+    door = RegionDoor(endpoints)
     server = RpcServer(RpcServerSettings(), door.table, door.clock)
     door.address = await server.start("127.0.0.1", 0)
     if is_open:

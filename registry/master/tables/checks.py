@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from protos.hbase import HBase_pb2
+from registry.coprocessors import class_of, is_coprocessor, is_known
 from registry.master.tables.descriptors import values
 from registry.wire.errors import DoNotRetryIOException, IOException
 from registry.wire.region_info import META_TABLE, table_text
@@ -28,7 +29,6 @@ FLUSH_SIZE_MIN = 1 << 20
 BLOCK_BYTES_MIN, BLOCK_BYTES_MAX = 1 << 10, 16 << 20
 
 _INT, _LONG = 31, 63
-_COPROCESSOR = re.compile(rb"coprocessor\$[0-9]+", re.IGNORECASE)
 _SPLIT_POLICIES = frozenset(
     f"org.apache.hadoop.hbase.regionserver.{name}"
     for name in (
@@ -154,9 +154,8 @@ def _classes(table: str, own: Mapping[bytes, bytes]) -> Iterator[str]:
     if table == META_TABLE:
         return
     for name, value in own.items():
-        if _COPROCESSOR.fullmatch(name):
-            parts = lenient_text(value).split("|")
-            yield f"Class {parts[1].strip() if len(parts) > 1 else ''} cannot be loaded"
+        if is_coprocessor(name) and not is_known(named := class_of(value)):
+            yield f"Class {named} cannot be loaded"
 
 
 def _enums(own: Mapping[bytes, bytes]) -> Iterator[str]:

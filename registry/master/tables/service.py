@@ -13,7 +13,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
-from protos.hbase import Master_pb2
+from protos.hbase import Client_pb2, Master_pb2
 from registry.clock import Clock
 from registry.master.cluster_work import ClusterWork
 from registry.master.procedures.classes import CLASSES
@@ -27,7 +27,8 @@ from registry.master.tables.reading import Reading
 from registry.master.tables.regions import Regions
 from registry.master.tables.switches import KeptSwitches, Switches
 from registry.rpc.services import KEPT, Answer, Call, Handled, Handler, Kept
-from registry.wire.errors import DoNotRetryIOException, HBaseError
+from registry.wire.errors import DoNotRetryIOException, HBaseError, UnknownProtocolException
+from registry.wire.text import lenient_text
 
 logger = logging.getLogger("registry.master.tables")
 
@@ -106,6 +107,7 @@ class TableService:
             "GetUserPermissions": self._permissions,
             "ClearDeadServers": self._clear_dead,
             "Shutdown": self._shutdown,
+            "ExecMasterService": self._exec_service,
         }
         parts = (Reading(desk), Changing(desk, self._clock.wall_ms), Namespaces(desk), Regions(desk))
         for part in (*parts, self._progress, self._switches):
@@ -150,6 +152,13 @@ class TableService:
         """Gives those that are not cleared: all, for the dead are forgotten by themselves."""
         asked = request_of(call, Master_pb2.ClearDeadServersRequest).server_name
         return Master_pb2.ClearDeadServersResponse(server_name=asked)
+
+    def _exec_service(self, call: Call) -> Handled:
+        """There are none on masters."""
+        name = request_of(call, Client_pb2.CoprocessorServiceRequest).call.service_name
+        raise UnknownProtocolException(
+            f"No registered Master Coprocessor Endpoint found for {lenient_text(name)}. Has it been enabled?"
+        )
 
     def _permissions(self, call: Call) -> Handled:
         del call  # there are none
