@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -111,7 +112,9 @@ def test_clients_recover_and_the_stale_adapter_is_not_ready(
             assert registry_probe.active_master(adapter.rpc_address) == cluster.witness.master.last()
             assert registry_probe.meta_location(adapter.rpc_address) == cluster.witness.meta.last()
 
-        rows = [_what_it_takes(java, path, tier, cluster) for java, path in loaded]
+        with ThreadPoolExecutor(len(loaded)) as threads:  # they mostly wait
+            asked = [threads.submit(_what_it_takes, java, path, tier, cluster) for java, path in loaded]
+        rows = [each.result() for each in asked]
         cluster.start_master(_port(old.master))
         for (java, path), row in zip(loaded, rows, strict=True):
             wait_for(f"{java.version} going on", lambda java=java: java.events["cached"][-1].at_s > changed_s + 1, 60)
