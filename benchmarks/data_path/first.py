@@ -108,7 +108,7 @@ def measure(
     directory: Path, runs: int, jvm_runs: int, samples: Samples, tick: Callable[[str], None], version: str = "2.6.4"
 ) -> None:
     """Starts in turns; the first of `hbeacon dev` warms the client and is not counted."""
-    client = JavaClient(version, directory / "client.log")
+    client = JavaClient(version, directory / "client.log", optimised=True)
     try:
         for number in range(-1, runs):
             kinds: Sequence[Callable[[Path], Side]] = (HBeaconSide, StandAloneHBase)

@@ -39,7 +39,7 @@ class JavaClients:
         """Creates the table, so HBase has to be ready."""
         self._servers = servers
         self._pause_ms = pause_ms
-        self._java = JavaClient(VERSION, directory / "java-client.log")
+        self._java = JavaClient(VERSION, directory / "java-client.log", optimised=True)
         self._told = JavaTold()
         self._events_seen = 0
         self._stopping = threading.Event()

@@ -190,16 +190,20 @@ class LoopEvent:
 class JavaClient:
     """A JVM with one version of hbase-client. Commands may overlap; see RegistryClient.java for the verbs."""
 
-    def __init__(self, version: str, log: Path, *, enter: Sequence[str] = (), heap_mb: int = 256) -> None:
+    def __init__(
+        self, version: str, log: Path, *, enter: Sequence[str] = (), heap_mb: int = 256, optimised: bool = False
+    ) -> None:
+        """`optimised`: with the JVM's second compiler, as users have it; a test is over before it pays."""
         self.version = version
+        compilers = () if optimised else ("-XX:TieredStopAtLevel=1",)
         self.events: dict[str, list[LoopEvent]] = {}
         self._ids = itertools.count(1)
         self._waiting: dict[str, concurrent.futures.Future[Answer]] = {}
         self.process = ManagedProcess(
             f"hbase-client {version}",
             [
-                *(tool("java"), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-Dtest.log.level=WARN", *JDK_FLAGS),
-                *("-cp", client_classes(version), "RegistryClient"),
+                *(tool("java"), f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", *compilers, "-Dtest.log.level=WARN"),
+                *(*JDK_FLAGS, "-cp", client_classes(version), "RegistryClient"),
             ],
             log,
             enter=enter,
