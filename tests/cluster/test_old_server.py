@@ -103,8 +103,7 @@ def test_reads_and_writes_with_the_refresh(
     with results.feature(SERVER, java.version, path, "scan"):
         assert java.do("scan", "untiered", table).value == {"r1": "v1"}
     with results.feature(SERVER, java.version, path, "refresh"):
-        _wait_for_refreshes(java, "c", sorted(adapter.rpc for adapter in tier))
-        _wait_for_refreshes(java, "untiered", [untiered.rpc])
+        _wait_for_refreshes(java, {"c": sorted(adapter.rpc for adapter in tier), "untiered": [untiered.rpc]})
         java.do("put", "untiered", table, "r2", "v2")
         assert java.do("scan", "c", table).value == {"r1": "v1", "r2": "v2"}
 
@@ -115,11 +114,12 @@ def _connect_and_ask(java: JavaClient, settings: dict[str, str]) -> None:
     java.do("get", "c", "hbase:meta", "r", timeout_s=90)
 
 
-def _wait_for_refreshes(java: JavaClient, connection: str, servers: list[str]) -> None:
-    """Refreshes come every two seconds: after five, two have been taken in."""
+def _wait_for_refreshes(java: JavaClient, servers: dict[str, list[str]]) -> None:
+    """Refreshes come every two seconds: after five, two have been taken in by each connection."""
     end = time.monotonic() + 5
     while time.monotonic() < end:
-        assert java.do("servers", connection).value == servers
+        for connection, expected in servers.items():
+            assert java.do("servers", connection).value == expected
         time.sleep(0.25)
 
 
