@@ -89,9 +89,18 @@ class Server:
         self._multi = MultiCalls(self._rows, lambda _: region)
 
     def mutate(
-        self, request: Client_pb2.MutateRequest, now_ms: int, reply: Callable[[Answer | HBaseError], None]
+        self,
+        request: Client_pb2.MutateRequest,
+        now_ms: int,
+        reply: Callable[[Answer | HBaseError], None],
+        *,
+        at_once: bool = False,
     ) -> None:
-        self._rows.mutate(request, iter(()), CellForm.BLOCK, now_ms, reply)
+        answer = self._rows.mutate_at_once(request, iter(()), now_ms) if at_once else None
+        if answer is not None:
+            reply(answer)
+        else:
+            self._rows.mutate(request, iter(()), CellForm.BLOCK, now_ms, reply)
 
     def multi(
         self, request: Client_pb2.MultiRequest, now_ms: int, reply: Callable[[Answer | HBaseError], None]
@@ -207,7 +216,7 @@ class Simulation:
         match rng.randrange(12):
             case 0 | 1 | 2 | 3 | 4:
                 mutation.mutate_type = PROTO.PUT
-                self._put(state, mutation, value)
+                self._put(state, mutation, value, rng.choice((FAMILIES, FAMILIES[:1])))
             case 5:
                 mutation.mutate_type = PROTO.DELETE
                 for family in FAMILIES:
@@ -229,16 +238,18 @@ class Simulation:
                 self._rows(server, durability, value, replies)
                 return
         self._done(state, durability, replies)
-        server.mutate(request, self.now_ms, replies.append)
+        server.mutate(request, self.now_ms, replies.append, at_once=rng.random() < 0.5)
 
     def _done(self, state: State, durability: int, replies: list[Answer | HBaseError]) -> None:
         self.states.append(state)
         self.answers.append((len(self.states) - 1, durability, replies))
 
     @staticmethod
-    def _put(state: State, mutation: Client_pb2.MutationProto, value: bytes) -> None:
-        _cells(mutation, value)
-        for family in FAMILIES:
+    def _put(
+        state: State, mutation: Client_pb2.MutationProto, value: bytes, families: Sequence[bytes] = FAMILIES
+    ) -> None:
+        _cells(mutation, value, families)
+        for family in families:
             state[mutation.row, family] = value
 
     def _check(self, request: Client_pb2.MutateRequest, state: State, value: bytes) -> bool:
@@ -383,6 +394,15 @@ def writes_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RocksStore, "commit", commit)
 
 
+def writes_no_log_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = RocksStore.commit_at_once
+
+    def commit_at_once(store: RocksStore, batch: Batch, _durability: Durability) -> bool:
+        return real(store, batch, Durability.MEMORY)
+
+    monkeypatch.setattr(RocksStore, "commit_at_once", commit_at_once)
+
+
 def forgets_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_key(_nonce: Nonce, _at_ms: int) -> bytes:
         return b""
@@ -404,7 +424,17 @@ def keeps_nonces_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Region, "mutate", mutate)
 
 
-@pytest.mark.parametrize("plant", [answers_too_early, tears_batches, writes_no_log, forgets_nonces, keeps_nonces_apart])
+@pytest.mark.parametrize(
+    "plant",
+    [
+        answers_too_early,
+        tears_batches,
+        writes_no_log,
+        writes_no_log_at_once,
+        forgets_nonces,
+        keeps_nonces_apart,
+    ],
+)
 def test_planted_faults_are_found(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     for seed in range(PLANT_SEEDS):
