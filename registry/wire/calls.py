@@ -85,20 +85,21 @@ def _attribute(name: str, value: bytes) -> bytes:
 
 def encode_answer(call_id: int, message: bytes, cells: bytes = b"", header_extra: bytes = b"") -> bytes:
     """The frame of an answer; `header_extra` are encoded fields put at the end of ResponseHeader."""
-    header = _TAG_CALL_ID + encode_varint(call_id)
-    if cells:
-        header += _cells_meta(len(cells))
-    if header_extra:
-        header += header_extra
-    header_length, message_length = encode_varint(len(header)), encode_varint(len(message))
-    frame_bytes = len(header_length) + len(header) + len(message_length) + len(message) + len(cells)
-    return b"".join((encode_length(frame_bytes), header_length, header, message_length, message, cells))
+    call_field = _TAG_CALL_ID + encode_varint(call_id)
+    before, meta, message_length = _around(len(call_field) + len(header_extra), len(message), len(cells))
+    return b"".join((before, call_field, meta, header_extra, message_length, message, cells))
 
 
 @functools.lru_cache(maxsize=REMEMBERED_SIZES_MAX)
-def _cells_meta(cells_bytes: int) -> bytes:
-    """The field of a header that announces a cell block of so many bytes."""
-    return _TAG_CELL_BLOCK_META + delimited(_TAG_CALL_ID + encode_varint(cells_bytes))
+def _around(fields_bytes: int, message_bytes: int, cells_bytes: int) -> tuple[bytes, bytes, bytes]:
+    """What stands before the call id, the field that announces a cell block, and the length of the message.
+
+    `fields_bytes` has the header besides. Answers of few sizes are all that most clients get.
+    """
+    meta = _TAG_CELL_BLOCK_META + delimited(_TAG_CALL_ID + encode_varint(cells_bytes)) if cells_bytes else b""
+    header_length, message_length = encode_varint(fields_bytes + len(meta)), encode_varint(message_bytes)
+    frame_bytes = len(header_length) + fields_bytes + len(meta) + len(message_length) + message_bytes + cells_bytes
+    return encode_length(frame_bytes) + header_length, meta, message_length
 
 
 def encode_error(call_id: int, error: BaseException) -> bytes:

@@ -45,6 +45,8 @@ def encode_varint(value: int) -> bytes:
         return _ONE_BYTE[value]
     if 0x80 <= value < 0x4000:
         return bytes((value & 0x7F | 0x80, value >> 7))
+    if 0x4000 <= value < 0x200000:  # call ids, most of the time
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
     assert 0 <= value < 1 << 64, "a varint holds an unsigned 64-bit number"
     out = bytearray()
     while value > 0x7F:

@@ -163,6 +163,16 @@ ANSWERS = st.lists(
 )
 
 
+@given(CALL_IDS, st.binary(max_size=300), EDGE_SIZES, UNKNOWN_FIELDS)
+def test_an_answer_is_what_protobuf_writes(call_id: int, message: bytes, cells_bytes: int, unknown: bytes) -> None:
+    header = RPC_pb2.ResponseHeader(call_id=call_id)
+    if cells_bytes:
+        header.cell_block_meta.length = cells_bytes
+    cells = bytes(cells_bytes)
+    expected = encode_frame(delimited(header.SerializeToString() + unknown), delimited(message), cells)
+    assert encode_answer(call_id, message, cells, unknown) == expected
+
+
 @given(ANSWERS, PIECES)
 def test_answers_come_back_as_they_were_given(
     answers: list[tuple[int, bytes | None, bytes, bytes]], sizes: list[int]

@@ -30,6 +30,8 @@ from registry.wire.framing import (
         (300, "ac02"),
         (16_383, "ff7f"),
         (16_384, "808001"),
+        (0x1FFFFF, "ffff7f"),
+        (0x200000, "80808001"),
         (2**32 - 1, "ffffffff0f"),
         (2**63, "80808080808080808001"),
         (2**64 - 1, "ffffffffffffffffff01"),
