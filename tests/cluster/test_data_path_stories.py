@@ -55,6 +55,10 @@ DIFFERENCES: Mapping[str, tuple[str, str]] = {
         r"! TableNotFoundException: (?:adm|oldadm|Table 'oldadm' was not found, got: <table>)(?:\.)?",
         "hbase-client 1.4 names the table before it in hbase:meta, where there is one",
     ),
+    "services: of all regions in batches": (
+        r"\{region =3, region g=2, region n=2, region t=3\}",
+        "in batches clients name HBase's own services with their package, and a real server knows them without it only",
+    ),
 }
 """`feature: what` of a line, with what hbeacon answers (a pattern) and why."""
 

@@ -11,11 +11,12 @@ import re
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.java import JAVA_SOURCES, JDK_FLAGS, ClassPath, program_classes
+from tests.support.java import HADOOP_3_CLIENT, JAVA_SOURCES, JDK_FLAGS, ClassPath, program_classes
 from tests.support.processes import tool
 
 RECORDED = JAVA_SOURCES.parent / "stories"
@@ -26,6 +27,8 @@ PROGRAMS = {
     "1.4.14": ("OldStory", "OldAdminStory"),
 }
 """Client version and the stories that it tells, in their order."""
+MORE_PROGRAMS = ("EndpointStory",)
+"""What 2.6.4 tells too where hbase-endpoint is on the class paths of both sides (HADOOP_3_CLIENT)."""
 
 _CLIENT = {
     # six tries are enough for a cluster that is well, and an error that is retried for ever shows
@@ -96,10 +99,16 @@ def told(
     """
     path = jars or client_path(version)
     chosen = tuple(programs) or PROGRAMS[version]
+    compiled = dict.fromkeys(("Story", *PROGRAMS[version], *chosen))
     words = [
         *(tool("java"), "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dtest.log.level=WARN", *JDK_FLAGS),
         f"-Dtest.step.ms={step_ms}",
-        *("-cp", program_classes(path, "Story", *PROGRAMS[version]), "Story", ",".join(chosen)),
+        *(
+            "-cp",
+            program_classes(path, *compiled),
+            "Story",
+            ",".join(chosen),
+        ),
         *(f"{key}={value}" for key, value in {**_CLIENT, **settings}.items()),
     ]
     with log.open("ab") as sink:
@@ -136,12 +145,16 @@ def record() -> None:
         zookeeper = ZooKeeperServer(debian(), Path(directory) / "zookeeper")
         zookeeper.start()
         cluster = HBaseCluster(Path(directory) / "hbase", zookeeper.address)
+        [endpoints] = HADOOP_3_CLIENT.directory.glob("hbase-endpoint-*.jar")
+        zipfile.ZipFile(endpoints).extractall(cluster.directory / "conf")  # which is on the servers' class path
         try:
             cluster.wait_ready()
             for version, programs in PROGRAMS.items():
                 settings = zookeeper_settings(zookeeper.address, version)
-                for program in programs:
-                    lines = told(version, settings, Path(directory) / f"{version}.log", programs=[program])
+                for program in (*programs, *(MORE_PROGRAMS if version == "2.6.4" else ())):
+                    jars = HADOOP_3_CLIENT if program in MORE_PROGRAMS else None
+                    log = Path(directory) / f"{version}.log"
+                    lines = told(version, settings, log, programs=[program], jars=jars)
                     text = "".join(f"= {line}\n" for line in lines)
                     (RECORDED / f"{version}-{program}.txt").write_text(text)
                     sys.stderr.write(f"{version} {program}: {len(lines)} lines\n")
