@@ -17,7 +17,7 @@ from regionserver.filters.parsing import parse_filter
 from regionserver.region.scan import ScanRange, ScanShape
 from regionserver.region.visible import FOR_EVER_MS, NEWEST, NO_LIMIT, VERSIONS_ALL, Wanted
 from registry.wire.cellblock import ROW_BYTES_MAX
-from registry.wire.errors import DoNotRetryIOException, UnknownProtocolException
+from registry.wire.errors import DoNotRetryIOException, IOException, UnknownProtocolException
 
 RAW = "_raw_"
 EVER = (0, FOR_EVER_MS)
@@ -115,7 +115,7 @@ def _is_usual(message: Client_pb2.Get | Client_pb2.Scan) -> bool:
 
 
 def read_scan(message: Client_pb2.Scan) -> ScanAsked:
-    """Raises DoNotRetryIOException."""
+    """Raises DoNotRetryIOException; IOException where a real server fails, too."""
     attributes, columns = message.attribute, message.column
     raw = bool(attributes) and any(each.name == RAW and each.value not in (b"", FALSE) for each in attributes)
     if not raw and len(columns) == 1 and not columns[0].qualifier and _is_usual(message):
@@ -126,6 +126,9 @@ def read_scan(message: Client_pb2.Scan) -> ScanAsked:
         raise DoNotRetryIOException("Cannot specify any column for a raw scan")
     if len(message.start_row) > ROW_BYTES_MAX or len(message.stop_row) > ROW_BYTES_MAX:
         raise DoNotRetryIOException(f"a row has at most {ROW_BYTES_MAX} bytes")
+    asked_filter = _filter(message) if message.HasField("filter") else None
+    if asked_filter is not None and asked_filter.has_filter_row and message.HasField("batch_size"):
+        raise IOException("Cannot set batch on a scan using a filter that returns true for filter.hasFilterRow")
     is_get = message.start_row == message.stop_row and bool(message.start_row)
     include_stop = message.include_stop_row if message.HasField("include_stop_row") else is_get
     rows = ScanRange(message.start_row, message.stop_row, message.include_start_row, include_stop, message.reversed)
@@ -135,7 +138,7 @@ def read_scan(message: Client_pb2.Scan) -> ScanAsked:
         message.batch_size,
         message.max_result_size if message.max_result_size and message.max_result_size < NO_LIMIT else NO_LIMIT,
         message.need_cursor_result,
-        _filter(message) if message.HasField("filter") else None,
+        asked_filter,
         message.load_column_families_on_demand or not message.HasField("load_column_families_on_demand"),
     )
 

@@ -186,7 +186,8 @@ class Paging:
         request, response, page = self._request, self._response, self._page
         limit_reached = 0 < request.limit_of_rows <= page.rows_done
         response.stale = False
-        response.more_results = not limit_reached
+        # A filter that is done ends the scan with an answer without results: old clients leave out what comes with it.
+        response.more_results = not limit_reached and (bool(page.counts) or not page.filter_is_done)
         response.more_results_in_region = page.more_in_region
         if not page.more_in_region and page.partial:
             page.partial[-1] = False  # a filter has let nothing of the row's rest pass

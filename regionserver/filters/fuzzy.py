@@ -11,7 +11,7 @@ from bisect import insort
 from collections.abc import Iterable
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
-from regionserver.filters.rows import increased
+from regionserver.filters.rows import behind_prefix
 
 FIXED = 0xFF
 ANY_V1, ANY_V2 = 0, 2
@@ -40,10 +40,8 @@ class FuzzyKey:
         """From where on a row behind this one may match; None: nowhere. A row is read as if zeros followed it."""
         key, fixed = self.key, self.fixed
         row += bytes(max(0, len(key) - len(row)))
-        made = bytearray(key + bytes(len(row) - len(key)))
-        if downwards:
-            made = bytearray([byte or 0xFF for byte in made])
         last, step, first = (0, -1, 0xFF) if downwards else (0xFF, 1, 0)
+        made = bytearray([first]) * len(row)
         stepped_at = -1
         is_behind = False
         for index, byte in enumerate(row):
@@ -51,19 +49,22 @@ class FuzzyKey:
                 made[index] = byte
                 if byte != last:
                     stepped_at = index
-            elif byte != key[index]:
+                continue
+            made[index] = key[index]
+            if byte != key[index]:
                 is_behind = (byte > key[index]) if downwards else (byte < key[index])
                 break
         if not is_behind:
             if stepped_at < 0:
                 return None
             made[stepped_at] += step
-            for index in range(stepped_at + 1, len(made)):
-                if index >= len(key) or not fixed[index]:
-                    made[index] = first
+            made[stepped_at + 1 :] = bytes([first]) * (len(made) - stepped_at - 1)
+        for index, is_fixed in enumerate(fixed):
+            if is_fixed:
+                made[index] = key[index]
         end = max([index for index, is_fixed in enumerate(fixed) if is_fixed], default=-1)
         found = bytes(made[: max(end, stepped_at) + 1])
-        return increased(found) if downwards else found
+        return (behind_prefix(found) or row) if downwards else found
 
 
 class FuzzyRowFilter(Filter):

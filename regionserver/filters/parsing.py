@@ -51,9 +51,9 @@ class _Parser:
         stored = message.serialized_filter
         try:
             short = name.removeprefix(PACKAGE) if name.startswith(PACKAGE) else ""
-            if (plain := _PLAIN.get(short)) is not None:
+            if (plain := PLAIN.get(short)) is not None:
                 return plain(stored)
-            if (counted := _COUNTED.get(short)) is not None:
+            if (counted := OF_PARSER.get(short)) is not None:
                 return counted(self, stored, depth)
             raise Thrown(f"java.lang.ClassNotFoundException: {name}")
         except Thrown as thrown:
@@ -104,7 +104,7 @@ class _Parser:
         return FuzzyRowFilter([FuzzyKey(pair.first, pair.second, is_mask_v2=v2) for pair in message.fuzzy_keys_data])
 
 
-_COUNTED: dict[str, Callable[[_Parser, bytes, int], Filter]] = {
+OF_PARSER: dict[str, Callable[[_Parser, bytes, int], Filter]] = {
     "FilterList": _Parser.list,
     "SkipFilter": _Parser.skip,
     "WhileMatchFilter": _Parser.while_match,
@@ -248,7 +248,7 @@ def _multi_row_range(stored: bytes) -> Filter:
     return MultiRowRangeFilter(merged(ranges))
 
 
-_PLAIN: dict[str, Callable[[bytes], Filter]] = {
+PLAIN: dict[str, Callable[[bytes], Filter]] = {
     "ColumnCountGetFilter": _column_count_get,
     "ColumnPaginationFilter": _column_pagination,
     "ColumnPrefixFilter": lambda stored: columns.ColumnPrefixFilter(read(Filter_pb2.ColumnPrefixFilter, stored).prefix),

@@ -1,7 +1,6 @@
 """Filters that pick rows by their keys, or so many of them. Pure, but that chance is passed in.
 
-Source: org.apache.hadoop.hbase.filter: PrefixFilter, InclusiveStopFilter, PageFilter, RandomRowFilter;
-PrivateCellUtil#increaseLastNonMaxByte.
+Source: org.apache.hadoop.hbase.filter: PrefixFilter, InclusiveStopFilter, PageFilter, RandomRowFilter.
 """
 
 from __future__ import annotations
@@ -9,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
-
-_SIGNED_MAX = 0x7F
 
 
 class PrefixFilter(Filter):
@@ -59,8 +56,8 @@ class PrefixFilter(Filter):
 
     def next_cell_hint(self, cell: SeenCell) -> Place | None:  # noqa: ARG002
         """See Filter."""
-        prefix = self._prefix or b""
-        return first_on_row(increased(prefix) if self.is_reversed else prefix)
+        place = behind_prefix(self._prefix or b"") if self.is_reversed else self._prefix
+        return None if place is None else first_on_row(place)
 
 
 class InclusiveStopFilter(Filter):
@@ -136,9 +133,11 @@ class RandomRowFilter(Filter):
         return self._is_out
 
 
-def increased(row: bytes) -> bytes:
-    """The last byte that is not the greatest signed one is one more, bytes from 0x80 on among them."""
-    for index in range(len(row) - 1, -1, -1):
-        if row[index] != _SIGNED_MAX:
-            return row[:index] + bytes(((row[index] + 1) & 0xFF,)) + row[index + 1 :]
-    return row
+def behind_prefix(prefix: bytes) -> bytes | None:
+    """The least row behind all that begin so; None: there is none.
+
+    HBase counts with signed bytes and may name a row before them then, or the one that the scan is at: such scans lose
+    rows there, or never end.
+    """
+    begin = prefix.rstrip(b"\xff")
+    return begin[:-1] + bytes((begin[-1] + 1,)) if begin else None

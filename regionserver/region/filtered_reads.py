@@ -18,6 +18,7 @@ from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE
 from regionserver.region.region import Found, Region
 from regionserver.region.scan import PageLimits, ScanRange, ScanShape, key_range
 from regionserver.region.visible import Wanted
+from registry.wire.errors import DoNotRetryIOException
 
 
 def open_filtered_scan(
@@ -30,7 +31,10 @@ def open_filtered_scan(
     *,
     on_demand: bool = True,
 ) -> FilteredScan:
-    """Begin a scan of a region at this moment; the filter is its own. Raises NoSuchColumnFamilyException."""
+    """Begin a scan of a region at this moment; the filter is its own.
+
+    Raises NoSuchColumnFamilyException, DoNotRetryIOException; the moment is still its caller's then.
+    """
     for family in shape.wanted:
         region.check_family(family)
     if rows.reverse:
@@ -39,7 +43,10 @@ def open_filtered_scan(
     keys = key_range(rows, region.where, region.prefix, region.order)
     to_filter = RowsToFilter(moment, keys, region.prefix, region.order, reads, now_ms, reverse=rows.reverse)
     if on_demand:
-        to_filter.leave_for_later({family for family in reads if not asked.is_family_essential(family)})
+        later = {family for family in reads if not asked.is_family_essential(family)}
+        if later and rows.reverse:
+            raise DoNotRetryIOException("Reverse scan with loading CFs on demand is not supported")
+        to_filter.leave_for_later(later)
     scan = FilteredScan(to_filter, asked)
     scan.batch = shape.batch
     scan.row_bytes_max = region.rules.row_bytes_max
@@ -50,6 +57,8 @@ def open_filtered_scan(
 def filtered_get(region: Region, row: bytes, wanted: Mapping[bytes, Wanted], asked: Filter, now_ms: int) -> Found:
     """What is seen of a row with a filter. Raises what `Region.get` does, and what filters do."""
     region.check_row("Get", row)
+    for family in wanted:
+        region.check_family(family)
     rows = ScanRange(row, row, include_stop=True)
     scan = open_filtered_scan(region, rows, ScanShape(wanted), asked, now_ms, region.store.snapshot())
     try:

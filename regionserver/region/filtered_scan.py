@@ -19,7 +19,7 @@ from regionserver.region.pieces import CELL_OVERHEAD_BYTES
 from regionserver.region.region import RequestCounts
 from regionserver.region.scan import Page, PageLimits
 from regionserver.region.visible import NO_LIMIT
-from registry.wire.errors import IOException, RowTooBigException
+from registry.wire.errors import RowTooBigException
 
 ASKED_BETWEEN_LOOKS = 256
 """Filters asked about cells, between two looks at the clock."""
@@ -44,7 +44,7 @@ class FilteredScan:
         self.counts = RequestCounts()
         """Of its region."""
         self.batch = 0
-        """Cells of one result; 0: the whole row."""
+        """Cells of one result; 0: the whole row. Not with a filter that judges whole rows."""
         self.row_bytes_max = NO_LIMIT
         self._rows = rows
         self._filter = asked
@@ -96,6 +96,7 @@ class FilteredScan:
         if page.more_in_region and self._row is None and not self._met_batch and not page.turn_over:
             page.more_in_region = self._find_row()
         page.tagged = self._tagged
+        page.filter_is_done = self._filter.filter_all_remaining()
         self.counts.reads_count += page.rows_read
         return page
 
@@ -131,11 +132,6 @@ class FilteredScan:
             else:
                 step = self._fill(row, page, limits)
                 if step is _Step.CUT:
-                    if self._filter.has_filter_row:
-                        raise IOException(
-                            "Filter whose hasFilterRow() returns true is incompatible with scans that must  stop"
-                            " mid-row because of a limit."
-                        )
                     self._tell(page, partial=True)
                     return _Step.RESULT
                 if step is not _Step.ROW_END:

@@ -76,6 +76,8 @@ class Page:
     """Of each result: more cells of its row may follow."""
     more_in_region: bool = True
     """Whether the region may have further rows of this scan."""
+    filter_is_done: bool = False
+    """Nothing more passes the scan's filter, in no region."""
     rows_done: int = 0
     """Rows whose last cell is in this page."""
     rows_read: int = 0
@@ -98,6 +100,7 @@ class Page:
         self.counts += other.counts
         self.partial += other.partial
         self.more_in_region = other.more_in_region
+        self.filter_is_done = other.filter_is_done
         self.rows_done += other.rows_done
         self.rows_read += other.rows_read
         self.rows_empty += other.rows_empty

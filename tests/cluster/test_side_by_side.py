@@ -135,7 +135,8 @@ class Sides:
                 continue
             real, own = [await player.play(each, prefix) for player in self.players]
             if real != own:
-                note(f"call {number}: {each}\nHBase 2.6.4: {real}\nhbeacon:     {own}")
+                errors = [player.last_error for player in self.players]
+                note(f"call {number}: {each}\nHBase 2.6.4: {real}\nhbeacon:     {own}\nlast errors: {errors}")
             assert own == real
 
     async def _crash(self) -> None:

@@ -18,16 +18,21 @@ from typing import TypeVar
 from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from protos.hbase import Client_pb2, Comparator_pb2, HBase_pb2
+from protos.hbase import Client_pb2, Comparator_pb2, Filter_pb2, HBase_pb2
 from registry.rpc.client import RpcChannel
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells, encode_cells
 from registry.wire.errors import HBaseError
+from tests.support.filters import Drawn
 
 FILTERS = "org.apache.hadoop.hbase.filter."
 NONCE_GROUP = time.time_ns()
 """Of this process, as a client has one."""
 PIECES_MAX = 200
 """Calls of one scan."""
+ENDLESS_DOWNWARDS = (b"filter.PrefixFilter", b"filter.FuzzyRowFilter")
+"""With these a real server may be told to go on at the row that it is at, and then it never ends."""
+PREFIX = b"@prefix@"
+"""Stands in filters for the prefix of a history, which has as many bytes."""
 M = TypeVar("M", bound=Message)
 Told = list[object]
 """What a client heard, in a form that does not depend on the server's clock, ids or region."""
@@ -68,6 +73,8 @@ class Player:
     region: bytes
     clock_begins_ms: int
     """Times from here on are the server's."""
+    last_error: str = ""
+    """What the last error that it answered said."""
     _prefix: bytes = b""
     _times_ms: list[tuple[int, float]] = field(default_factory=list[tuple[int, float]])
     """When each call of this history began and had its answer."""
@@ -102,6 +109,7 @@ class Player:
                     processed = answer.processed if answer.HasField("processed") else None
                     return [processed, answer.HasField("result"), *self._result(answer.result, block)]
         except HBaseError as error:
+            self.last_error = error.message
             return ["error", error.java_class]
 
     async def _call(self, method: str, message: Message, cells: bytes, response: type[M]) -> tuple[M, list[Cell]]:
@@ -178,7 +186,9 @@ def _prefixed(message: Message, prefix: bytes, region: bytes) -> None:
         if descriptor.message_type is not None:
             for each in value if descriptor.is_repeated else [value]:
                 _prefixed(each, prefix, region)
-    if isinstance(message, HBase_pb2.RegionSpecifier):
+    if isinstance(message, Filter_pb2.Filter):
+        message.serialized_filter = message.serialized_filter.replace(PREFIX, prefix)
+    elif isinstance(message, HBase_pb2.RegionSpecifier):
         message.value = region
     elif isinstance(message, Client_pb2.Scan):
         message.start_row, message.stop_row = prefix + message.start_row, prefix + message.stop_row
@@ -198,8 +208,10 @@ class Times:
 
 
 NO_REGION = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=b"-")
-ROWS = st.sampled_from([b"a", b"b", b"b\0", b"c"])
-QUALIFIERS = st.sampled_from([b"", b"p", b"q", b"r\0"])
+ROW_NAMES = (b"a", b"b", b"b\0", b"c")
+QUALIFIER_NAMES = (b"", b"p", b"q", b"r\0")
+ROWS = st.sampled_from(ROW_NAMES)
+QUALIFIERS = st.sampled_from(QUALIFIER_NAMES)
 LONG = st.sampled_from([1, -1, 5, 2**63 - 1]).map(lambda number: number.to_bytes(8, "big", signed=True))
 VALUES = st.sampled_from([b"", b"1", b"value", b"\xff"]) | LONG
 PUTS = {Client_pb2.MutationProto.PUT: KeyType.PUT}
@@ -221,6 +233,9 @@ class Histories:
         self._names = st.sampled_from(sorted(families))
         self._usual = sorted({time for times in families.values() for time in times.usual})
         self._nonces = iter(range(1, 1 << 62))
+        rows = [PREFIX + row for row in ROW_NAMES]
+        values = [b"", b"1", b"value", b"\xff", (5).to_bytes(8, "big")]
+        self._filters = Drawn(rows, sorted(families), QUALIFIER_NAMES, values, self._usual, PREFIX).filters()
 
     def history(self) -> st.SearchStrategy[list[Step]]:
         """Writes and reads; in the middle of some a clean-up, or a crash, perhaps before an answer has come."""
@@ -302,18 +317,31 @@ class Histories:
         """CheckAndMutate."""
 
         def made(
-            parts: tuple[Client_pb2.MutationProto, bytes, bytes, bytes | None, int, HBase_pb2.TimeRange | None],
+            parts: tuple[
+                Client_pb2.MutationProto,
+                bytes,
+                bytes,
+                bytes | None,
+                int,
+                HBase_pb2.TimeRange | None,
+                Filter_pb2.Filter | None,
+            ],
         ) -> Call:
-            mutation, family, qualifier, expected, compare, times = parts
+            mutation, family, qualifier, expected, compare, times, asked = parts
             request = Client_pb2.MutateRequest(region=NO_REGION, mutation=mutation, nonce_group=NONCE_GROUP)
             request.condition.CopyFrom(_condition(mutation.row, family, qualifier, expected, compare))
             if times is not None:
                 request.condition.time_range.CopyFrom(times)
+            if asked is not None:
+                request.condition.filter.CopyFrom(asked)
             return Call("Mutate", request)
 
         compare = st.sampled_from(range(6))
         expected = st.none() | VALUES
-        return st.tuples(self.mutations(), self._names, QUALIFIERS, expected, compare, self.range_of_times()).map(made)
+        asked = st.none() | st.none() | self._filters
+        return st.tuples(
+            self.mutations(), self._names, QUALIFIERS, expected, compare, self.range_of_times(), asked
+        ).map(made)
 
     def multis(self) -> st.SearchStrategy[Call]:
         """Actions one by one, and changes of one row together, with a condition or without."""
@@ -345,6 +373,11 @@ class Histories:
             message.store_limit = draw(st.integers(0, 3))
         if draw(st.integers(0, 5)) == 0:
             message.store_offset = draw(st.integers(0, 2))
+        self._filtered(draw, message)
+
+    def _filtered(self, draw: st.DrawFn, message: Client_pb2.Get | Client_pb2.Scan | Client_pb2.Condition) -> None:
+        if draw(st.integers(0, 2)) == 0:
+            message.filter.CopyFrom(draw(self._filters))
 
     def _get_messages(self) -> st.SearchStrategy[Client_pb2.Get]:
         return self._one_get(self)
@@ -369,8 +402,11 @@ class Histories:
                 scan.column.add(family=name)
             if (times := draw(self.range_of_times())) is not None:
                 scan.time_range.CopyFrom(times)
+            self._filtered(draw, scan)
         else:
             self._shaped(draw, scan)
+        if scan.reversed and any(name in scan.filter.SerializePartialToString() for name in ENDLESS_DOWNWARDS):
+            scan.ClearField("filter")
         if (batch := draw(st.sampled_from([0, 0, 0, 1, 2]))) > 0:
             scan.batch_size = batch
         request = Client_pb2.ScanRequest(region=NO_REGION, scan=scan, client_handles_heartbeats=True)

@@ -1,0 +1,368 @@
+"""Scans with any filter find what HBase's way of going on, cell by cell, finds: whole, in batches and page by page."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import cycle
+
+import pytest
+from hypothesis import HealthCheck, event, given, settings
+from hypothesis import strategies as st
+
+from protos.hbase import Filter_pb2
+from regionserver.engine.memory import MemorySnapshot, MemoryStore
+from regionserver.engine.store import Durability
+from regionserver.filters.filter import SeenCell
+from regionserver.filters.parsing import parse_filter
+from regionserver.region.family import read_cells
+from regionserver.region.filtered_cells import family_read
+from regionserver.region.filtered_reads import filter_condition, filtered_get, open_filtered_scan
+from regionserver.region.keys import family_key
+from regionserver.region.mutations import Change, Mutation, MutationKind
+from regionserver.region.region import Region, RegionRange
+from regionserver.region.rules import TableRules
+from regionserver.region.scan import Page, PageLimits, ScanRange, ScanShape
+from regionserver.region.visible import FamilyRules, KeepDeleted, Wanted, visible
+from registry.wire.cellblock import Cell, KeyType, decode_cells, encode_cell
+from registry.wire.errors import (
+    DoNotRetryIOException,
+    IOException,
+    NoSuchColumnFamilyException,
+    RowTooBigException,
+    WrongRegionException,
+)
+from tests.filters.cells import made
+from tests.region.filter_model import ModelScan
+from tests.support import filters as f
+
+ROWS = [b"a", b"b", b"b\0", b"ba", b"c", b"d"]
+QUALIFIERS = [b"", b"p", b"pq", b"q", b"r\0"]
+VALUES = [b"", b"1", b"value", b"\xff"]
+TIMES = [1, 2, 3, 5]
+FAMILIES = {
+    b"f": FamilyRules(),
+    b"g": FamilyRules(3),
+    b"k": FamilyRules(2, keep_deleted=KeepDeleted.TRUE),
+}
+NOW_MS = 1000
+EXAMPLES = int(os.environ.get("HBEACON_EXAMPLES", "40"))
+MARKERS = [KeyType.DELETE, KeyType.DELETE_COLUMN, KeyType.DELETE_FAMILY, KeyType.DELETE_FAMILY_VERSION]
+TYPES = [KeyType.PUT] * 6 + MARKERS
+OF_FAMILY = (KeyType.DELETE_FAMILY, KeyType.DELETE_FAMILY_VERSION)
+DRAWN = f.Drawn(ROWS, sorted(FAMILIES), QUALIFIERS, VALUES, TIMES)
+
+
+def region_of(changes: Sequence[tuple[bytes, Change]], rules: TableRules | None = None) -> Region:
+    region = Region(RegionRange("t", "t,,1.aa."), FAMILIES, MemoryStore(), b"prefix00", rules=rules or TableRules())
+    for row, change in changes:
+        kind = MutationKind.PUT if change.key_type == KeyType.PUT else MutationKind.DELETE
+        region.mutate([Mutation(kind, row, [change])], Durability.PROCESS, lambda _: None, NOW_MS)
+    return region
+
+
+@st.composite
+def regions(draw: st.DrawFn) -> Region:
+    padding = draw(st.sampled_from([b"", b"", b"x" * 5000]))  # rows in chunks, too
+    changes: list[tuple[bytes, Change]] = []
+    for _ in range(draw(st.integers(0, 40))):
+        key_type = draw(st.sampled_from(TYPES))
+        qualifier = b"" if key_type in OF_FAMILY else draw(st.sampled_from(QUALIFIERS))
+        value = draw(st.sampled_from(VALUES)) + padding if key_type == KeyType.PUT else b""
+        family = draw(st.sampled_from(sorted(FAMILIES)))
+        change = Change(family, qualifier, draw(st.sampled_from(TIMES)), key_type, value)
+        changes.append((draw(st.sampled_from(ROWS)), change))
+    return region_of(changes)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A scan."""
+
+    filter: Filter_pb2.Filter
+    rows: ScanRange
+    wanted: dict[bytes, Wanted]
+    on_demand: bool
+
+
+@st.composite
+def scans(draw: st.DrawFn) -> Asked:
+    reverse = draw(st.booleans())
+    ends = sorted([draw(st.sampled_from([b"", *ROWS])), draw(st.sampled_from([*ROWS, b"\xff"]))], reverse=reverse)
+    rows = ScanRange(*ends, include_start=draw(st.booleans()), include_stop=draw(st.booleans()), reverse=reverse)
+    raw = draw(st.integers(0, 5)) == 0
+    wanted = {
+        family: Wanted(
+            None if raw else draw(st.none() | st.lists(st.sampled_from(QUALIFIERS), min_size=1).map(_sorted)),
+            draw(st.sampled_from([1, 1, 2, 9])),
+            draw(st.sampled_from([0, 0, 0, 2])),
+            raw=raw,
+            cells_max=draw(st.sampled_from([1 << 62, 1 << 62, 1, 2])),
+            cells_skipped=draw(st.sampled_from([0, 0, 1])),
+        )
+        for family in draw(st.lists(st.sampled_from(sorted(FAMILIES)), min_size=1, unique=True))
+    }
+    return Asked(draw(DRAWN.filters()), rows, wanted, not reverse and draw(st.booleans()))
+
+
+def _sorted(columns: list[bytes]) -> tuple[bytes, ...]:
+    return tuple(sorted(set(columns)))
+
+
+def expected_of(region: Region, asked: Asked, batch: int) -> list[list[bytes]]:
+    rows = sorted([row for row in ROWS if _in_range(asked.rows, row)], reverse=asked.rows.reverse)
+    reads = {family: family_read(FAMILIES[family], wanted) for family, wanted in asked.wanted.items()}
+    cells: dict[bytes, list[SeenCell]] = {family: [] for family in reads}
+    for row in rows:
+        for family, read in reads.items():
+            key = family_key(region.row_key(row), family)
+            first = region.store.get(key)
+            if first is not None:
+                entries = visible(read_cells(region.store, key, first), read.rules, read.wanted, NOW_MS)
+                cells[family] += [SeenCell(row, family, each[0], -each[1], -each[2], each[3]) for each in entries]
+    filter_ = made(asked.filter)
+    if asked.rows.reverse:
+        filter_.set_reversed()
+    scan = ModelScan(cells, reads, filter_, reverse=asked.rows.reverse, on_demand=asked.on_demand, batch=batch)
+    return [[cell.data for cell in result] for result in scan.results()]
+
+
+def _in_range(rows: ScanRange, row: bytes) -> bool:
+    low, low_inside, high, high_inside = rows.start_row, rows.include_start, rows.stop_row, rows.include_stop
+    if rows.reverse:
+        low, low_inside, high, high_inside = high, high_inside, low, low_inside
+    return (not low or row > low or (row == low and low_inside)) and (
+        not high or row < high or (row == high and high_inside)
+    )
+
+
+def found_of(
+    region: Region, asked: Asked, batch: int = 0, limits: PageLimits | None = None
+) -> tuple[list[list[bytes]], list[Page]]:
+    """Results, and the pages that they came in."""
+    scan = open_filtered_scan(
+        region,
+        asked.rows,
+        ScanShape(asked.wanted, batch),
+        made(asked.filter),
+        NOW_MS,
+        region.store.snapshot(),
+        on_demand=asked.on_demand,
+    )
+    pages: list[Page] = []
+    try:
+        while not pages or pages[-1].more_in_region:
+            pages.append(scan.page(limits or PageLimits()))
+            assert len(pages) < 10_000
+    finally:
+        scan.close()
+    results: list[list[bytes]] = []
+    for page in pages:
+        cells = iter([encode_cell(cell) for cell in decode_cells(b"".join(page.blocks))])
+        results += [[next(cells) for _ in range(count)] for count in page.counts]
+        assert next(cells, None) is None
+    return results, pages
+
+
+many = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+
+
+@many
+@given(regions(), scans(), st.sampled_from([0, 0, 1, 2]))
+def test_as_hbase_goes_on_cell_by_cell(region: Region, asked: Asked, batch: int):
+    if made(asked.filter).has_filter_row:
+        batch = 0  # refused
+    expected = expected_of(region, asked, batch)
+    event(f"results: {min(len(expected), 3)}")
+    assert found_of(region, asked, batch)[0] == expected
+
+
+@many
+@given(regions(), scans(), st.integers(1, 3), st.booleans(), st.lists(st.booleans(), min_size=1, max_size=6))
+def test_page_by_page_it_is_the_same(region: Region, asked: Asked, count: int, lates: bool, turns: list[bool]):
+    told = cycle(turns)
+    late = cycle([*turns, False])
+    limits = PageLimits(
+        count, partial=True, is_late=(lambda: next(late)) if lates else None, is_turn_over=lambda: next(told)
+    )
+    whole, _ = found_of(region, asked)
+    assert found_of(region, asked, limits=limits)[0] == whole
+
+
+@many
+@given(regions(), scans(), st.sampled_from([1, 60, 200, 6000]))
+def test_parts_of_rows_make_up_the_rows(region: Region, asked: Asked, bytes_max: int):
+    filter_ = made(asked.filter)
+    if filter_.outlives_row or filter_.may_end:  # where such a scan ends depends on its parts, also with HBase
+        return
+    whole, _ = found_of(region, asked)
+    parts, pages = found_of(region, asked, limits=PageLimits(bytes_max=bytes_max, partial=True))
+    if filter_.has_filter_row:
+        assert parts == whole
+        assert not any(flag for page in pages for flag in page.partial)
+    elif all(len({(cell.row, cell.family) for cell in decode_cells(b"".join(each))}) == 1 for each in whole):
+        assert [cell for part in parts for cell in part] == [cell for result in whole for cell in result]
+
+
+@many
+@given(regions(), scans(), st.sampled_from(ROWS))
+def test_a_get_is_a_scan_of_one_row(region: Region, asked: Asked, row: bytes):
+    one = Asked(asked.filter, ScanRange(row, row, include_stop=True), asked.wanted, on_demand=True)
+    expected = expected_of(region, one, 0)
+    found = filtered_get(region, row, asked.wanted, made(asked.filter), NOW_MS)
+    assert [encode_cell(cell) for cell in decode_cells(found.block)] == (expected[0] if expected else [])
+    assert found.cells_count == sum(map(len, expected))
+    newest = dict.fromkeys(FAMILIES, Wanted())
+    condition = filter_condition(row, lambda: parse_filter(asked.filter, lambda: 0.5), 0, 1 << 62)
+    seen = filtered_get(region, row, newest, made(asked.filter), NOW_MS)
+    for _ in range(2):
+        checked = region.check(condition, NOW_MS)
+        assert checked.matches == (seen.cells_count > 0)
+        first = next(decode_cells(seen.block), None)
+        assert checked.timestamp_ms == (first.timestamp_ms if first else 0)
+
+
+# --- what such tests do not tell --------------------------------------------------------------------------------------
+
+
+def put(row: bytes, *qualifiers: bytes, value: bytes = b"v", family: bytes = b"f") -> list[tuple[bytes, Change]]:
+    return [(row, Change(family, each, 1, KeyType.PUT, value)) for each in qualifiers]
+
+
+class Counting(MemoryStore):
+    """Counts what is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_count = 0
+
+    def snapshot(self) -> MemorySnapshot:
+        return _CountingMoment(super().snapshot(), self)  # type: ignore[return-value]
+
+
+class _CountingMoment:
+    def __init__(self, moment: MemorySnapshot, store: Counting) -> None:
+        self._moment, self._store = moment, store
+        self.get, self.close = moment.get, moment.close
+
+    def scan(self, lower: bytes, upper: bytes, *, reverse: bool = False) -> Iterator[tuple[bytes, bytes]]:
+        for record in self._moment.scan(lower, upper, reverse=reverse):
+            self._store.read_count += 1
+            yield record
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize(
+    ("asked", "rows_count"),
+    [
+        (f.envelope(Filter_pb2.PrefixFilter(prefix=b"0500")), 1),
+        (
+            f.envelope(
+                Filter_pb2.MultiRowRangeFilter(
+                    row_range_list=[
+                        Filter_pb2.RowRange(start_row=each, start_row_inclusive=True, stop_row=each + b"9")
+                        for each in (b"0100", b"0900")
+                    ]
+                )
+            ),
+            2,
+        ),
+        (
+            f.listed(
+                f.envelope(Filter_pb2.KeyOnlyFilter(len_as_val=False)),
+                f.envelope(Filter_pb2.PrefixFilter(prefix=b"0500")),
+            ),
+            1,
+        ),
+    ],
+)
+def test_rows_that_are_jumped_over_are_not_read(reverse: bool, asked: Filter_pb2.Filter, rows_count: int):
+    store = Counting()
+    region = Region(RegionRange("t", "t,,1.aa."), {b"f": FamilyRules()}, store, b"prefix00")
+    puts = [
+        Mutation(MutationKind.PUT, b"%04d" % each, [Change(b"f", b"q", 1, KeyType.PUT, b"v")]) for each in range(1000)
+    ]
+    for each in puts:
+        region.mutate([each], Durability.PROCESS, lambda _: None, NOW_MS)
+    scan = Asked(asked, ScanRange(reverse=reverse), {b"f": Wanted()}, on_demand=True)
+    results, _ = found_of(region, scan)
+    assert len(results) == rows_count
+    assert store.read_count < 100, "1000 rows are there"
+
+
+def test_columns_that_are_jumped_over_are_not_read():
+    store = Counting()
+    region = Region(RegionRange("t", "t,,1.aa."), {b"f": FamilyRules()}, store, b"prefix00")
+    changes = [Change(b"f", b"%06d" % each, 1, KeyType.PUT, b"x" * 100) for each in range(10_000)]
+    region.mutate([Mutation(MutationKind.PUT, b"r", changes)], Durability.PROCESS, lambda _: None, NOW_MS)
+    asked = f.envelope(Filter_pb2.ColumnPrefixFilter(prefix=b"0050"))
+    results, _ = found_of(region, Asked(asked, ScanRange(), {b"f": Wanted()}, on_demand=True))
+    assert len(results[0]) == 100
+    assert store.read_count < 40, "some two hundred chunks are there"
+
+
+def test_a_row_larger_than_an_answer_comes_in_parts_and_is_bounded_otherwise():
+    region = region_of([], TableRules(row_bytes_max=50_000))
+    changes = [Change(b"f", b"%04d" % each, 1, KeyType.PUT, b"x" * 1000) for each in range(200)]
+    region.mutate([Mutation(MutationKind.PUT, b"r", changes)], Durability.PROCESS, lambda _: None, NOW_MS)
+    some = f.envelope(Filter_pb2.QualifierFilter(compare_filter=f.compared(f.EQUAL, f.regex("[02468]$"))))
+    asked = Asked(some, ScanRange(), {b"f": Wanted()}, on_demand=True)
+    parts, pages = found_of(region, asked, limits=PageLimits(bytes_max=10_000, partial=True))
+    assert [len(part) for part in parts] == [10] * 10
+    assert [flag for page in pages for flag in page.partial] == [True] * 10
+    with pytest.raises(RowTooBigException):
+        found_of(region, asked)
+    whole = f.listed(some, f.envelope(Filter_pb2.PageFilter(page_size=1)))
+    with pytest.raises(RowTooBigException):
+        found_of(region, Asked(whole, ScanRange(), {b"f": Wanted()}, on_demand=True), limits=PageLimits(partial=True))
+
+
+def test_while_nothing_passes_the_client_hears_how_far_it_is():
+    region = region_of([change for each in range(100) for change in put(b"%03d" % each, b"q")])
+    nothing = f.envelope(Filter_pb2.ValueFilter(compare_filter=f.compared(f.EQUAL, f.binary(b"other"))))
+    ticks = cycle([False] * 9 + [True])
+    limits = PageLimits(partial=True, is_late=lambda: next(ticks))
+    _, pages = found_of(region, Asked(nothing, ScanRange(), {b"f": Wanted()}, on_demand=True), limits=limits)
+    assert [page.last_row for page in pages[:3]] == [b"009", b"019", b"029"]
+    assert all(page.stopped_late for page in pages[:-1])
+    assert (sum(page.rows_empty for page in pages), sum(page.rows_read for page in pages)) == (100, 100)
+
+
+def test_within_a_row_others_have_their_turns():
+    region = region_of([], TableRules())
+    changes = [Change(b"f", b"%05d" % each, 1, KeyType.PUT, b"v") for each in range(5000)]
+    region.mutate([Mutation(MutationKind.PUT, b"r", changes)], Durability.PROCESS, lambda _: None, NOW_MS)
+    skip = f.envelope(Filter_pb2.SkipFilter(filter=f.envelope(Filter_pb2.PageFilter(page_size=9))))
+    asked = Asked(skip, ScanRange(), {b"f": Wanted()}, on_demand=True)
+    results, pages = found_of(region, asked, limits=PageLimits(is_turn_over=lambda: True))
+    assert [len(result) for result in results] == [5000]
+    assert len(pages) > 10
+
+
+def test_pages_end_scans_and_errors_of_filters_are_hbases():
+    region = region_of([change for row in ROWS for change in put(row, b"q")])
+    page = f.envelope(Filter_pb2.PageFilter(page_size=2))
+    results, pages = found_of(region, Asked(page, ScanRange(), {b"f": Wanted()}, on_demand=True))
+    assert (len(results), pages[-1].more_in_region, len(pages)) == (2, False, 1)
+    long = f.envelope(Filter_pb2.ValueFilter(compare_filter=f.compared(f.EQUAL, f.long(1))))
+    with pytest.raises(IOException, match="Wrong length: 1, expected 8"):
+        found_of(region, Asked(long, ScanRange(), {b"f": Wanted()}, on_demand=True))
+    by_family = f.envelope(
+        Filter_pb2.ColumnValueFilter(family=b"f", compare_op="EQUAL", qualifier=b"", comparator=f.null())
+    )
+    downwards = Asked(by_family, ScanRange(reverse=True), {b"f": Wanted(), b"g": Wanted()}, on_demand=True)
+    with pytest.raises(DoNotRetryIOException, match="Reverse scan with loading CFs on demand is not supported"):
+        found_of(region, downwards)
+    with pytest.raises(NoSuchColumnFamilyException):
+        filtered_get(region, b"a", {b"x": Wanted()}, made(page), NOW_MS)
+    region = Region(RegionRange("t", "t,b,1.aa.", b"b", b"c"), FAMILIES, MemoryStore(), b"prefix00")
+    with pytest.raises(WrongRegionException):
+        filtered_get(region, b"a", {b"f": Wanted()}, made(page), NOW_MS)
+
+
+def test_cells_that_passed_are_whole_cells():
+    region = region_of(put(b"a", b"p", b"q"))
+    asked = Asked(f.envelope(Filter_pb2.KeyOnlyFilter(len_as_val=True)), ScanRange(), {b"f": Wanted()}, on_demand=True)
+    [[one, _]], _ = found_of(region, asked)
+    assert next(decode_cells(one)) == Cell(b"a", b"f", b"p", 1, KeyType.PUT, b"\0\0\0\1")
