@@ -52,7 +52,7 @@ async def echo(bytes_max: int = 1 << 24) -> AsyncGenerator[tuple[RpcServer, int,
     table.add(SERVICE, "Echo", RPC_pb2.CellBlockMeta, seen.handle)
     table.add(
         SERVICE, "AtOnce", RPC_pb2.CellBlockMeta, lambda call: Answer(b"", b"handler"),
-        at_once=lambda param, info: (b"", b"at once"),
+        at_once=lambda param, cells, info: (b"", b"at once"),
     )  # fmt: skip
     settings = RpcServerSettings(limits=WireLimits(frame_bytes_max=bytes_max))
     async with serving(table, settings) as (server, port):
