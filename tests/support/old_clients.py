@@ -1,4 +1,4 @@
-"""Clients that know no registry but ZooKeeper, driven by lines: hbase-client 1.4, asynchbase, npm's hbase-rpc-client.
+"""Clients that know no registry but ZooKeeper, driven by lines: hbase-client 1.4, asynchbase, those of npm and PyPI.
 
 `python -m tests.support.old_clients` fetches them (tests/setup.sh calls it). They lie beside the other jars.
 """
@@ -22,6 +22,8 @@ HBASE_1 = ClassPath("hbase-client", "1.4.14", ())
 ASYNCHBASE = ClassPath("asynchbase", "1.8.2", (), group="org.hbase")
 NPM_CLIENT, NPM_VERSION = "hbase-rpc-client", "0.1.15"
 NODE_SOURCE = JAVA_SOURCES.parent / "node" / "client.js"
+PYPI_CLIENT, PYPI_VERSION = "hbase-driver", "1.1.1"
+PYTHON_SOURCE = JAVA_SOURCES.parent / "python" / "driver.py"
 
 
 class ClientRefusedError(Exception):
@@ -30,6 +32,11 @@ class ClientRefusedError(Exception):
 
 def _npm_directory() -> Path:
     return cache_dir() / f"{NPM_CLIENT}-{NPM_VERSION}"
+
+
+def pypi_directory() -> Path:
+    """Beside the environment of the tests, whose messages have the names of the driver's."""
+    return cache_dir() / f"{PYPI_CLIENT}-{PYPI_VERSION}"
 
 
 def _java_words(path: ClassPath, program: str) -> list[str]:
@@ -59,6 +66,13 @@ def _npm(quorum: str, parent: str) -> list[str]:
     return [tool("node"), "--no-deprecation", str(NODE_SOURCE), quorum, parent]
 
 
+def _pypi(quorum: str, parent: str) -> list[str]:
+    assert parent == "/hbase", "it knows no other"
+    if not pypi_directory().is_dir():
+        raise MissingToolError(f"{PYPI_CLIENT} {PYPI_VERSION} is not here: run tests/setup.sh, which fetches it")
+    return [sys.executable, str(PYTHON_SOURCE), quorum]
+
+
 @dataclass(frozen=True)
 class Kind:
     """One of the clients: its name on the compatibility page and how it is run."""
@@ -72,13 +86,14 @@ KINDS = {
     "asynchbase": Kind("asynchbase 1.8.2", _asynchbase),
     "npm": Kind("npm hbase-rpc-client 0.1.15", _npm),
 }
+PYPI = Kind(f"{PYPI_CLIENT} {PYPI_VERSION}", _pypi)
 
 
 class OldClient:
     """A process of one client, given a quorum of one and the parent znode. One command at a time."""
 
     def __init__(self, kind: Kind, quorum: str, parent: str, log: Path, *, enter: Sequence[str] = ()) -> None:
-        environ = {"NODE_PATH": str(_npm_directory() / "node_modules")}
+        environ = {"NODE_PATH": str(_npm_directory() / "node_modules"), "PYTHONPATH": str(pypi_directory())}
         enter = [*enter, tool("env"), *(f"{name}={value}" for name, value in environ.items())]
         self.kind = kind
         self.process = ManagedProcess(kind.name, kind.words(quorum, parent), log, enter=enter, pipes=True)
@@ -128,6 +143,12 @@ def main() -> None:
         words = ["install", "--no-audit", "--no-fund", "--prefix", str(partial), f"{NPM_CLIENT}@{NPM_VERSION}"]
         subprocess.run([tool("npm"), *words], check=True, stdin=subprocess.DEVNULL, timeout=600)
         partial.rename(_npm_directory())
+    if not pypi_directory().is_dir():
+        sys.stderr.write(f"{PYPI_CLIENT} {PYPI_VERSION}\n")
+        partial = pypi_directory().with_name(f"{pypi_directory().name}.partial-{os.getpid()}")
+        words = ["install", "-q", "--no-deps", "--target", str(partial), f"{PYPI_CLIENT}=={PYPI_VERSION}"]
+        subprocess.run([sys.executable, "-m", "pip", *words], check=True, stdin=subprocess.DEVNULL, timeout=600)
+        partial.rename(pypi_directory())
     for stale in cache_dir().glob("*.partial-*"):
         shutil.rmtree(stale)
 
