@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from google.protobuf.message import Message
@@ -82,15 +82,33 @@ def test_names_are_told_where_they_are_unknown():
     assert refused(broken).startswith(f"{DESERIALIZATION}java.io.IOException: java.util.regex.PatternSyntaxException: ")
 
 
-def nested(depth: int, kind: type[Any]) -> Filter_pb2.Filter:
+Around = Callable[[Filter_pb2.Filter], Filter_pb2.Filter]
+
+
+def nested(depth: int, around: Around) -> Filter_pb2.Filter:
     message = PAGE
     for _ in range(depth - 1):
-        message = f.listed(message) if kind is Filter_pb2.FilterList else f.envelope(kind(filter=message))
+        message = around(message)
     return message
 
 
-@pytest.mark.parametrize("kind", [Filter_pb2.FilterList, Filter_pb2.SkipFilter, Filter_pb2.WhileMatchFilter])
-def test_depth_is_bounded(kind: type[Any]):
+def skipping(inner: Filter_pb2.Filter) -> Filter_pb2.Filter:
+    return f.envelope(Filter_pb2.SkipFilter(filter=inner))
+
+
+def while_matching(inner: Filter_pb2.Filter) -> Filter_pb2.Filter:
+    return f.envelope(Filter_pb2.WhileMatchFilter(filter=inner))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        f.listed,
+        skipping,
+        while_matching,
+    ],
+)
+def test_depth_is_bounded(kind: Around):
     filter_ = made(nested(DEPTH_MAX, kind))
     assert filter_.filter_cell(cell()) is ReturnCode.INCLUDE
     assert f"{DEPTH_MAX} deep" in refused(nested(DEPTH_MAX + 1, kind))

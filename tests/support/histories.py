@@ -405,7 +405,7 @@ class Histories:
             self._filtered(draw, scan)
         else:
             self._shaped(draw, scan)
-        if scan.reversed and any(name in scan.filter.SerializePartialToString() for name in ENDLESS_DOWNWARDS):
+        if scan.reversed and _names_in(scan.filter, ENDLESS_DOWNWARDS):
             scan.ClearField("filter")
         if (batch := draw(st.sampled_from([0, 0, 0, 1, 2]))) > 0:
             scan.batch_size = batch
@@ -421,6 +421,12 @@ class Histories:
     def scans(self) -> st.SearchStrategy[Call]:
         """To the end, with every option."""
         return self._one_scan(self)
+
+
+def _names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
+    """Whether one of these classes is in it, at any depth."""
+    stored = asked.SerializePartialToString()
+    return any(name in stored for name in names)
 
 
 def _mutate(message: Client_pb2.MutationProto, by_cells: bool) -> Call:
