@@ -150,9 +150,9 @@ async def test_a_region_that_is_not_here_takes_its_cells_with_it() -> None:
 async def test_check_and_put() -> None:
     async with gohbase() as client:
         for expected, value, processed in (
-            (b"", b"1", b"\x10\x01"),
-            (b"", b"2", b"\x10\x00"),
-            (b"1", b"2", b"\x10\x01"),
+            (b"", b"1", True),
+            (b"", b"2", False),
+            (b"1", b"2", True),
         ):
             comparator = Comparator_pb2.BinaryComparator(comparable=Comparator_pb2.ByteArrayComparable(value=expected))
             request = Client_pb2.MutateRequest(region=spec())
