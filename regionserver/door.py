@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TypeVar, cast
+from typing import cast
 
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
@@ -35,7 +35,7 @@ from regionserver.master_calls import MasterCalls, client_view, epoch_of
 from regionserver.region.region import Region
 from regionserver.turns import TURN_MS, MultiWork, ScanWork, Turns
 from registry.clock import Clock
-from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, AtOnce, Call, Handled, Kept, ServiceTable
+from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
 from registry.wire.cellblock import Cell
 from registry.wire.epoch import MasterEpoch
 from registry.wire.errors import (
@@ -53,11 +53,7 @@ OPENS_SCAN = b"\x0a"
 """A ScanRequest that begins with a region opens a scan; all others have the id of one."""
 AT_ONCE_ROWS_MAX = 128
 """More rows are worth a call of their own."""
-ONE_ACTION_BYTES_MAX = 512
-"""A longer MultiRequest has many actions, most likely: those are parsed once."""
 NO_CELLS: Iterator[Cell] = iter(())
-
-_Request = TypeVar("_Request", bound=Message)
 
 
 class ClientDoor:
@@ -108,12 +104,7 @@ class ClientDoor:
             "ExecService": self._exec_service,
             "ExecRegionServerService": self._exec_region_server_service,
         }
-        ways_at_once: dict[str, AtOnce] = {
-            "Get": self._get_at_once,
-            "Mutate": self._mutate_at_once,
-            "Multi": self._multi_at_once,
-            "Scan": self._scan_at_once,
-        }
+        ways_at_once = {"Get": self._get_at_once, "Scan": self._scan_at_once}
         for method in SERVICE.methods:
             has_region = method.input_type.fields_by_name.get("region") is not None
             weigh = _weigh_region if has_region else None  # of a Multi its clients say in the header what it weighs
@@ -161,10 +152,8 @@ class ClientDoor:
         self._gate.check()  # it held when the row was read
         return Answer(message, cells)
 
-    def _get_at_once(self, param: bytes, cells: bytes, info: ConnectionInfo) -> RowAnswer | None:
+    def _get_at_once(self, param: bytes, info: ConnectionInfo) -> RowAnswer | None:
         """The same of a client's usual Get, without a message or a call; what is refused is left to those."""
-        if cells:
-            return None
         try:
             answer = self._for_clients.gets.answer(param, cell_form(info, of_get=True), self._now_ms())
             self._gate.check()  # it held when the row was read
@@ -179,36 +168,15 @@ class ClientDoor:
         calls.rows.mutate(request, _cells(call, form), form, self._now_ms(), partial(self._changed, call))
         return KEPT
 
-    def _mutate_at_once(self, param: bytes, cells: bytes, info: ConnectionInfo) -> RowAnswer | None:
-        """The same of a client's usual put, without a call, and without waiting for company at its commit."""
-        request = _parsed(Client_pb2.MutateRequest, param)
-        if request is None or is_of_system(request.region):
-            return None
-        return self._put_at_once(partial(self._for_clients.rows.mutate_at_once, request), cells, info)
-
-    def _multi_at_once(self, param: bytes, cells: bytes, info: ConnectionInfo) -> RowAnswer | None:
-        """The same of a Multi of one put."""
-        if len(param) > ONE_ACTION_BYTES_MAX:
-            return None
-        request = _parsed(Client_pb2.MultiRequest, param)
-        return request and self._put_at_once(partial(self._for_clients.multi.one_put, request), cells, info)
-
-    def _put_at_once(
-        self, put: Callable[[Iterator[Cell], int], RowAnswer | None], cells: bytes, info: ConnectionInfo
-    ) -> RowAnswer | None:
-        try:
-            self._gate.check()
-            answer = put(_read_cells(cells, cell_form(info)), self._now_ms())
-        except (HBaseError, StoreError):
-            return None
-        return answer if self._gate.doubt() is None else None  # its handler will not pass the gate
-
     def _multi(self, call: Call, calls: _Calls) -> Kept:
         request = call.request
         assert isinstance(request, Client_pb2.MultiRequest), "the table has the type"
-        form = cell_form(call.info)
-        changed, work = partial(self._changed, call), MultiWork(call, self._gate)
-        steps = calls.multi.steps(request, _cells(call, form), form, self._now_ms(), changed, work.is_over)
+        form, now_ms = cell_form(call.info), self._now_ms()
+        cells, changed = _cells(call, form), partial(self._changed, call)
+        if calls.multi.one_put(request, cells, now_ms, changed):
+            return KEPT
+        work = MultiWork(call, self._gate)
+        steps = calls.multi.steps(request, cells, form, now_ms, changed, work.is_over)
         self._turns.take(work.begin(steps))
         return KEPT
 
@@ -238,9 +206,9 @@ class ClientDoor:
         self._turns.take(ScanWork(call, begun, self._gate))
         return KEPT
 
-    def _scan_at_once(self, param: bytes, cells: bytes, info: ConnectionInfo) -> RowAnswer | None:
+    def _scan_at_once(self, param: bytes, info: ConnectionInfo) -> RowAnswer | None:
         """The same of a short scan that a client opens, without a call or turns; what takes longer is left to those."""
-        if cells or param[:1] != OPENS_SCAN:
+        if param[:1] != OPENS_SCAN:
             return None
         try:
             request = Client_pb2.ScanRequest.FromString(param)
@@ -332,19 +300,9 @@ def cell_form(info: ConnectionInfo, *, of_get: bool = False) -> CellForm:
 
 
 def _cells(call: Call, form: CellForm) -> Iterator[Cell]:
-    return _read_cells(call.cells, form)
-
-
-def _read_cells(cells: bytes, form: CellForm) -> Iterator[Cell]:
-    return CellReader(cells, with_tags=form is CellForm.BLOCK_WITH_TAGS) if cells else NO_CELLS
-
-
-def _parsed(kind: type[_Request], param: bytes) -> _Request | None:
-    try:
-        request = kind.FromString(param)
-    except DecodeError:
-        return None
-    return request if request.IsInitialized() else None
+    if not call.cells:
+        return NO_CELLS
+    return CellReader(call.cells, with_tags=form is CellForm.BLOCK_WITH_TAGS)
 
 
 def _weigh_region(request: Message) -> int:

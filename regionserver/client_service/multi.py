@@ -69,21 +69,34 @@ class MultiCalls:
         for _ in self.steps(request, cells, form, now_ms, reply, lambda: False):
             raise AssertionError("a turn without an end is the whole")
 
-    def one_put(self, request: Client_pb2.MultiRequest, cells: Iterator[Cell], now_ms: int) -> Answer | None:
-        """The answer to a Multi of one put, done when this returns. None: nothing is done, nor where it raises.
-
-        Raises HBase's exceptions and StoreError; `steps` tells what a client hears.
-        """
+    def one_put(self, request: Client_pb2.MultiRequest, cells: Iterator[Cell], now_ms: int, reply: Reply) -> bool:
+        """Do a Multi of one put that is quickly done, as most are that are not large; whether it was one."""
         if len(request.regionAction) != 1 or request.HasField("condition"):
-            return None
+            return False
         [action] = request.regionAction
         if len(action.action) != 1 or action.atomic or action.HasField("condition"):
-            return None
+            return False
         [one] = action.action
         if one.HasField("get"):
-            return None
-        region = self._region_of(action.region)
-        return _one_done(one.index) if put_at_once(region, one.mutation, cells, now_ms) else None
+            return False
+
+        def ended(error: HBaseError | StoreError | None) -> None:
+            if error is None:
+                reply(_one_done(one.index))
+                return
+            whole = _Whole(reply)
+            _Part(whole, action, is_conditional=False).set(0, as_hbase(error))
+            whole.all_begun()
+
+        try:
+            region = self._region_of(action.region)
+        except HBaseError:
+            return False
+        try:
+            return put_at_once(region, one.mutation, cells, now_ms, ended)
+        except (HBaseError, StoreError) as error:
+            ended(error)
+            return True
 
     def steps(
         self,

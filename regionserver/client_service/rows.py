@@ -20,7 +20,7 @@ from regionserver.client_service.writes import (
     read_condition,
     read_mutation,
 )
-from regionserver.engine.store import Batch, Committed, Durability, StoreBusy, StoreError
+from regionserver.engine.store import Batch, Committed, StoreBusy, StoreError
 from regionserver.region.conditions import Condition
 from regionserver.region.filtered_reads import filtered_get
 from regionserver.region.mutations import Mutation, MutationKind
@@ -61,20 +61,13 @@ class RowCalls:
 
         try:
             region = self._region_of(request.region)
-            if not request.HasField("condition") and put_quickly(region, request.mutation, cells, now_ms, put):
+            if not request.HasField("condition") and put_at_once(region, request.mutation, cells, now_ms, put):
                 return
             asked = read_mutation(request.mutation, cells)
             condition = read_condition(request.condition) if request.HasField("condition") else None
             self.apply(region, asked, request.nonce_group, condition, form, now_ms, reply)
         except (HBaseError, StoreError, ProtocolError) as error:
             reply(as_hbase(error))
-
-    def mutate_at_once(self, request: Client_pb2.MutateRequest, cells: Iterator[Cell], now_ms: int) -> Answer | None:
-        """Do the same where that is a put that is quickly done. None: nothing is done; the same where it raises."""
-        if request.HasField("condition"):
-            return None
-        region = self._region_of(request.region)
-        return PROCESSED if put_at_once(region, request.mutation, cells, now_ms) else None
 
     def apply(
         self,
@@ -189,7 +182,7 @@ def got(region: Region, asked: GetAsked, now_ms: int) -> Found:
     return region.get(asked.row, wanted, now_ms)
 
 
-def put_quickly(
+def put_at_once(
     region: Region, message: Client_pb2.MutationProto, cells: Iterator[Cell], now_ms: int, committed: Committed
 ) -> bool:
     """Do a put that is quickly done; whether it was one. Raises HBase's exceptions, StoreError."""
@@ -200,24 +193,6 @@ def put_quickly(
     region.put_quick(put, batch, now_ms)
     region.store.commit(batch, region.rules.durability_of(DURABILITIES[message.durability]), committed)
     return True
-
-
-def put_at_once(region: Region, message: Client_pb2.MutationProto, cells: Iterator[Cell], now_ms: int) -> bool:
-    """The same, over when this returns. False: nothing is done, nor where it raises, unless the store is broken."""
-    durability = region.rules.durability_of(DURABILITIES[message.durability])
-    put = quick_put(message, cells, now_ms) if durability is not Durability.POWER else None
-    if put is None:
-        return False
-    counts, writes_count = region.counts, region.counts.writes_count
-    is_done = False
-    try:
-        batch = Batch()
-        region.put_quick(put, batch, now_ms)
-        is_done = region.store.commit_at_once(batch, durability)
-    finally:
-        if not is_done:
-            counts.writes_count = writes_count  # who is asked next counts it
-    return is_done
 
 
 def as_hbase(error: HBaseError | StoreError | ProtocolError) -> HBaseError:

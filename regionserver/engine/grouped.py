@@ -86,18 +86,6 @@ class GroupedStore:
         if size_bytes > WAITING_BYTES_MAX:
             self.write()
 
-    def commit_at_once(self, batch: Batch, durability: Durability) -> bool:
-        """Behind what waits, where neither has to be synced: only then is company worth waiting for.
-
-        A batch of one costs a few microseconds more than its part of a large one, and waiting for the turn's end more.
-        """
-        if durability is Durability.POWER or self._durability is Durability.POWER:
-            return False
-        self.write()
-        self.commits_count += 1
-        self.writes_count += 1
-        return self._store.commit_at_once(batch, durability)
-
     def write(self) -> None:
         """Give what waits to the store below now. Those who wait hear how it went; raises nothing of the store's."""
         ends = self._ends

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from regionserver.engine.store import Batch, Committed, Durability, StoreError, StoreNotUsable
+from regionserver.engine.store import Batch, Committed, Durability, StoreNotUsable
 
 _Values = list[tuple[int, "bytes | None"]]
 """Number of the commit and value, oldest first; None: deleted by it."""
@@ -102,14 +102,6 @@ class MemoryStore:
         for key, value in batch.changes:
             self._write(key, value)
         committed(None)
-
-    def commit_at_once(self, batch: Batch, durability: Durability) -> bool:
-        """As `commit`, always."""
-        errors: list[StoreError] = []
-        self.commit(batch, durability, lambda error: errors.append(error) if error is not None else None)
-        if errors:
-            raise errors[0]
-        return True
 
     def _write(self, key: bytes, value: bytes | None) -> None:
         values = self._values.get(key)

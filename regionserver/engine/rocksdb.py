@@ -117,26 +117,6 @@ class RocksStore:
 
     def commit(self, batch: Batch, durability: Durability, committed: Committed) -> None:
         """Apply a batch; `committed` is called before this returns."""
-        try:
-            self._apply(batch, durability)
-        except StoreBroken as broken:
-            committed(broken)
-            self.when_broken(broken)
-            return
-        committed(None)
-
-    def commit_at_once(self, batch: Batch, durability: Durability) -> bool:
-        """Unless it has to be synced, which takes as long as the disk takes."""
-        if durability is Durability.POWER:
-            return False
-        try:
-            self._apply(batch, durability)
-        except StoreBroken as broken:
-            self.when_broken(broken)
-            raise
-        return True
-
-    def _apply(self, batch: Batch, durability: Durability) -> None:
         if durability is Durability.POWER:
             options = self._synced
         else:
@@ -148,7 +128,11 @@ class RocksStore:
         except Exception as error:  # noqa: BLE001  the same
             if any(word in str(error) for word in STALLED):
                 raise StoreBusy(f"{self.name}: the disk is behind: {error}") from None
-            raise StoreBroken(f"{self.name}: a write failed: {error}") from None
+            broken = StoreBroken(f"{self.name}: a write failed: {error}")
+            committed(broken)
+            self.when_broken(broken)
+            return
+        committed(None)
 
     def _write(self, batch: Batch, options: WriteOptions) -> None:
         changes = batch.changes

@@ -133,13 +133,6 @@ class Store(View, Protocol):
         """
         ...
 
-    def commit_at_once(self, batch: Batch, durability: Durability) -> bool:
-        """The same, over when this returns. False, and nothing is changed, where that would hold others up.
-
-        Raises StoreError: StoreBusy, having changed nothing, and what `commit` tells.
-        """
-        ...
-
     def snapshot(self) -> Snapshot:
         """The moment of the call, kept."""
         ...

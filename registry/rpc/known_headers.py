@@ -102,14 +102,13 @@ class KnownHeaders:
                 break
             known, call_id, param_at, param_stop, end = found
             method, param = known.method, data[param_at:param_stop]
-            cells = data[param_stop:end] if known.cells_bytes else b""
             at_once = known.at_once if may_be_at_once else None
             if at_once is not None:
                 start = self._start_of(end - offset)
                 if start is LATER:
                     taker.wait_turn()
                     break
-                if start is NOW and (answer := _tried(at_once, param, cells, info)):
+                if start is NOW and (answer := _tried(at_once, param, info)):
                     offset = end
                     count += 1
                     taker.answer_at_once(call_id, method, *answer)
@@ -122,6 +121,7 @@ class KnownHeaders:
                 break
             if not request.IsInitialized():
                 break
+            cells = data[param_stop:end] if known.cells_bytes else b""
             call = Call(
                 caller, method, known.header, request, cells, call_id=call_id, info=info, peer_host=peer_host,
                 frame_bytes=end - offset, deadline_ms=NEVER_MS,
@@ -170,8 +170,8 @@ class KnownHeaders:
         method = self._methods.get(lenient_text(header.method_name))
         if method is None or not header.request_param or header.HasField("call_id"):
             return None
-        is_usual = not header.attribute and max(header.priority, method.priority) == NORMAL_QOS
-        at_once = method.at_once if is_usual else None
+        is_usual = not header.attribute and not header.cell_block_meta.length
+        at_once = method.at_once if is_usual and max(header.priority, method.priority) == NORMAL_QOS else None
         known = KnownHeader(method, header, header.timeout, header.cell_block_meta.length, at_once)
         if len(self._headers) >= REMEMBERED_MAX:
             del self._headers[next(iter(self._headers))]
@@ -179,9 +179,9 @@ class KnownHeaders:
         return known
 
 
-def _tried(at_once: AtOnce, param: bytes, cells: bytes, info: ConnectionInfo) -> tuple[bytes, bytes] | None:
+def _tried(at_once: AtOnce, param: bytes, info: ConnectionInfo) -> tuple[bytes, bytes] | None:
     try:
-        return at_once(param, cells, info)
+        return at_once(param, info)
     except Exception:  # what the handler meets again its client is told
         LOG.exception("a request of %s that was tried at once", info.service)
         return None

@@ -141,9 +141,9 @@ class Call:
 
 Handled = Message | bytes | Answer
 Handler = Callable[[Call], Handled | Kept | Awaitable[Handled]]
-AtOnce = Callable[[bytes, bytes, ConnectionInfo], "tuple[bytes, bytes] | None"]
-"""Answers a request, still as bytes with its cell block, with a message and cells, in less time than it takes to make a
-call of it. Gives None where it is for the handler, its errors among them, and then nothing has happened."""
+AtOnce = Callable[[bytes, ConnectionInfo], "tuple[bytes, bytes] | None"]
+"""Answers a request, still as bytes, with a message and cells, in less time than it takes to make a call of it. Gives
+None where it is for the handler, its errors among them, and then nothing has happened."""
 
 
 @dataclass(frozen=True, slots=True)

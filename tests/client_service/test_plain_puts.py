@@ -38,8 +38,7 @@ class Both:
     def put(self, message: MutationProto, now_ms: int) -> None:
         self.plain_count += quick_put(message, iter(()), now_ms) is not None
         request = Client_pb2.MutateRequest(mutation=message)
-        if not self.quick.told_at_once(lambda: self.quick.rows.mutate_at_once(request, iter(()), now_ms)):
-            self.quick.rows.mutate(request, iter(()), FORM, now_ms, self.quick.tell)
+        self.quick.rows.mutate(request, iter(()), FORM, now_ms, self.quick.tell)
         slow = self.slow
         try:
             slow.rows.apply(slow.region, read_mutation(message, iter(())), 0, None, FORM, now_ms, slow.tell)

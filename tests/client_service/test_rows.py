@@ -53,9 +53,6 @@ class SlowStore(MemoryStore):
         else:
             super().commit(batch, durability, committed)
 
-    def commit_at_once(self, batch: Batch, durability: Durability) -> bool:
-        return not self.holding and super().commit_at_once(batch, durability)
-
 
 class Server:
     def __init__(self) -> None:

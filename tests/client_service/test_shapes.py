@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import event, given, settings
@@ -40,7 +40,7 @@ class Both:
         self.quick, self.slow = OneServer(FAMILIES, rules), OneServer(FAMILIES, rules)
         self.shaped_count = 0
 
-    def _reader(self, block: bytes, *, with_tags: bool) -> CellReader:
+    def _sides(self, block: bytes, *, with_tags: bool) -> Iterator[tuple[OneServer, Iterator[Cell]]]:
         reader = CellReader(block, with_tags=with_tags)
         found = reader.find_put
 
@@ -50,30 +50,25 @@ class Both:
             return put
 
         reader.find_put = find  # type: ignore[method-assign, assignment]
-        return reader
+        yield self.quick, reader
+        yield self.slow, decode_cells(block, with_tags=with_tags)
 
     def put(self, message: Client_pb2.MutationProto, block: bytes, now_ms: int, *, with_tags: bool = True) -> None:
         request = Client_pb2.MutateRequest(mutation=message)
-        quick, slow = self.quick, self.slow
-        cells = self._reader(block, with_tags=with_tags)
-        if not quick.told_at_once(lambda: quick.rows.mutate_at_once(request, cells, now_ms)):
-            again = CellReader(block, with_tags=with_tags)
-            quick.rows.mutate(request, again, CellForm.BLOCK, now_ms, quick.tell)
-        slow.rows.mutate(request, decode_cells(block, with_tags=with_tags), CellForm.BLOCK, now_ms, slow.tell)
-        check_same(quick, slow)
+        for side, cells in self._sides(block, with_tags=with_tags):
+            side.rows.mutate(request, cells, CellForm.BLOCK, now_ms, side.tell)
+        check_same(self.quick, self.slow)
 
     def multi(self, messages: Sequence[Client_pb2.MutationProto], block: bytes, now_ms: int) -> None:
         request = Client_pb2.MultiRequest()
         action = request.regionAction.add()
         for index, message in enumerate(messages):
             action.action.add(index=index * 3, mutation=message)
-        quick, slow = self.quick, self.slow
-        cells = self._reader(block, with_tags=True)
-        if not quick.told_at_once(lambda: quick.multi.one_put(request, cells, now_ms)):
-            again = self._reader(block, with_tags=True)
-            quick.multi.multi(request, again, CellForm.BLOCK, now_ms, quick.tell)
-        slow.multi.multi(request, decode_cells(block, with_tags=True), CellForm.BLOCK, now_ms, slow.tell)
-        check_same(quick, slow)
+        for side, cells in self._sides(block, with_tags=True):
+            if side is self.quick and side.multi.one_put(request, cells, now_ms, side.tell):
+                continue
+            side.multi.multi(request, cells, CellForm.BLOCK, now_ms, side.tell)
+        check_same(self.quick, self.slow)
 
 
 def message(count: int, **fields: object) -> Client_pb2.MutationProto:

@@ -39,19 +39,6 @@ class StoreContract:
         assert store.get(b"b") == b"2"
         assert store.get(b"c") is None
 
-    def test_what_is_committed_at_once_is_there(self, store: Store):
-        changes: list[tuple[bytes, bytes | None]] = [(b"a", b"1"), (b"b", b"2"), (b"a", b"3"), (b"b", None)]
-        for number, change in enumerate(changes):
-            assert store.commit_at_once(Batch([change]), Durability.PROCESS)
-            assert dict(everything(store)) == {
-                key: value for key, value in dict(changes[: number + 1]).items() if value is not None
-            }
-        if not store.commit_at_once(Batch([(b"c", b"synced")]), Durability.POWER):
-            assert store.get(b"c") is None
-        store.close()
-        with pytest.raises(StoreError):
-            store.commit_at_once(Batch([(b"a", b"4")]), Durability.PROCESS)
-
     def test_an_empty_value_is_a_value(self, store: Store):
         put(store, a="")
         assert store.get(b"a") == b""

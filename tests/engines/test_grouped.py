@@ -115,39 +115,6 @@ def test_readers_see_what_is_committed_and_changes_are_made_from_what_waits():
     assert turns.ends == [None] * 3
 
 
-def test_what_is_committed_at_once_comes_behind_what_waits():
-    turns = Turns()
-    turns.put(b"a", b"1")
-    assert turns.store.commit_at_once(Batch([(b"a", b"2")]), Durability.LATER)
-    assert turns.ends == [None]
-    assert turns.store.get(b"a") == b"2"
-    assert [durability for _, durability in turns.below.batches] == [Durability.PROCESS, Durability.LATER]
-    turns.end()
-    assert len(turns.below.batches) == 2
-
-
-def test_what_is_to_be_synced_is_not_committed_at_once_nor_is_what_would_part_its_group():
-    turns = Turns()
-    assert not turns.store.commit_at_once(Batch([(b"a", b"1")]), Durability.POWER)
-    turns.put(b"a", b"2", Durability.POWER)
-    assert not turns.store.commit_at_once(Batch([(b"a", b"3")]), Durability.PROCESS)
-    assert not turns.below.batches
-    turns.end()
-    assert turns.store.commit_at_once(Batch([(b"a", b"4")]), Durability.PROCESS)
-    assert turns.store.get(b"a") == b"4"
-
-
-def test_what_fails_at_once_says_so():
-    turns = Turns()
-    turns.below.busy = True
-    with pytest.raises(StoreBusy):
-        turns.store.commit_at_once(Batch([(b"a", b"1")]), Durability.PROCESS)
-    turns.below.busy, turns.below.broken = False, True
-    with pytest.raises(StoreBroken):
-        turns.store.commit_at_once(Batch([(b"a", b"1")]), Durability.PROCESS)
-    assert turns.store.get(b"a") is None
-
-
 @pytest.mark.parametrize("kind", [StoreBusy, StoreBroken])
 def test_everyone_in_a_group_hears_of_its_failure(kind: type[StoreError]):
     turns = Turns()

@@ -89,18 +89,9 @@ class Server:
         self._multi = MultiCalls(self._rows, lambda _: region)
 
     def mutate(
-        self,
-        request: Client_pb2.MutateRequest,
-        now_ms: int,
-        reply: Callable[[Answer | HBaseError], None],
-        *,
-        at_once: bool = False,
+        self, request: Client_pb2.MutateRequest, now_ms: int, reply: Callable[[Answer | HBaseError], None]
     ) -> None:
-        answer = self._rows.mutate_at_once(request, iter(()), now_ms) if at_once else None
-        if answer is not None:
-            reply(answer)
-        else:
-            self._rows.mutate(request, iter(()), CellForm.BLOCK, now_ms, reply)
+        self._rows.mutate(request, iter(()), CellForm.BLOCK, now_ms, reply)
 
     def multi(
         self, request: Client_pb2.MultiRequest, now_ms: int, reply: Callable[[Answer | HBaseError], None]
@@ -238,7 +229,7 @@ class Simulation:
                 self._rows(server, durability, value, replies)
                 return
         self._done(state, durability, replies)
-        server.mutate(request, self.now_ms, replies.append, at_once=rng.random() < 0.5)
+        server.mutate(request, self.now_ms, replies.append)
 
     def _done(self, state: State, durability: int, replies: list[Answer | HBaseError]) -> None:
         self.states.append(state)
@@ -394,15 +385,6 @@ def writes_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RocksStore, "commit", commit)
 
 
-def writes_no_log_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = RocksStore.commit_at_once
-
-    def commit_at_once(store: RocksStore, batch: Batch, _durability: Durability) -> bool:
-        return real(store, batch, Durability.MEMORY)
-
-    monkeypatch.setattr(RocksStore, "commit_at_once", commit_at_once)
-
-
 def forgets_nonces(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_key(_nonce: Nonce, _at_ms: int) -> bytes:
         return b""
@@ -424,17 +406,7 @@ def keeps_nonces_apart(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Region, "mutate", mutate)
 
 
-@pytest.mark.parametrize(
-    "plant",
-    [
-        answers_too_early,
-        tears_batches,
-        writes_no_log,
-        writes_no_log_at_once,
-        forgets_nonces,
-        keeps_nonces_apart,
-    ],
-)
+@pytest.mark.parametrize("plant", [answers_too_early, tears_batches, writes_no_log, forgets_nonces, keeps_nonces_apart])
 def test_planted_faults_are_found(plant: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
     for seed in range(PLANT_SEEDS):

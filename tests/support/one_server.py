@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 
 from regionserver.client_service.multi import MultiCalls
 from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.results import Answer
 from regionserver.client_service.rows import RowCalls
 from regionserver.engine.memory import MemoryStore
-from regionserver.engine.store import StoreError
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.rules import TableRules
 from regionserver.region.visible import FamilyRules
-from registry.wire.errors import HBaseError, ProtocolError
+from registry.wire.errors import HBaseError
 
 
 class OneServer:
@@ -29,20 +27,6 @@ class OneServer:
 
     def tell(self, outcome: Answer | HBaseError) -> None:
         self.told.append(tuple(outcome) if isinstance(outcome, Answer) else (type(outcome), str(outcome)))
-
-    def told_at_once(self, call: Callable[[], Answer | None]) -> bool:
-        """Whether a call was answered at once; where it was not it has done nothing."""
-        before, counts = self.contents(), replace(self.region.counts)
-        try:
-            answer = call()
-        except (HBaseError, StoreError, ProtocolError):
-            answer = None
-        if answer is not None:
-            self.tell(answer)
-            return True
-        assert self.contents() == before
-        assert self.region.counts == counts
-        return False
 
     def contents(self) -> list[tuple[bytes, bytes]]:
         return list(self.region.store.scan(b"", b"\xff" * 9))

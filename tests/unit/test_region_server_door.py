@@ -9,7 +9,6 @@ import pytest
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.results import CellForm
 from regionserver.door import cell_form
-from regionserver.engine.store import Batch, Durability
 from regionserver.master_calls import EPOCH_QUALIFIER, EPOCH_ROW, HIDDEN_FAMILY
 from regionserver.region.region import Region
 from regionserver.region.visible import Wanted
@@ -186,28 +185,6 @@ async def test_a_change_is_acknowledged_only_where_the_lease_outlives_its_commit
         for call in calls:
             with pytest.raises(RegionServerStoppedException):
                 await call
-
-
-@pytest.mark.parametrize("ends", ["lease", "abort"])
-async def test_a_change_that_is_done_at_once_is_no_better(ends: str) -> None:
-    async with region_door() as door, await door.connect() as channel:
-        commit_at_once = door.store.commit_at_once
-        commits: list[Batch] = []
-
-        def late(batch: Batch, durability: Durability) -> bool:
-            commits.append(batch)
-            is_done = commit_at_once(batch, durability)
-            if ends == "lease":
-                door.clock.advance(LEASE_MS + 1)
-            else:
-                door.gate.abort()
-            return is_done
-
-        await mutate(channel, put(b"first"))  # of a connection: no header is known yet
-        door.store.commit_at_once = late  # type: ignore[method-assign]
-        with pytest.raises(RegionServerStoppedException if ends == "lease" else RegionServerAbortedException):
-            await mutate(channel, put(b"r"))
-        assert len(commits) == 1
 
 
 async def test_a_change_that_has_begun_is_acknowledged_while_the_server_stops() -> None:

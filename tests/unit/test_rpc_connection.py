@@ -52,7 +52,7 @@ class Door:
         self.calls.append(call)
         return RUNS
 
-    def at_once(self, param: bytes, cells: bytes, info: ConnectionInfo) -> tuple[bytes, bytes]:
+    def at_once(self, param: bytes, info: ConnectionInfo) -> tuple[bytes, bytes]:
         """A millisecond each."""
         self.clock.advance(1)
         return param, b""

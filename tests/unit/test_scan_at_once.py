@@ -127,7 +127,7 @@ class Door:
         )
 
     def tried(self, request: Client_pb2.ScanRequest) -> tuple[bytes, bytes] | None:
-        return self.door._scan_at_once(request.SerializePartialToString(), b"", INFO)  # pyright: ignore[reportPrivateUsage]
+        return self.door._scan_at_once(request.SerializePartialToString(), INFO)  # pyright: ignore[reportPrivateUsage]
 
 
 def opens(**fields: Any) -> Client_pb2.ScanRequest:
@@ -167,7 +167,7 @@ def test_others_are_left_to_their_calls(request_: Client_pb2.ScanRequest) -> Non
 def test_bytes_that_are_no_request_are_left_to_who_refuses_them() -> None:
     door = Door()
     for param in (b"", b"\x0a", b"\x0a\x05ab", b"\xff" * 9):
-        assert door.door._scan_at_once(param, b"", INFO) is None  # pyright: ignore[reportPrivateUsage]
+        assert door.door._scan_at_once(param, INFO) is None  # pyright: ignore[reportPrivateUsage]
 
 
 def test_nothing_is_answered_without_the_lease() -> None:
