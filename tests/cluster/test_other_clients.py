@@ -7,6 +7,10 @@ expected of each is what a real HBase 2.6.4 answered it, with what the clients t
 from __future__ import annotations
 
 import asyncio
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Generator, Mapping, Sequence
 
 import pytest
@@ -15,8 +19,9 @@ from protos.hbase import Admin_pb2, HBase_pb2, Master_pb2
 from registry.names import Address
 from registry.rpc.client import RpcChannel
 from registry.wire.region_info import RegionInfo
-from tests.support.compatibility import Results
-from tests.support.old_clients import KINDS, PYPI, ClientRefusedError, OldClient
+from tests.support.compatibility import ROOT, Results
+from tests.support.master_calls import MasterCalls
+from tests.support.old_clients import KINDS, PYPI, ClientRefusedError, OldClient, pypi_directory
 from tests.support.own_cluster import OwnCluster
 from tests.support.processes import wait_for
 
@@ -204,3 +209,25 @@ def test_hbase_driver(driver: OldClient, results: Results) -> None:
     wait_for("an empty table", is_empty, 20, 0.2)
     with results.feature(SERVER, PYPI.name, PATH, "disableTable, deleteTable"):
         assert driver.do("drop", "drivers") == "False"
+
+
+def test_the_readme_in_python(cluster: OwnCluster, results: Results) -> None:
+    """Its lines as they stand there, but for the port."""
+    found = re.search(r"```python\n(from hbasedriver.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert found is not None
+    asyncio.run(_create_greetings(cluster))
+    with results.feature(SERVER, PYPI.name, PATH, "the README's example"):
+        done = subprocess.run(
+            [sys.executable, "-c", found[1].replace("127.0.0.1:2181", cluster.zookeeper)],
+            env={**os.environ, "PYTHONPATH": str(pypi_directory())},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stdout) == (0, "b'hello'\n"), done.stderr
+
+
+async def _create_greetings(cluster: OwnCluster) -> None:
+    async with MasterCalls.connected(Address("127.0.0.1", cluster.master_ports[0])) as master:
+        await master.create("greetings")

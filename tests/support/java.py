@@ -45,8 +45,8 @@ CURRENT_SERVER = ClassPath("hbase-server", "2.6.4", ("log4j2", "mapreduce"))
 OLD_SERVER = ClassPath("hbase-server", "1.4.14", ())
 """Has no ClientMetaService (2.3 brought it, and 1.7 by a backport). It comes with log4j 1.2."""
 HADOOP_3_CLIENT = ClassPath("hbase-client", "2.6.4-hadoop3", ("log4j2", "lz4", "endpoint"))
-"""With compressors in Java, while those of Hadoop 2, which 2.6.4 brings by itself, need libraries of the machine; and with
-hbase-endpoint."""
+"""With compressors in Java, while those of Hadoop 2, which 2.6.4 brings by itself, need libraries of the machine;
+and with hbase-endpoint."""
 YCSB = ClassPath("core", "0.17.0", (), "site.ycsb")
 CLASS_PATHS = (
     CURRENT_SERVER,
