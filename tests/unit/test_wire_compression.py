@@ -131,6 +131,10 @@ def test_blocks_of_several_chunks_and_several_blocks(monkeypatch: pytest.MonkeyP
             snappy.decompress(bad, 1000)
     with pytest.raises(BlockTooLarge):
         snappy.decompress(lengths(0xFFFF_FFFF) + one, 1000)
+    with pytest.raises(ProtocolError, match="announces"):  # half a GiB, which there might be room for
+        snappy.decompress(lengths(1 << 29, 5) + b"\x80\x80\x80\x80\x02", 1 << 30)
+    lz4 = COMPRESSORS[HADOOP + "Lz4Codec"]
+    assert lz4.decompress(lz4.compress(big), len(big)) == big
     monkeypatch.setattr(compression, "PARTS_MAX", 1)
     with pytest.raises(ProtocolError, match="more than 1 chunks"):
         snappy.decompress(lengths(6) + one + two, 6)
