@@ -1,5 +1,7 @@
 """Generated histories on a real HBase 2.6.4 and on a region of ours: every answer is the same, cell by cell.
 
+Gets, scans and conditions have filters of all classes within each other, with comparators.
+
 In the middle of some, ours is killed with -9 and opened again, and HBase's region closed and opened: what was
 acknowledged is there then, and what a client sends again with its nonce is not done again.
 
@@ -37,6 +39,7 @@ pytestmark = [
     pytest.mark.timeout(3600),
     # Not inside: threads that watch ZooKeeper draw at the same time.
     pytest.mark.filterwarnings("ignore:Do not use the .random. module inside strategies"),
+    pytest.mark.filterwarnings("ignore:Generating overly large repr"),
 ]
 
 EXAMPLES = int(os.environ.get("HBEACON_EXAMPLES", "120"))

@@ -405,7 +405,7 @@ class Histories:
             self._filtered(draw, scan)
         else:
             self._shaped(draw, scan)
-        if scan.reversed and _names_in(scan.filter, ENDLESS_DOWNWARDS):
+        if scan.reversed and scan.HasField("filter") and _names_in(scan.filter, ENDLESS_DOWNWARDS):
             scan.ClearField("filter")
         if (batch := draw(st.sampled_from([0, 0, 0, 1, 2]))) > 0:
             scan.batch_size = batch
@@ -425,7 +425,7 @@ class Histories:
 
 def _names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
     """Whether one of these classes is in it, at any depth."""
-    stored = asked.SerializePartialToString()
+    stored = asked.SerializeToString()
     return any(name in stored for name in names)
 
 
