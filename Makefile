@@ -7,8 +7,11 @@ export PATH := $(BIN):$(PATH)
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
-# two processes: threads that look after real servers would draw from the random source that Hypothesis replays
-test: setup lint plain ; python -m pytest -m "zookeeper or cluster or chaos or compiler" --durations=15
+# Lint beside the plain tests, which leave a processor half idle. Then another process of tests: threads that look after
+# real servers would draw from the random source that Hypothesis replays.
+test: setup
+	$(MAKE) -j2 --output-sync=target lint plain
+	python -m pytest -m "zookeeper or cluster or chaos or compiler" --durations=15
 
 setup: ; VENV=$(VENV) tests/setup.sh
 check: lint plain
