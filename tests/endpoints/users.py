@@ -60,6 +60,10 @@ class Bad(Endpoint):
                     raise
             case "Wait":
                 self.may_end.wait(30)
+            case "Scan":
+                rows = region.scan()
+                next(rows)
+                self.may_end.wait(30)
             case "Sleep":
                 time.sleep(0.2)
                 region.get(b"r")
