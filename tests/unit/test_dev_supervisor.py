@@ -201,11 +201,10 @@ def test_a_second_signal_ends_all_at_once(started: list[Scripted], tmp_path: Pat
     dev.process.send_signal(signal.SIGINT)  # one wish, told twice in one moment
     time.sleep(0.3)
     assert dev.process.poll() is None
-    began = time.monotonic()
     dev.process.send_signal(signal.SIGINT)
-    code, _ = dev.end()
+    code, log = dev.end()
     assert code == 0
-    assert time.monotonic() - began < 0.5
+    assert "did not end within" not in log, "nobody was waited for"
     assert not dev.events("coordinator end")
     assert not is_alive(dev.pid("coordinator"))
     assert not is_alive(dev.pid("master0"))
