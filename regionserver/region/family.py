@@ -26,6 +26,7 @@ from regionserver.region.record import (
 from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import KeyType
 
+_PUT = -int(KeyType.PUT)
 _PLAIN = Mark.VERSIONS | Mark.MORE
 """Marks of records of puts without tags."""
 
@@ -116,8 +117,9 @@ def _in_place(record: bytes, new: Sequence[Entry], rules: FamilyRules) -> bytes 
     head = head_of(record)
     if head.marks & ~_PLAIN or not go_at_once(head.cells_count, rules):
         return None
-    if any(entry[2] != -KeyType.PUT or has_tags(entry[3]) for entry in new):
-        return None
+    for entry in new:
+        if entry[2] != _PUT or has_tags(entry[3]):
+            return None
     if head.marks & Mark.VERSIONS:
         record, columns_count = only_newest(record)
         if not go_at_once(columns_count, rules):

@@ -37,6 +37,8 @@ HEAD_BYTES = HEAD.size
 CELL_LENGTHS = struct.Struct(">iiiH")  # cell, key, value, row
 _CELL_AND_KEY = struct.Struct(">ii")
 TIMESTAMP_TYPE = struct.Struct(">qB")
+_PUT = -int(KeyType.PUT)
+"""As entries have it; to negate it for each cell takes as long as to read one."""
 _FIXED_BYTES = 4 + 8 + 2 + 1
 """Of a cell before its qualifier, without row and family."""
 
@@ -181,7 +183,7 @@ def encode_record(entries: Sequence[Entry], *, more: bool = False) -> bytes:
             newest = negated_ms
         elif negated_ms > oldest:
             oldest = negated_ms
-        if negated_type != -KeyType.PUT:
+        if negated_type != _PUT:
             marks |= Mark.MARKERS
         if qualifier == before:
             marks |= Mark.VERSIONS
@@ -307,7 +309,7 @@ def only_newest(record: bytes) -> tuple[bytes, int]:
 
 def _marks_of(entry: Entry, before: bytes | None, behind: bytes | None) -> int:
     """Of one cell between two qualifiers."""
-    marks = 0 if entry[2] == -KeyType.PUT else int(Mark.MARKERS)
+    marks = 0 if entry[2] == _PUT else int(Mark.MARKERS)
     if entry[0] in (before, behind):
         marks |= Mark.VERSIONS
     return marks | Mark.TAGS if has_tags(entry[3]) else marks

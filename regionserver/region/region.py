@@ -225,10 +225,10 @@ class Region:
     def put_quick(self, put: Shaped | PlainPut, batch: Batch, now_ms: int) -> None:
         """The same of a put of one family whose cells are sorted and without tags."""
         self.check_writable()
-        self.check_row("batchMutate", put.row, FailedSanityCheckException)
+        place = self.check_row("batchMutate", put.row, FailedSanityCheckException)
         self.counts.writes_count += 1
         self.check_family(put.family)
-        key, view = family_key(self.row_key(put.row), put.family), self.store.uncommitted
+        key, view = family_key(self.prefix + place, put.family), self.store.uncommitted
         cell_bytes_max = self.rules.cell_bytes_max
         if isinstance(put, Shaped):
             if not 0 < cell_bytes_max < put.shape.cell_bytes_max:

@@ -22,6 +22,7 @@ FOR_EVER_MS = (1 << 63) - 1
 VERSIONS_ALL = 0x7FFF_FFFF
 """Java's Integer.MAX_VALUE."""
 NO_LIMIT = 1 << 62
+_PUT = -int(KeyType.PUT)
 _VERSIONS = int(Mark.VERSIONS)
 """Older versions, and neither markers nor tags nor further chunks."""
 
@@ -187,7 +188,7 @@ def _seen(
             continue
         if has_tags(cell) and own_ttl_is_over(cell, timestamp_ms, now_ms):
             continue
-        if negated_type != -KeyType.PUT:
+        if negated_type != _PUT:
             hidden.add(qualifier, timestamp_ms, -negated_type)
         elif not hidden.hides(qualifier, timestamp_ms) and wanted.from_ms <= timestamp_ms < wanted.to_ms:
             yield entry
@@ -236,7 +237,7 @@ def _raw(entries: Iterable[Entry], wanted: Wanted, now_ms: int) -> Iterator[Entr
             continue
         if qualifier != column:
             column, count = qualifier, 0
-        if negated_type == -KeyType.PUT:
+        if negated_type == _PUT:
             count += 1
         if count <= wanted.versions_max:
             yield entry
