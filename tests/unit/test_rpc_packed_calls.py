@@ -52,7 +52,7 @@ async def echo(bytes_max: int = 1 << 24) -> AsyncGenerator[tuple[RpcServer, int,
     table.add(SERVICE, "Echo", RPC_pb2.CellBlockMeta, seen.handle)
     table.add(
         SERVICE, "AtOnce", RPC_pb2.CellBlockMeta, lambda call: Answer(b"", b"handler"),
-        at_once=lambda param, cells, info: (b"", b"at once"),
+        at_once=lambda *asked: (b"", b"at once"),
     )  # fmt: skip
     settings = RpcServerSettings(limits=WireLimits(frame_bytes_max=bytes_max))
     async with serving(table, settings) as (server, port):
@@ -154,12 +154,13 @@ async def test_too_much_at_one_time_is_refused(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_a_server_that_stops_waits_for_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    began, may_end = threading.Event(), threading.Event()
+    began, may_end, ended = threading.Event(), threading.Event(), threading.Event()
     plain = COMPRESSORS[GZIP]
 
     def slow(packed: bytes, bytes_max: int) -> bytes:
         began.set()
         may_end.wait(20)
+        ended.set()
         return plain.decompress(packed, bytes_max)
 
     monkeypatch.setitem(TABLE, GZIP, plain._replace(decompress=slow))
@@ -167,7 +168,8 @@ async def test_a_server_that_stops_waits_for_no_thread(monkeypatch: pytest.Monke
         clients = [await packed_client(port, GZIP) for _ in range(5)]
         for client in clients:
             client.send(encode_request(1, "Echo", b"", cells=plain.compress(b"ab")))
-        await asyncio.to_thread(began.wait, 10)
+        assert await asyncio.to_thread(began.wait, 10)
+    assert not ended.is_set()
     may_end.set()
 
 
