@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
+from registry.wire.errors import IOException
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ class MultiRowRangeFilter(Filter):
         self._ranges = list(ranges)
         self._range: RowRange | None = None
         """That of the last row, or the one to go on with."""
-        self._code = ReturnCode.INCLUDE
+        self._code: ReturnCode | None = None
+        """Of the row; None: it was not asked about one, as within a SkipFilter, which does not ask about rows."""
         self._is_done = False
 
     def set_reversed(self) -> None:
@@ -97,6 +99,8 @@ class MultiRowRangeFilter(Filter):
 
     def filter_cell(self, cell: SeenCell) -> ReturnCode:  # noqa: ARG002
         """See Filter."""
+        if self._code is None:
+            raise IOException('Cannot invoke "Filter$ReturnCode.ordinal()" because "filterResponse" is null')
         return self._code
 
     def next_cell_hint(self, cell: SeenCell) -> Place | None:  # noqa: ARG002

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from protos.hbase import Filter_pb2, HBase_pb2
 from regionserver.filters.fuzzy import FuzzyKey
 from regionserver.filters.row_ranges import RowRange, merged
+from registry.wire.errors import IOException
 from tests.filters.cells import HINT, INCLUDE, NEXT_ROW, asked, cell, hint, made
+from tests.support import filters as f
 
 ANY = 1
 
@@ -121,6 +123,14 @@ def test_ranges_are_jumped_to_until_the_last_is_passed():
     assert hint(filter_, rows[4]) == (b"f", b"")
     assert not filter_.filter_row_key(b"i")
     assert filter_.filter_all_remaining()
+
+
+def test_within_skip_they_fail_as_with_hbase():
+    """It does not ask about rows, and the ranges know none then."""
+    inner = f.envelope(ranges("[b,d)"))
+    skipping = made(Filter_pb2.SkipFilter(filter=inner))
+    with pytest.raises(IOException, match="null"):
+        asked(skipping, cell(row="b"))
 
 
 def test_downwards_the_ranges_are_come_to_from_behind():
