@@ -164,7 +164,8 @@ class Paging:
                 self._scanners.end(scanner, at_ms)
 
     def take_back(self, at_ms: float) -> None:
-        """It has opened a scan that nobody was told of."""
+        """It has opened a scan that nobody was told of; what it has read will be read again."""
+        self._scanner.scan.counts.reads_count -= self._page.rows_read
         self._scanners.close(self._scanner, at_ms, by_error=True)
 
     def abandon(self, at_ms: float) -> None:

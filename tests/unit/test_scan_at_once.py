@@ -109,7 +109,9 @@ def test_what_takes_longer_is_taken_back() -> None:
     request = Client_pb2.ScanRequest(region=spec(), scan=Client_pb2.Scan(), number_of_rows=50)
     assert calls.at_once(request, CellForm.BLOCK, NOW_MS, NOW_MS, lambda: True) is None
     assert (len(scanners), len(scanners._moments)) == (0, 0)  # pyright: ignore[reportPrivateUsage]
+    assert region.counts.reads_count == 0, "the call reads them again"
     assert calls.answer(request, CellForm.BLOCK, NOW_MS).cells
+    assert region.counts.reads_count > 0
 
 
 class Door:
