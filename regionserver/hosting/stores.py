@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 ROCKSDB, MEMORY = "rocksdb", "memory"
 STORES, HAND_OVERS, FOUNDED, LOCK = "stores", "hand-over", "founded", "lock"
-CACHE_BYTES = 256 << 20
+CACHE_BYTES = 64 << 20
 BUFFERS_BYTES = 256 << 20
 KILL_WAIT_S = 10.0
 """A process that was killed is gone when the kernel is done with its last call; a disk may hold that up."""

@@ -19,8 +19,9 @@ REGION_SERVER = (
     Key(
         "hbeacon.engine.cache_bytes",
         Kind.BYTES,
-        "268435456",
-        "What a region server remembers of the files of all its stores together.",
+        "67108864",
+        "What a region server remembers of the files of all its stores together, beside what the system remembers of"
+        " them. More is worth it where rows that are read again and again are more than that.",
         minimum=1 << 20,
     ),
     Key(
