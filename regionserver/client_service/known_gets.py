@@ -98,9 +98,9 @@ class KnownGets:
                 return None
             if is_of_system(request.region):
                 return None  # these have handlers of their own
-            asked = read_get(request.get)
-            if asked.filter is not None:
+            if request.get.HasField("filter"):
                 return None  # it has state, and serves one answer
+            asked = read_get(request.get)
         except (DecodeError, HBaseError):
             return None
         _remember(self._regions, region_bytes, request.region)

@@ -19,7 +19,7 @@ from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.reads import read_get
 from regionserver.client_service.results import Answer, CellForm, get_result, inline_cells
 from regionserver.client_service.rows import DELTAS, RegionOf, Reply, RowCalls, as_hbase, columns_of, got, put_at_once
-from regionserver.client_service.service_calls import RunService, run_nothing, run_service
+from regionserver.client_service.service_calls import RunService, run_service
 from regionserver.client_service.writes import (
     DURABILITIES,
     MutationAsked,
@@ -56,7 +56,7 @@ Outcome = tuple[Client_pb2.Result, bytes] | Client_pb2.CoprocessorServiceResult 
 class MultiCalls:
     """Answers Multi for one server. Belongs to its loop; time is told by the caller."""
 
-    def __init__(self, rows: RowCalls, region_of: RegionOf, run: RunService = run_nothing) -> None:
+    def __init__(self, rows: RowCalls, region_of: RegionOf, run: RunService) -> None:
         """`rows` does the increments, so that nonces are the same everywhere; `run` does calls of services."""
         self._rows = rows
         self._run = run

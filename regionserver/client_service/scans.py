@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protos.hbase import Client_pb2, HBase_pb2
-from regionserver.client_service.reads import read_scan
+from regionserver.client_service.reads import ScanAsked, read_scan
 from regionserver.client_service.results import Answer, CellForm, inline_cells
 from regionserver.client_service.scanners import Scanner, Scanners
 from regionserver.engine.store import Snapshot, StoreError
@@ -101,13 +101,9 @@ class ScanCalls:
         region = self._region_of(request.region)
         asked = read_scan(request.scan)
         self._scanners.check_room()
-        shape = asked.shape(region.families)
 
         def begin(moment: Snapshot) -> RegionScan | FilteredScan:
-            if asked.filter is None:
-                return open_scan(region, asked.rows, shape, now_ms, moment)
-            on_demand = asked.on_demand
-            return open_filtered_scan(region, asked.rows, shape, asked.filter, now_ms, moment, on_demand=on_demand)
+            return open_asked(region, asked, now_ms, moment)
 
         name, read_point = region.where.name, request.scan.mvcc_read_point
         scanner = self._scanners.open(name, begin, region.store, at_ms, read_point)
@@ -202,6 +198,16 @@ class Paging:
         if limit_reached or not page.more_in_region or request.close_scanner:
             self._scanners.close(self._scanner, at_ms)
         return Answer(response.SerializeToString(), cells)
+
+
+def open_asked(
+    region: Region, asked: ScanAsked, now_ms: int, moment: Snapshot | None = None
+) -> RegionScan | FilteredScan:
+    """Begin what a Scan asks, at that moment or this one. Raises NoSuchColumnFamilyException, DoNotRetryIOException."""
+    shape = asked.shape(region.families)
+    if asked.filter is None:
+        return open_scan(region, asked.rows, shape, now_ms, moment)
+    return open_filtered_scan(region, asked.rows, shape, asked.filter, now_ms, moment, on_demand=asked.on_demand)
 
 
 def _cells(response: Client_pb2.ScanResponse, page: Page, form: CellForm) -> bytes:

@@ -8,20 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protos.hbase import Client_pb2, HBase_pb2
-from registry.wire.errors import HBaseError, UnknownProtocolException
-from registry.wire.text import lenient_text
+from registry.wire.errors import HBaseError
 
 Outcome = Client_pb2.CoprocessorServiceResult | HBaseError
 Told = Callable[[HBase_pb2.NameBytesPair | HBaseError], None]
 RunService = Callable[[HBase_pb2.RegionSpecifier, Client_pb2.CoprocessorServiceCall, Told], None]
 """Does a call; what it gave is told now or later. Raises HBase's exceptions, and then nothing is told."""
-
-
-def run_nothing(spec: HBase_pb2.RegionSpecifier, call: Client_pb2.CoprocessorServiceCall, told: Told) -> None:
-    """Where there are no services."""
-    del told
-    name, region = lenient_text(call.service_name), spec.value.decode("utf-8", "replace")
-    raise UnknownProtocolException(f"No registered coprocessor service found for {name} in region {region}")
 
 
 def run_service(

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from itertools import islice
 
 from protos.hbase import Aggregate_pb2, Client_pb2
-from regionserver.client_service.reads import ScanAsked, read_scan
+from regionserver.client_service.reads import read_scan
+from regionserver.client_service.scans import open_asked
 from regionserver.endpoints.aggregates import METHODS, Aggregation, unknown_interpreter, values_of
 from regionserver.endpoints.interpreters import INTERPRETERS, LONGS
-from regionserver.region.filtered_reads import open_filtered_scan
-from regionserver.region.filtered_scan import FilteredScan
 from regionserver.region.region import Region
-from regionserver.region.scan import Page, PageLimits, RegionScan, open_scan
+from regionserver.region.scan import Page, PageLimits
 from registry.wire.errors import DoNotRetryIOException
 from registry.wire.text import lenient_text
 
@@ -41,8 +40,10 @@ class Aggregating:
         asked = read_scan(message)
         self._is_cut = bool(asked.batch)
         """A batch is a row for a real server."""
-        self._scan = _begun(region, asked, now_ms)
+        self._scan = open_asked(region, asked, now_ms)
         self._may_cut = asked.filter is None
+        if not self._may_cut:
+            self._scan.row_bytes_max = min(self._scan.row_bytes_max, FILTERED_ROW_BYTES_MAX)
 
     def turn(self, is_over: Callable[[], bool]) -> Aggregate_pb2.AggregateResponse | None:
         """Read on; what came of it, or None when `is_over` was first. Raises HBase's exceptions, StoreError."""
@@ -78,15 +79,3 @@ def _aggregation(method: str, request: Aggregate_pb2.AggregateRequest) -> Aggreg
     if numbers is None:
         raise unknown_interpreter(name)
     return METHODS[method](numbers, len(set(columns[0].qualifier)))
-
-
-def _begun(region: Region, asked: ScanAsked, now_ms: int) -> RegionScan | FilteredScan:
-    shape = asked.shape(region.families)
-    for family in shape.wanted:
-        region.check_family(family)
-    if asked.filter is None:
-        return open_scan(region, asked.rows, shape, now_ms)
-    moment, on_demand = region.store.snapshot(), asked.on_demand
-    scan = open_filtered_scan(region, asked.rows, shape, asked.filter, now_ms, moment, on_demand=on_demand)
-    scan.row_bytes_max = min(scan.row_bytes_max, FILTERED_ROW_BYTES_MAX)
-    return scan

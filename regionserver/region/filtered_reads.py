@@ -27,26 +27,26 @@ def open_filtered_scan(
     shape: ScanShape,
     asked: Filter,
     now_ms: int,
-    moment: Snapshot,
+    moment: Snapshot | None = None,
     *,
     on_demand: bool = True,
 ) -> FilteredScan:
-    """Begin a scan of a region at this moment; the filter is its own.
+    """Begin a scan of a region at that moment, or this one; the filter is its own.
 
-    Raises NoSuchColumnFamilyException, DoNotRetryIOException; the moment is still its caller's then.
+    Raises NoSuchColumnFamilyException, DoNotRetryIOException; a moment that was given is still its caller's then.
     """
     for family in shape.wanted:
         region.check_family(family)
     if rows.reverse:
         asked.set_reversed()
     reads = {family: family_read(region.families[family], wanted) for family, wanted in shape.wanted.items()}
+    later = {family for family in reads if on_demand and not asked.is_family_essential(family)}
+    if later and rows.reverse:
+        raise DoNotRetryIOException("Reverse scan with loading CFs on demand is not supported")
     keys = key_range(rows, region.where, region.prefix, region.order)
+    moment = moment or region.store.snapshot()
     to_filter = RowsToFilter(moment, keys, region.prefix, region.order, reads, now_ms, reverse=rows.reverse)
-    if on_demand:
-        later = {family for family in reads if not asked.is_family_essential(family)}
-        if later and rows.reverse:
-            raise DoNotRetryIOException("Reverse scan with loading CFs on demand is not supported")
-        to_filter.leave_for_later(later)
+    to_filter.leave_for_later(later)
     scan = FilteredScan(to_filter, asked)
     scan.batch = shape.batch
     scan.row_bytes_max = region.rules.row_bytes_max
@@ -57,10 +57,7 @@ def open_filtered_scan(
 def filtered_get(region: Region, row: bytes, wanted: Mapping[bytes, Wanted], asked: Filter, now_ms: int) -> Found:
     """What is seen of a row with a filter. Raises what `Region.get` does, and what filters do."""
     region.check_row("Get", row)
-    for family in wanted:
-        region.check_family(family)
-    rows = ScanRange(row, row, include_stop=True)
-    scan = open_filtered_scan(region, rows, ScanShape(wanted), asked, now_ms, region.store.snapshot())
+    scan = open_filtered_scan(region, ScanRange(row, row, include_stop=True), ScanShape(wanted), asked, now_ms)
     try:
         page = scan.page(PageLimits())
     finally:

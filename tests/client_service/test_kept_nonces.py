@@ -17,6 +17,7 @@ from regionserver.region.region import Region, RegionRange
 from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import decode_cells
 from registry.wire.errors import HBaseError
+from tests.support.services import no_services
 
 GROUP = 2**64 - 1
 INCREMENT, APPEND, PUT = (
@@ -45,7 +46,7 @@ class Life:
         self.nonces = Nonces()
         self.nonces.inherit(read_kept(store))
         self._rows = RowCalls(lambda _: region, self.nonces)
-        self._multi = MultiCalls(self._rows, lambda _: region)
+        self._multi = MultiCalls(self._rows, lambda _: region, no_services)
         self._times = count(NOW_MS)
 
     def change(self, kind: Client_pb2.MutationProto.MutationType, nonce: int, *, held: bool | None = None) -> bytes:

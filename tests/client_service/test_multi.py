@@ -17,6 +17,7 @@ from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import Cell, KeyType, decode_cells, encode_cells
 from registry.wire.errors import DoNotRetryIOException, HBaseError, NotServingRegionException
 from tests.client_service.test_rows import SlowStore, long
+from tests.support.services import no_services
 
 HBASE = "org.apache.hadoop.hbase."
 INDEXES = 1
@@ -33,7 +34,7 @@ class Server:
             name: Region(RegionRange("t", name.decode(), *ends[name]), {b"f": FamilyRules(3)}, store, b"prefix00")
             for name, store in self.stores.items()
         }
-        self.calls = MultiCalls(RowCalls(self._region_of, Nonces()), self._region_of)
+        self.calls = MultiCalls(RowCalls(self._region_of, Nonces()), self._region_of, no_services)
         self.cells: list[Cell] = []
         self.request = Client_pb2.MultiRequest(nonceGroup=3)
         self.now_ms = 100

@@ -37,6 +37,7 @@ from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import decode_cells
 from registry.wire.errors import HBaseError
 from tests.support.crash_files import Crash
+from tests.support.services import no_services
 from tests.support.store_images import Image, log_sizes
 
 LIVES = 5
@@ -86,7 +87,7 @@ class Server:
         self._region = region
         self._flushes: list[threading.Thread] = []
         self._rows = RowCalls(lambda _: region, nonces)
-        self._multi = MultiCalls(self._rows, lambda _: region)
+        self._multi = MultiCalls(self._rows, lambda _: region, no_services)
 
     def mutate(
         self, request: Client_pb2.MutateRequest, now_ms: int, reply: Callable[[Answer | HBaseError], None]

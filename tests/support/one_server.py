@@ -13,6 +13,7 @@ from regionserver.region.region import Region, RegionRange
 from regionserver.region.rules import TableRules
 from regionserver.region.visible import FamilyRules
 from registry.wire.errors import HBaseError
+from tests.support.services import no_services
 
 
 class OneServer:
@@ -22,7 +23,7 @@ class OneServer:
         where = RegionRange("t", "t,,1.aa.", b"b", b"y")
         self.region = Region(where, families, MemoryStore(), b"prefix00", rules=rules)
         self.rows = RowCalls(lambda _: self.region, Nonces())
-        self.multi = MultiCalls(self.rows, lambda _: self.region)
+        self.multi = MultiCalls(self.rows, lambda _: self.region, no_services)
         self.told: list[object] = []
 
     def tell(self, outcome: Answer | HBaseError) -> None:
