@@ -7,8 +7,8 @@ export PATH := $(BIN):$(PATH)
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
-# Lint beside the plain tests, which leave a processor half idle. Then another process of tests: threads that look after
-# real servers would draw from the random source that Hypothesis replays.
+# Lint beside the plain tests. Then another process of tests: threads that look after real servers would draw from the
+# random source that Hypothesis replays.
 test: setup
 	$(MAKE) -j2 --output-sync=target lint plain
 	python -m pytest -m "zookeeper or cluster or chaos or compiler" --durations=15
@@ -16,7 +16,7 @@ test: setup
 setup: ; VENV=$(VENV) tests/setup.sh
 check: lint plain
 lint: ; ruff check . && ruff format --check . && pyright && lint-imports && python protos/generate.py --check
-plain: ; python -m pytest
+plain: ; python -m pytest -n 2
 zookeeper: ; python -m pytest -m "zookeeper and not cluster"
 cluster: ; python -m pytest -m "cluster"
 chaos: ; python -m pytest -m "chaos"

@@ -7,6 +7,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Generator
+from typing import Protocol
 
 import pytest
 
@@ -15,6 +16,13 @@ from tests.support.compatibility import Results
 from tests.support.java import CLASS_PATHS, CLIENT_VERSIONS, cache_dir, client_classes, jars
 from tests.support.processes import MissingToolError, tool
 from tests.support.real_cluster import RealClusters
+
+
+class _Worker(Protocol):
+    """What pytest-xdist makes of a process before it starts it."""
+
+    workerinput: dict[str, int]
+
 
 SEED = int(os.environ.pop("HBEACON_TEST_SEED", "") or random.SystemRandom().randrange(2**32))
 """Taken out: servers that tests start would warn of a variable that is none of their settings."""
@@ -44,15 +52,28 @@ def pytest_report_header() -> str:
     return f"HBEACON_TEST_SEED={SEED}"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: _Worker) -> None:
+    """Each process of pytest-xdist draws from the seed that was printed, and not from one of its own."""
+    node.workerinput["seed"] = SEED
+
+
+@pytest.fixture(scope="session")
+def seed(pytestconfig: pytest.Config) -> int:
+    """The printed one."""
+    workerinput: dict[str, int] = getattr(pytestconfig, "workerinput", {})
+    return workerinput.get("seed", SEED)
+
+
 @pytest.fixture(autouse=True)
-def _seeded() -> None:
-    random.seed(SEED)
+def _seeded(seed: int) -> None:
+    random.seed(seed)
 
 
 @pytest.fixture
-def rng() -> random.Random:
+def rng(seed: int) -> random.Random:
     """A source of its own for each test, from the printed seed."""
-    return random.Random(SEED)
+    return random.Random(seed)
 
 
 def _cluster_tools() -> None:
