@@ -74,6 +74,8 @@ class Child:
     started_ms: float = 0.0
     restart_ms: float | None = None
     """When it is to be started again."""
+    stays_down: bool = False
+    """What ends it next is meant to: it is not started again by itself."""
     kept: str = ""
     """What the last life asked to keep for the next."""
     reason: str = ""

@@ -17,7 +17,7 @@ import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 
@@ -62,8 +62,11 @@ OF_MASTERS = (
     "uvicorn.lifespan.off",
 )
 """What a master imports sooner or later: what is missing here is loaded by each of them on its own."""
-REGION_SERVER = "regionserver.process", "run_region_server"
-"""Module and function, by name: the registry knows nothing of those who stand on it."""
+RUN = {
+    "master": ("registry.master.process", "run_master"),
+    "regionserver": ("regionserver.process", "run_region_server"),
+}
+"""Module and function by role, by name: the registry knows nothing of those who stand on it."""
 OF_REGION_SERVERS = (
     "regionserver.process",
     "regionserver.server",
@@ -165,43 +168,50 @@ class Dev:
 
     def announce(self, took_ms: float) -> None:
         """Print the ready line and what follows it; write the files that were asked for."""
-        plan, settings = self._doors.plan, self._settings
-        znode_parent = settings.str_("zookeeper.znode.parent")
-        zookeeper = told(plan.zookeeper, self._advertised_host)
-        region_servers = servers_of(plan.region_servers, self._advertised_host)
-        written: list[Path] = []
+        cluster = self.cluster(took_ms)
         if self._options.write_conf is not None:
             try:
                 written = write_files(
                     self._options.write_conf,
-                    by_registry([*self._servers, *region_servers]),
-                    by_zookeeper(zookeeper, znode_parent),
+                    by_registry([*cluster.masters, *cluster.region_servers]),
+                    by_zookeeper(cluster.zookeeper, cluster.znode_parent),
                 )
             except (OSError, NotOurFileError) as error:
                 logger.error("hbase-site.xml is not written: %s", error)
-        cluster = Cluster(
+            else:
+                cluster = replace(cluster, written=tuple(written))
+        text = ready_line(cluster.plan) + "\n" + announcement(cluster, coloured=sys.stdout.isatty())
+        with contextlib.suppress(OSError):  # nobody reads it: the cluster is there all the same
+            os.write(sys.stdout.fileno(), text.encode())
+
+    def cluster(self, took_ms: float) -> Cluster:
+        """What runs now, as clients reach it."""
+        plan = self._doors.plan
+        return Cluster(
             plan=plan,
-            zookeeper=zookeeper,
+            zookeeper=told(plan.zookeeper, self._advertised_host),
             masters=tuple(self._servers),
             grpc=tuple(told(master.grpc, self._advertised_host) for master in plan.masters if master.grpc),
             pages=tuple(told(master.http, self._advertised_host) for master in plan.masters if master.http),
-            region_servers=tuple(region_servers),
+            region_servers=tuple(servers_of(plan.region_servers, self._advertised_host)),
             region_server_pages=tuple(
                 told(server.http, self._advertised_host) for server in plan.region_servers if server.http
             ),
             cluster_id=self._data.cluster_id(),
             founded_before=self._data.founded_before,
-            znode_parent=znode_parent,
+            znode_parent=self._settings.str_("zookeeper.znode.parent"),
             data_dir=self._data.path,
             temporary=self._data.temporary,
             pids={child.role.name: child.pid for child in self._supervisor.children if child.pid},
             took_ms=took_ms,
             local_only=is_local_only(plan),
-            written=tuple(written),
         )
-        text = ready_line(plan) + "\n" + announcement(cluster, coloured=sys.stdout.isatty())
-        with contextlib.suppress(OSError):  # nobody reads it: the cluster is there all the same
-            os.write(sys.stdout.fileno(), text.encode())
+
+    def run_of(self, kind: str, name: str) -> Run:
+        """What runs a `master` or `regionserver` of this name. Imports it: the parent loads it for every life."""
+        del name
+        module, function = RUN[kind]
+        return getattr(import_module(module), function)
 
     def _coordinator(self) -> tuple[Role, Mapping[str, socket.socket]]:
         from registry.coordinator.process import run_coordinator  # loaded by the parent, for every life of it
@@ -214,8 +224,7 @@ class Dev:
         return role, {"--listen": self._doors.zookeeper}
 
     def _master(self, number: int) -> tuple[Role, Mapping[str, socket.socket]]:
-        from registry.master.process import run_master
-
+        name = f"master{number}"
         doors = self._doors.plan.masters[number]
         plan = self._doors.plan
         values = master_values(
@@ -226,14 +235,13 @@ class Dev:
             self._data.path,
             region_servers=bool(plan.region_servers),
         )
-        return self._role(f"master{number}", run_master, doors, values), self._doors.masters[number]
+        return self._role(name, self.run_of("master", name), doors, values), self._doors.masters[number]
 
     def _region_server(self, number: int) -> tuple[Role, Mapping[str, socket.socket]]:
-        module, name = REGION_SERVER
-        run: Run = getattr(import_module(module), name)
+        name = f"rs{number}"
         doors = self._doors.plan.region_servers[number]
         values = region_server_values(self._settings, doors, self._doors.plan.zookeeper, self._servers, self._data.path)
-        return self._role(f"rs{number}", run, doors, values), self._doors.region_servers[number]
+        return self._role(name, self.run_of("regionserver", name), doors, values), self._doors.region_servers[number]
 
     def _role(self, name: str, run: Run, doors: ServerDoors, values: Mapping[str, str]) -> Role:
         addresses = {"--rpc": doors.rpc, **({"--http": doors.http} if doors.http else {})}

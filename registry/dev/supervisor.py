@@ -53,8 +53,8 @@ class Supervisor:
         self._waited_ms = clock.monotonic_ms()
         """When the last wait ended."""
         self._stages: list[list[Child]] = []
-        self._held: list[int] = []
-        """Descriptors that no child may hold."""
+        self._ears: dict[int, Callable[[], None]] = {}
+        """What is listened to besides children, by its descriptor, which none of them may hold."""
         self._is_stopping = False
         self._told_ms = 0.0
         self._at_once = False
@@ -71,6 +71,25 @@ class Supervisor:
     def children(self) -> list[Child]:
         """All of them, those that end last first."""
         return [child for stage in self._stages for child in stage]
+
+    def listen(self, fd: int, ear: Callable[[], None]) -> None:
+        """Have `run` call `ear` whenever there is something to read from `fd`."""
+        self._ears[fd] = ear
+
+    def stop(self, *, at_once: bool) -> None:
+        """Have `run` end, as a signal would. `at_once`: nobody is told, all are killed."""
+        self._is_stopping = True
+        self._at_once |= at_once
+
+    def send(self, child: Child, number: signal.Signals) -> None:
+        """Signal a child, which may have just ended."""
+        _send(child, number)
+
+    def start_again(self, child: Child) -> None:
+        """Have one that stays down run again."""
+        child.stays_down = False
+        if not child.pid:
+            child.restart_ms = self._clock.monotonic_ms()
 
     def start_stage(
         self,
@@ -133,12 +152,13 @@ class Supervisor:
     def _wait(self, timeout_ms: float) -> None:
         """Sleep until a pipe, a signal or the time-out; take what the pipes and signals say."""
         poll = select.poll()
-        poll.register(self._wake_fd, select.POLLIN)
+        for fd in (self._wake_fd, *self._ears):
+            poll.register(fd, select.POLLIN)
         for child in self.children:
             for fd in (child.out_fd, child.beats_fd):
                 if fd >= 0:
                     poll.register(fd, select.POLLIN)
-        poll.poll(max(0.0, timeout_ms))
+        heard = {fd for fd, _ in poll.poll(max(0.0, timeout_ms))}
         elapsed_ms, self._waited_ms = self._clock.monotonic_ms() - self._waited_ms, self._clock.monotonic_ms()
         for child in self.children:
             child.silence.passed(elapsed_ms)
@@ -146,6 +166,9 @@ class Supervisor:
         with contextlib.suppress(BlockingIOError):
             for number in os.read(self._wake_fd, 256):
                 self._signalled(number)
+        for fd, ear in self._ears.items():
+            if fd in heard:
+                ear()
 
     def _read(self, child: Child) -> None:
         child.read_beats()
@@ -200,6 +223,9 @@ class Supervisor:
                 logger.warning("%s (pid %d) %s", child.role.name, pid, words)
             return
         child.reason = child.hung or words
+        if child.stays_down:
+            logger.info("%s (pid %d) %s, and stays down", child.role.name, pid, words)
+            return
         now_ms = self._clock.monotonic_ms()
         is_short = now_ms - child.started_ms < SHORT_LIFE_MS
         child.failed_starts = child.failed_starts + 1 if is_short else 0
@@ -242,7 +268,7 @@ class Supervisor:
         fork(
             child,
             listeners,
-            [self._wake_fd, self._wake_write_fd, *of_others, *foreign],
+            [self._wake_fd, self._wake_write_fd, *self._ears, *of_others, *foreign],
             now_ms=self._clock.monotonic_ms(),
             wall_ms=self._clock.wall_ms(),
         )
