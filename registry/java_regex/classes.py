@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 
 Test = Callable[[str], bool]
 
@@ -16,42 +17,39 @@ Test = Callable[[str], bool]
 class CharSet:
     """Which characters belong to it."""
 
-    __slots__ = ("_single", "_test")
+    __slots__ = ("_test", "chars", "weight")
 
-    def __init__(self, test: Test, single: str | None = None) -> None:
+    def __init__(self, test: Test, chars: frozenset[str] | None = None, weight: int = 1) -> None:
         self._test = test
-        self._single = single
+        self.chars = chars
+        """All of them, where they are known one by one."""
+        self.weight = weight
+        """How many tests it takes to know whether a character belongs to it."""
 
     def __contains__(self, char: str) -> bool:
         return self._test(char)
 
     def single(self) -> str | None:
         """Its only character, where it was written as one."""
-        return self._single
+        return next(iter(self.chars)) if self.chars is not None and len(self.chars) == 1 else None
 
     def negated(self) -> CharSet:
         """All others."""
-        return CharSet(lambda char: not self._test(char))
-
-    def either(self, other: CharSet) -> CharSet:
-        """Of this or the other."""
-        return CharSet(lambda char: self._test(char) or char in other)
-
-    def both(self, other: CharSet) -> CharSet:
-        """Of this and the other."""
-        return CharSet(lambda char: self._test(char) and char in other)
+        return CharSet(lambda char: not self._test(char), weight=self.weight)
 
     def folded(self, *, unicode: bool) -> CharSet:
         """Whatever its case: of ASCII letters alone, unless `unicode`."""
+        single = self.single()
+        small = _small(single) if single is not None and (unicode or single.isascii()) else None
 
         def test(char: str) -> bool:
             if self._test(char):
                 return True
             if not (unicode or char.isascii()):
                 return False
-            return any(len(other) == 1 and self._test(other) for other in (char.lower(), char.upper()))
+            return _small(char) == small or (single is None and (self._test(_small(char)) or self._test(_big(char))))
 
-        return CharSet(test, self._single)
+        return CharSet(test, weight=3 * self.weight)
 
     @classmethod
     def all(cls) -> CharSet:
@@ -59,23 +57,49 @@ class CharSet:
         return cls(lambda _: True)
 
     @classmethod
-    def none(cls) -> CharSet:
-        """None."""
-        return cls(lambda _: False)
-
-    @classmethod
     def range(cls, low: str, high: str) -> CharSet:
         """From one to another, both among them."""
         return cls(lambda char: low <= char <= high)
 
+    @classmethod
+    def any_of(cls, sets: Sequence[CharSet]) -> CharSet:
+        """Of one of these, however many: they are asked one after another, not one by the other."""
+        chars = frozenset[str]().union(*[each.chars for each in sets if each.chars is not None])
+        others = tuple(dict.fromkeys(each for each in sets if each.chars is None))
+        if not others:
+            return cls(chars.__contains__, chars)
+        return cls(lambda char: char in chars or any(char in each for each in others), weight=1 + _weight(others))
 
+    @classmethod
+    def all_of(cls, sets: Sequence[CharSet]) -> CharSet:
+        """Of all of these."""
+        return cls(lambda char: all(char in each for each in sets), weight=_weight(sets))
+
+
+def _big(char: str) -> str:
+    made = char.upper()
+    return made if len(made) == 1 else char
+
+
+def _small(char: str) -> str:
+    """What is the same for all that differ in case."""
+    made = _big(char).lower()
+    return made if len(made) == 1 else char
+
+
+def _weight(sets: Iterable[CharSet]) -> int:
+    return sum(each.weight for each in sets)
+
+
+@lru_cache(maxsize=256)
 def one_of(chars: str) -> CharSet:
     """These."""
-    return CharSet(frozenset(chars).__contains__, chars if len(chars) == 1 else None)
+    return _of(chars)
 
 
 def _of(chars: Iterable[str]) -> CharSet:
-    return CharSet(frozenset(chars).__contains__)
+    known = frozenset(chars)
+    return CharSet(known.__contains__, known)
 
 
 _DIGIT, _WORD, _SPACE = _of(string.digits), _of(string.ascii_letters + string.digits + "_"), _of(" \t\n\x0b\f\r")
@@ -132,13 +156,27 @@ _CATEGORIES = frozenset(
 ) | {"Cc", "Cf", "Cs", "Co", "Cn"}
 
 
-def category_named(name: str) -> CharSet | None:
-    r"""Of \p{name}; None where there is no such thing, or it is not known here (scripts and blocks)."""
+_CASES = frozenset({"Lu", "Ll", "Lt"})
+_JAVA_CASES = frozenset({"javaLowerCase", "javaUpperCase", "IsLowercase", "IsUppercase"})
+
+
+@lru_cache(maxsize=256)
+def category_named(name: str, *, any_case: bool = False) -> CharSet | None:
+    r"""Of \p{name}; None where there is no such thing, or it is not known here (scripts and blocks).
+
+    `any_case`: what goes by the case of letters goes by none.
+    """
+    if any_case and name in _JAVA_CASES:
+        return CharSet(lambda char: char.islower() or char.isupper() or char.istitle())
+    if any_case and name in ("Lower", "Upper"):
+        name = "Alpha"
     if name in _ASCII_SETS:
         return _ASCII_SETS[name]
     if name in _TESTS:
         return CharSet(_TESTS[name])
     short = name.removeprefix("Is").removeprefix("general_category=").removeprefix("gc=")
+    if any_case and short in _CASES:
+        return CharSet(lambda char: unicodedata.category(char) in _CASES)
     if short in _CATEGORIES or short in ("L", "M", "N", "P", "S", "Z", "C"):
         return CharSet(lambda char: unicodedata.category(char).startswith(short))
     return None

@@ -1,7 +1,8 @@
 """A machine that matches: all its states are followed at once, so no pattern costs more than its size times the text.
 
 Sets of states that have been met are remembered, and where a character leads from each: most characters of most texts
-are one look into a table. What is remembered is bounded, and what had to be worked out for one text is, too.
+are one look into a table. Characters that the pattern does not tell from each other are worked out once. What is
+remembered is bounded, and what has to be worked out is, too (`effort`).
 
 Pure. Source: Thompson, Regular Expression Search Algorithm, 1968; what anchors hold at: java.util.regex.Pattern's
 Begin, Caret, UnixCaret, Dollar, UnixDollar, Bound.
@@ -13,14 +14,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from registry.java_regex.classes import CharSet
+from registry.java_regex.effort import Effort
 from registry.wire.errors import DoNotRetryIOException
 
 STATES_MAX = 5000
 """After repetitions have been written out."""
-COST_MAX = 1_000_000
-"""States looked at for one text."""
-REMEMBERED_MAX = 10_000
-"""Ways from one set of states to the next."""
 LINE_ENDS = frozenset("\n\r\x85\u2028\u2029")
 _BEGIN = ""
 """What stands before the first character."""
@@ -66,6 +64,16 @@ class Repeat:
 Node = Chars | Anchor | Series | Choice | Repeat
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Kind:
+    """What a pattern tells of a character; there is one for all that it does not tell from each other."""
+
+    seen: str
+    """What anchors see in it."""
+    belongs: tuple[bool, ...]
+    """To which of the pattern's sets."""
+
+
 @dataclass(slots=True, eq=False)
 class _Met:
     """A set of states at a place: what can be reached from it without a character is not in it yet."""
@@ -75,25 +83,36 @@ class _Met:
     """A character of the kind that stands before the place; anchors look at it."""
     after: dict[str, _Met | None] = field(default_factory=dict[str, "_Met | None"])
     """Where characters lead; None: the text is found, whatever follows."""
+    after_kind: dict[_Kind, _Met | None] = field(default_factory=dict["_Kind", "_Met | None"])
+    """The same by their kinds."""
 
 
 class Pattern:
     """A compiled pattern. States are numbers; each consumes one character of a set, or goes on at once."""
 
-    def __init__(self, node: Node) -> None:
-        self._accepts: list[CharSet | None] = []
+    def __init__(self, node: Node, effort: Effort | None = None) -> None:
+        """`effort`: of those that it is asked together with; without it each text may cost as much as one may."""
+        self._effort = effort or Effort()
+        self._is_alone = effort is None
+        self._sets: dict[CharSet, int] = {}
+        self._accepts: list[int | None] = []
+        """By state, the number of the set."""
         self._anchors: list[str] = []
         self._next: list[list[int]] = []
         self._end = self._state()
         self._start = self._add(node, self._end)
         self._looks_around = any(self._anchors)
         self._looks_at_end = any("end" in kind for kind in self._anchors)
-        self.cost = 0
-        """How many states have been looked at so far."""
-        self._cost_max = COST_MAX
-        self.remembered_count = 0
-        """How many ways from one set of states to the next are remembered."""
+        self._kind_cost = sum(each.weight for each in self._sets)
         self._met: dict[tuple[frozenset[int], str, bool], _Met] = {}
+        self._kinds: dict[str, _Kind] = {}
+        """Of characters."""
+        self._kinds_known: dict[tuple[str, tuple[bool, ...]], _Kind] = {}
+
+    @property
+    def places_count(self) -> int:
+        """How many sets of states are remembered."""
+        return len(self._met)
 
     def matches(self, text: str) -> bool:
         """Whether the whole of it does. Raises DoNotRetryIOException when it was too much."""
@@ -104,7 +123,9 @@ class Pattern:
         return self._run(text, finds=True)
 
     def _run(self, text: str, *, finds: bool) -> bool:
-        self._cost_max = self.cost + COST_MAX
+        if self._is_alone:
+            self._effort.begin()
+        self._effort.read(len(text))
         place = self._place(frozenset((self._start,)), _BEGIN, finds)
         last = _last_line_end(text) if self._looks_at_end else len(text)
         for char in text if last == len(text) else text[:last]:
@@ -128,40 +149,62 @@ class Pattern:
                 return True
             if at == len(text):
                 return False
-            states = self._step(closed, text[at])
+            states = self._step(closed, self._kind_of(text[at]))
             if finds:
                 states.add(self._start)
             at += 1
 
     def _place(self, states: frozenset[int], before: str, finds: bool) -> _Met:
-        kind = _kind(before) if self._looks_around else _BEGIN
-        found = self._met.get((states, kind, finds))
+        seen = _seen_by_anchors(before) if self._looks_around else _BEGIN
+        found = self._met.get((states, seen, finds))
         if found is None:
-            found = self._met[states, kind, finds] = _Met(states, kind)
+            self._effort.remember(1 + len(states), self._forget)
+            found = self._met[states, seen, finds] = _Met(states, seen)
+        return found
+
+    def _kind_of(self, char: str) -> _Kind:
+        found = self._kinds.get(char)
+        if found is None:
+            self._effort.spend(self._kind_cost)
+            self._effort.remember(1 + len(self._sets), self._forget)
+            seen = _seen_by_anchors(char) if self._looks_around else _BEGIN
+            belongs = tuple([char in each for each in self._sets])
+            found = self._kinds[char] = self._kinds_known.setdefault((seen, belongs), _Kind(seen, belongs))
         return found
 
     def _learn(self, place: _Met, char: str, finds: bool) -> _Met | None:
         """Where a character leads, for the first time."""
-        if self.remembered_count >= REMEMBERED_MAX:
-            self._met.clear()
-            place.after.clear()
-            self.remembered_count = 0
-        self.remembered_count += 1
-        closed = self._closed(place.states, place.before, char, is_last=False)
-        if finds and self._end in closed:
-            place.after[char] = None
-            return None
-        states = self._step(closed, char)
-        if finds:
-            states.add(self._start)
-        found = place.after[char] = self._place(frozenset(states), char, finds)
+        kind = self._kind_of(char)
+        if kind in place.after_kind:
+            found = place.after_kind[kind]
+        else:
+            found = place.after_kind[kind] = self._reached(place, kind, char, finds)
+        place.after[char] = found
+        if self._effort.remember(1, self._forget):
+            place.after.clear()  # it is the one place that is still needed
+            place.after_kind.clear()
         return found
 
-    def _step(self, states: Iterable[int], char: str) -> set[int]:
+    def _forget(self) -> None:
+        self._met.clear()
+        self._kinds.clear()
+        self._kinds_known.clear()
+
+    def _reached(self, place: _Met, kind: _Kind, char: str, finds: bool) -> _Met | None:
+        closed = self._closed(place.states, place.before, char, is_last=False)
+        if finds and self._end in closed:
+            return None
+        states = self._step(closed, kind)
+        if finds:
+            states.add(self._start)
+        return self._place(frozenset(states), char, finds)
+
+    def _step(self, states: Iterable[int], kind: _Kind) -> set[int]:
+        belongs = kind.belongs
         after: set[int] = set()
         for state in states:
             accepts = self._accepts[state]
-            if accepts is not None and char in accepts:
+            if accepts is not None and belongs[accepts]:
                 after.update(self._next[state])
         return after
 
@@ -177,15 +220,13 @@ class Pattern:
             anchor = self._anchors[state]
             if self._accepts[state] is None and (not anchor or _holds(anchor, before, behind, is_last=is_last)):
                 todo += self._next[state]
-        self.cost += len(seen)
-        if self.cost > self._cost_max:
-            raise DoNotRetryIOException("this pattern costs too much for what it is held against")
+        self._effort.spend(len(seen))
         return seen
 
     def _state(self, accepts: CharSet | None = None, following: Sequence[int] = (), anchor: str = "") -> int:
         if len(self._next) >= STATES_MAX:
             raise DoNotRetryIOException(f"a pattern may have {STATES_MAX} parts when repetitions are written out")
-        self._accepts.append(accepts)
+        self._accepts.append(None if accepts is None else self._sets.setdefault(accepts, len(self._sets)))
         self._anchors.append(anchor)
         self._next.append(list(following))
         return len(self._next) - 1
@@ -227,7 +268,7 @@ def _last_line_end(text: str) -> int:
     return len(text) - 1 if text and text[-1] in LINE_ENDS else len(text)
 
 
-def _kind(char: str) -> str:
+def _seen_by_anchors(char: str) -> str:
     """One for all characters that anchors tell not from each other."""
     if char == _BEGIN or char in "\n\r":
         return char

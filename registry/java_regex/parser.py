@@ -13,7 +13,8 @@ Source: java.util.regex.Pattern.
 from __future__ import annotations
 
 from registry.java_regex.classes import CharSet, category_named, escaped_class, one_of
-from registry.java_regex.machine import Anchor, Chars, Choice, Node, Pattern, Repeat, Series
+from registry.java_regex.effort import Effort
+from registry.java_regex.machine import LINE_ENDS, Anchor, Chars, Choice, Node, Pattern, Repeat, Series
 from registry.wire.errors import DoNotRetryIOException, IOException
 
 PATTERN_MAX = 2000
@@ -22,16 +23,21 @@ REPEAT_MAX = 1000
 DEPTH_MAX = 50
 """Of groups and classes within each other."""
 
+DIGITS = frozenset("0123456789")
+_SPACES = frozenset(" \t\n\v\f\r")
 _SIMPLE = {"t": "\t", "n": "\n", "r": "\r", "f": "\f", "a": "\a", "e": "\x1b"}
 _ANCHORS = {"A": "start", "z": "text end", "Z": "end", "b": "boundary", "B": "inside", "G": "start"}
 _FLAGS = {1: "d", 2: "i", 4: "x", 8: "m", 32: "s", 64: "u"}
 """By their numbers in java.util.regex.Pattern."""
 LITERAL = 16
+_NOTHING = Series(())
+_LINE_BREAK = Choice((Series((Chars(one_of("\r")), Chars(one_of("\n")))), Chars(one_of("\n\v\f\r\x85\u2028\u2029"))))
+_UNKNOWN = {"X": "a grapheme", "N": "the name of a character", **dict.fromkeys("123456789k", "a back reference")}
 _KNOWN = sum(_FLAGS) | LITERAL
 
 
-def compile_pattern(text: str, flags: int = 0) -> Pattern:
-    """The machine; `flags` as Pattern#compile takes them.
+def compile_pattern(text: str, flags: int = 0, effort: Effort | None = None) -> Pattern:
+    """The machine; `flags` as Pattern#compile takes them, `effort` as the machine does.
 
     Raises IOException as Java would, DoNotRetryIOException for what is not known here.
     """
@@ -40,7 +46,7 @@ def compile_pattern(text: str, flags: int = 0) -> Pattern:
     if flags & ~_KNOWN:
         raise DoNotRetryIOException(f"flags {flags & ~_KNOWN:#x} are not supported in patterns: {text}")
     parser = _Parser(text, frozenset(name for bit, name in _FLAGS.items() if flags & bit))
-    return Pattern(parser.literal() if flags & LITERAL else parser.parsed())
+    return Pattern(parser.literal() if flags & LITERAL else parser.parsed(), effort)
 
 
 class _Parser:
@@ -76,15 +82,16 @@ class _Parser:
             if atoms:
                 atoms[-1] = self._quantified(atoms[-1])
             parts += atoms
-        return Series(tuple(parts))
+        return Series(tuple([each for each in parts if each != _NOTHING]))
 
     def _comment(self) -> bool:
-        char = self._text[self._at]
+        char = self._peek()
         if char == "#":
-            end = self._text.find("\n", self._at)
-            self._at = len(self._text) if end < 0 else end
+            ends = "\n" if "d" in self._flags else LINE_ENDS
+            while self._at < len(self._text) and self._text[self._at] not in ends:
+                self._at += 1
             return True
-        if char.isspace():
+        if char and char in _SPACES:
             self._at += 1
             return True
         return False
@@ -106,6 +113,9 @@ class _Parser:
             return [self._anchor("line end" if "m" in self._flags else "end")]
         if char in "*+?":
             raise self._error(f"Dangling meta character '{char}'", self._at - 1)
+        if char == "{":
+            self._at -= 1
+            return [_NOTHING]
         if char == "\\":
             return self._escape()
         return [self._literal(char)]
@@ -117,6 +127,7 @@ class _Parser:
         return Chars(self._folded(one_of(char)))
 
     def _folded(self, chars: CharSet) -> CharSet:
+        """Single characters and ranges; classes say themselves what case is to them."""
         return chars.folded(unicode="u" in self._flags) if "i" in self._flags else chars
 
     # --- groups -------------------------------------------------------------------------------------------------
@@ -167,38 +178,49 @@ class _Parser:
     # --- quantifiers --------------------------------------------------------------------------------------------
 
     def _quantified(self, node: Node) -> Node:
-        while True:
-            least, most = 0, None
-            if self._take("*"):
-                pass
-            elif self._take("+"):
-                least = 1
-            elif self._take("?"):
-                most = 1
-            elif self._peek() == "{":
-                least, most = self._bounds()
-            else:
-                return node
-            if self._peek() == "+":
-                raise self._unknown("a possessive quantifier")
-            self._take("?")
-            node = Repeat(node, least, most)
+        """At most one is of it: behind that another of the kind {n} is of nothing, for Java."""
+        while "x" in self._flags and self._comment():
+            pass
+        least, most = 0, None
+        if self._take("*"):
+            pass
+        elif self._take("+"):
+            least = 1
+        elif self._take("?"):
+            most = 1
+        elif self._peek() == "{":
+            least, most = self._bounds()
+        else:
+            return node
+        if self._peek() == "+":
+            raise self._unknown("a possessive quantifier")
+        self._take("?")
+        return Repeat(node, least, most) if node != _NOTHING and most != 0 else _NOTHING
 
     def _bounds(self) -> tuple[int, int | None]:
         opened = self._at
-        end = self._text.find("}", opened)
-        if end < 0:
-            raise self._error("Unclosed counted closure", len(self._text))
-        low, comma, high = self._text[opened + 1 : end].partition(",")
-        if not (low.isascii() and low.isdigit()) or not (not high or (high.isascii() and high.isdigit())):
-            raise self._error("Illegal repetition", opened)
-        least, most = int(low), (int(high) if high else None) if comma else int(low)
+        self._at += 1
+        low, high = self._digits(), ""
+        if not low:
+            raise self._error("Illegal repetition", self._at)
+        is_open = self._take(",")
+        if is_open:
+            high = self._digits()
+        if not self._take("}"):
+            raise self._error("Unclosed counted closure", self._at)
+        least = int(low)
+        most = least if not is_open else int(high) if high else None
         if most is not None and most < least:
             raise self._error("Illegal repetition range", opened + 1)
         if max(least, most or 0) > REPEAT_MAX:
             raise self._unknown(f"a part that is repeated more than {REPEAT_MAX} times")
-        self._at = end + 1
         return least, most
+
+    def _digits(self) -> str:
+        begin = self._at
+        while self._peek() in DIGITS:
+            self._at += 1
+        return self._text[begin : self._at]
 
     # --- escapes and classes ------------------------------------------------------------------------------------
 
@@ -211,15 +233,16 @@ class _Parser:
             quoted = self._text[self._at + 1 : end if end >= 0 else None]
             self._at = end + 2 if end >= 0 else len(self._text)
             return [self._literal(each) for each in quoted]
-        if char == "E":
+        if char == "R":
             self._at += 1
-            return []
+            return [_LINE_BREAK]
+        if char in _UNKNOWN:
+            raise self._unknown(_UNKNOWN[char])
         if char in _ANCHORS:
             self._at += 1
             return [self._anchor("end") if char == "Z" else Anchor(_ANCHORS[char])]
-        if char in "123456789k":
-            raise self._unknown("a back reference")
-        return [Chars(self._folded(self._escaped_set()))]
+        found = self._escaped_set()
+        return [Chars(found if found.single() is None else self._folded(found))]
 
     def _escaped_set(self) -> CharSet:
         """After a backslash: a character or a class."""
@@ -263,7 +286,7 @@ class _Parser:
             name, self._at = self._text[self._at : end], end + 1
         else:
             name, self._at = self._peek(), self._at + 1
-        found = category_named(name)
+        found = category_named(name, any_case="i" in self._flags)
         if found is None:
             raise self._error(f"Unknown character property name {{{name}}}", self._at - 1)
         return found.negated() if negated else found
@@ -272,23 +295,26 @@ class _Parser:
         """Behind `[`: unions bind closer than `&&`."""
         self._deeper()
         negated = self._take("^")
-        whole: CharSet | None = None
-        part, is_empty = CharSet.none(), True
+        met: list[list[CharSet]] = [[]]
         while True:
+            while "x" in self._flags and self._comment():
+                pass
             char = self._peek()
             if not char:
                 raise self._error("Unclosed character class", len(self._text) - 1)
-            if char == "]" and not (is_empty and whole is None):
-                self._at += 1
+            if char == "]" and (met[-1] or len(met) > 1):
                 break
             if self._text.startswith("&&", self._at):
                 self._at += 2
-                whole = part if whole is None else whole.both(part)
-                part = CharSet.none()
-                continue
-            part, is_empty = part.either(self._member()), False
+                met.append([])
+            else:
+                met[-1].append(self._member())
+        parts = [CharSet.any_of(each) for each in met if each]
+        if not parts:
+            raise self._error("Bad class syntax", self._at - 1)
+        self._at += 1
         self._depth -= 1
-        found = part if whole is None else whole.both(part)
+        found = CharSet.all_of(parts) if len(parts) > 1 else parts[0]
         return found.negated() if negated else found
 
     def _member(self) -> CharSet:
@@ -307,7 +333,9 @@ class _Parser:
         else:
             low = one_of(char)
         single = low.single()
-        if single is None or self._peek() != "-" or self._text[self._at + 1 : self._at + 2] in ("]", "[", ""):
+        if single is None:
+            return low
+        if self._peek() != "-" or self._text[self._at + 1 : self._at + 2] in ("]", "[", ""):
             return self._folded(low)
         self._at += 1
         char = self._peek()
@@ -336,7 +364,8 @@ class _Parser:
     def _error(self, what: str, index: int) -> IOException:
         """As PatternSyntaxException tells it."""
         caret = f"\n{' ' * index}^" if 0 <= index < len(self._text) else ""
-        return IOException(f"{what} near index {index}\n{self._text}{caret}")
+        near = f" near index {index}" if index >= 0 else ""
+        return IOException(f"{what}{near}\n{self._text}{caret}")
 
     def _unknown(self, what: str) -> DoNotRetryIOException:
         return DoNotRetryIOException(f"{what} is not supported in patterns: {self._text}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from registry.java_regex import machine
+from registry.java_regex import effort
 from registry.java_regex.parser import LITERAL, compile_pattern
 from registry.wire.errors import DoNotRetryIOException
 from tests.java_regex.test_patterns import SAME
@@ -88,9 +89,67 @@ def test_what_would_take_long_is_refused():
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(machine, "REMEMBERED_MAX", 50)
-    made, expected = compile_pattern("[^x]*b{2}a"), re.compile("[^x]*b{2}a")
+    monkeypatch.setattr(effort, "REMEMBERED_MAX", 50)
+    together = effort.Effort()
+    expected = [re.compile(each) for each in ("[^x]*b{2}a", "b+$")]
+    made = [compile_pattern(each.pattern, 0, together) for each in expected]
+    times_less = 0
     for number in range(400):
+        together.begin()
         text = f"{chr(200 + number)}{number:b}".replace("1", "b").replace("0", "a")
-        assert made.finds(text) == (expected.search(text) is not None)
-        assert 0 < made.remembered_count <= 50
+        before = together.remembered
+        for pattern, python in zip(made, expected, strict=True):
+            assert pattern.finds(text) == (python.search(text) is not None)
+        assert 0 <= together.remembered <= 50
+        times_less += together.remembered < before
+    assert times_less > 5, "all is forgotten now and then"
+    assert sum(pattern.places_count for pattern in made) <= 50
+
+
+def test_what_is_remembered_within_one_text_is_bounded(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(effort, "REMEMBERED_MAX", 1000)
+    together = effort.Effort()
+    made = compile_pattern("a[^b]*c", 0, together)
+    text = "a" + "".join(map(chr, range(200, 40_000)))
+    tracemalloc.start()
+    try:
+        assert not made.finds(text)
+        assert tracemalloc.get_traced_memory()[1] < 3 << 20, "40 000 characters are more"
+    finally:
+        tracemalloc.stop()
+    together.begin()
+    assert made.finds(text + "c")
+
+
+def test_patterns_that_are_asked_together_cost_no_more_than_one():
+    together = effort.Effort()
+    costly = [compile_pattern(f"(a|b)*a(a|b){{{number}}}c", 0, together) for number in range(300, 330)]
+    text = "".join("ab"[number.bit_count() % 2] for number in range(1000))
+    with pytest.raises(DoNotRetryIOException, match="costs too much"):
+        [each.finds(text) for each in costly]
+    together.begin()
+    assert not costly[0].finds(text), "each of them is not too much, in a turn of its own"
+
+
+def test_texts_that_are_read_cost_something():
+    together = effort.Effort()
+    made = [compile_pattern("x", 0, together) for _ in range(100)]
+    with pytest.raises(DoNotRetryIOException, match="costs too much"):
+        [each.finds("a" * 1_000_000) for each in made]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"),
+    [
+        ("[" + "ab" * 900 + "]", "x"),
+        ("[" + r"\p{Lu}\p{Ll}" * 150 + "]", "1"),
+        ("[" + "a&&" * 600 + "a]", "x"),
+        ("([" + "abcdefghi" * 100 + "]){0,900}x", "z" * 200 + "a" * 20),
+        ("[^" * 45 + "a" + "]" * 45, "x"),
+        ("x?" * 900 + "y", "x" * 900),
+    ],
+)
+def test_long_patterns_cost_what_is_long_in_them(pattern: str, text: str):
+    began_s = time.monotonic()
+    assert compile_pattern(pattern).finds(text) == ("[^" in pattern)
+    assert time.monotonic() - began_s < 10

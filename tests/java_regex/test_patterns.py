@@ -57,6 +57,16 @@ def test_as_python_where_both_have_it(pattern: str, text: str):
         ("a{2}|b{1,2}|c{1,}", ["aa", "b", "bb", "ccc"], ["a", "bbb", ""]),
         ("ns:.*|default:x", ["ns:t", "default:x"], ["x"]),
         (r"(a*)*", ["", "aaaa"], ["b"]),
+        ("a{2}{3}b", ["aab"], ["aaaaaab"]),  # the second is of nothing
+        ("{2}a", ["a"], ["aa"]),
+        (r"\R{2}a", ["\r\n\x85a", "\n\na", "\r\na"], ["\na", "\n\r\n\na"]),
+        ("(?x)a b {2}#c\rd", ["abbd"], ["abb", "abcd"]),
+        ("(?x)[a #b\nc]+", ["ac"], ["a b", "#"]),
+        (r"(?i)\p{Lu}\p{Lower}\p{javaUpperCase}", ["aBc", "ABc"], ["1bc"]),
+        (r"(?i)\P{Lu}\W", ["1 "], ["a ", "A "]),
+        (r"(?iu)[a-c]\u212a\u017f", ["Bks", "bKS"], ["dks"]),
+        ("[ab&&]&&[&&c]", ["a&&c"], ["ac"]),
+        ("(x){0}y", ["y"], ["xy"]),
     ],
 )
 def test_what_only_java_has(pattern: str, yes: list[str], no: list[str]):
@@ -73,6 +83,13 @@ def test_what_only_java_has(pattern: str, yes: list[str], no: list[str]):
         ("*a", "Dangling meta character '*' near index 0\n*a\n^"),
         ("a{1", "Unclosed counted closure near index 3\na{1"),
         ("a{2,1}", "Illegal repetition range near index 2\na{2,1}\n  ^"),
+        ("a{1,x}", "Unclosed counted closure near index 4\na{1,x}\n    ^"),
+        ("a{", "Illegal repetition near index 2\na{"),
+        ("{x", "Illegal repetition near index 1\n{x\n ^"),
+        ("a**", "Dangling meta character '*' near index 2\na**\n  ^"),
+        (")", "Unmatched closing ')'\n)"),
+        ("[&&]", "Bad class syntax near index 2\n[&&]\n  ^"),
+        (r"a\E", "Illegal/unsupported escape sequence near index 2\na\\E\n  ^"),
         ("a)", "Unmatched closing ')' near index 0\na)\n^"),
     ],
 )
@@ -83,7 +100,7 @@ def test_what_java_refuses(pattern: str, text: str):
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"(a)\1", "(?=a)b", "(?<!a)b", "a++", "(?>a)", "(a{999}){999}", "[" * 80, "(" * 80]
+    "pattern", [r"(a)\1", r"\X", r"\N{SPACE}", "(?=a)b", "(?<!a)b", "a++", "(?>a)", "(a{999}){999}", "[" * 80, "(" * 80]
 )
 def test_what_is_refused_here(pattern: str):
     with pytest.raises(DoNotRetryIOException):
@@ -101,3 +118,10 @@ def test_none_explodes(pattern: str):
     began_s = time.monotonic()
     assert not compile_pattern(pattern).matches("a" * 200)
     assert time.monotonic() - began_s < 10, "backtracking would take longer than the universe"
+
+
+@pytest.mark.parametrize("pattern", ["()" + "{1000}" * 50, "(" * 40 + "){1000}" * 40, "(" + "()" * 800 + "x){100}"])
+def test_nothing_at_all_is_not_repeated(pattern: str):
+    began_s = time.monotonic()
+    assert compile_pattern(pattern).finds("x" * 900)
+    assert time.monotonic() - began_s < 10

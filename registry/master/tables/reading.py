@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from protos.hbase import HBase_pb2, Master_pb2
+from registry.java_regex.effort import Effort
 from registry.java_regex.parser import compile_pattern
 from registry.master.catalogue import TableState
 from registry.master.meta_schema import meta_schema
@@ -140,17 +141,19 @@ def full_name(table: str) -> str:
 
 async def _matching(schemas: Schemas, regex: str) -> Schemas:
     """Those whose names match, with `default:` before them or without."""
-    pattern = compile_pattern(regex)
+    effort = Effort()
+    pattern = compile_pattern(regex, 0, effort)
     found: Schemas = []
-    slice_end = COST_SLICE
+    cost = 0
     for schema in schemas:
         name = table_text(schema.table_name)
         if pattern.matches(name) or (":" not in name and pattern.matches(f"default:{name}")):
             found.append(schema)
-        if pattern.cost > COST_MAX:
-            raise DoNotRetryIOException("this pattern costs too much for the number of tables here")
-        if pattern.cost > slice_end:
-            slice_end = pattern.cost + COST_SLICE
+        if effort.left < -COST_SLICE:
+            cost -= effort.left
+            effort.begin()
+            if cost > COST_MAX:
+                raise DoNotRetryIOException("this pattern costs too much for the number of tables here")
             await asyncio.sleep(0)
     return found
 
