@@ -124,8 +124,9 @@ class FuzzyRowFilter(Filter):
         return first_on_row(self._next[-1 if self.is_reversed else 0][0])
 
     def _is_reached(self, row: bytes) -> bool:
+        """Rows that may match begin with the next one, downwards below it."""
         assert self._next
-        return row <= self._next[-1][0] if self.is_reversed else row >= self._next[0][0]
+        return row < self._next[-1][0] if self.is_reversed else row >= self._next[0][0]
 
     def _note_next(self, row: bytes, index: int) -> None:
         assert self._next is not None

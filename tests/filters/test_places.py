@@ -97,6 +97,19 @@ def test_fuzzy_rows_are_jumped_to_until_there_is_none():
     assert filter_.filter_all_remaining()
 
 
+@pytest.mark.timeout(20)
+def test_downwards_the_row_that_was_jumped_to_is_passed():
+    """Rows that match lie below it. Another filter of a list, or a SkipFilter, may ask for it all the same."""
+    filter_ = made(fuzzy((b"?2", b"\1\0")))
+    filter_.set_reversed()
+    assert asked(filter_, cell(row="b6")) == [HINT]
+    assert hint(filter_, cell(row="b6")) == (b"b3", b"")
+    assert asked(filter_, cell(row="b3")) == [HINT]
+    assert hint(filter_, cell(row="b3")) == (b"b3", b"")
+    assert asked(filter_, cell(row="b2"), cell(row="b1")) == [INCLUDE, HINT]
+    assert hint(filter_, cell(row="b1")) == (b"a3", b"")
+
+
 def ranges(*told: str) -> Filter_pb2.MultiRowRangeFilter:
     """As `[a,c)`."""
     return Filter_pb2.MultiRowRangeFilter(
