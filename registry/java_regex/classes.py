@@ -17,13 +17,13 @@ Test = Callable[[str], bool]
 class CharSet:
     """Which characters belong to it."""
 
-    __slots__ = ("_test", "chars", "weight")
+    __slots__ = ("_test", "chars", "tests_count")
 
-    def __init__(self, test: Test, chars: frozenset[str] | None = None, weight: int = 1) -> None:
+    def __init__(self, test: Test, chars: frozenset[str] | None = None, tests_count: int = 1) -> None:
         self._test = test
         self.chars = chars
         """All of them, where they are known one by one."""
-        self.weight = weight
+        self.tests_count = tests_count
         """How many tests it takes to know whether a character belongs to it."""
 
     def __contains__(self, char: str) -> bool:
@@ -35,7 +35,7 @@ class CharSet:
 
     def negated(self) -> CharSet:
         """All others."""
-        return CharSet(lambda char: not self._test(char), weight=self.weight)
+        return CharSet(lambda char: not self._test(char), tests_count=self.tests_count)
 
     def folded(self, *, unicode: bool) -> CharSet:
         """Whatever its case: of ASCII letters alone, unless `unicode`."""
@@ -49,7 +49,7 @@ class CharSet:
                 return False
             return _small(char) == small or (single is None and (self._test(_small(char)) or self._test(_big(char))))
 
-        return CharSet(test, weight=3 * self.weight)
+        return CharSet(test, tests_count=3 * self.tests_count)
 
     @classmethod
     def all(cls) -> CharSet:
@@ -68,12 +68,13 @@ class CharSet:
         others = tuple(dict.fromkeys(each for each in sets if each.chars is None))
         if not others:
             return cls(chars.__contains__, chars)
-        return cls(lambda char: char in chars or any(char in each for each in others), weight=1 + _weight(others))
+        tests_count = 1 + _tests_of(others)
+        return cls(lambda char: char in chars or any(char in each for each in others), tests_count=tests_count)
 
     @classmethod
     def all_of(cls, sets: Sequence[CharSet]) -> CharSet:
         """Of all of these."""
-        return cls(lambda char: all(char in each for each in sets), weight=_weight(sets))
+        return cls(lambda char: all(char in each for each in sets), tests_count=_tests_of(sets))
 
 
 def _big(char: str) -> str:
@@ -87,8 +88,8 @@ def _small(char: str) -> str:
     return made if len(made) == 1 else char
 
 
-def _weight(sets: Iterable[CharSet]) -> int:
-    return sum(each.weight for each in sets)
+def _tests_of(sets: Iterable[CharSet]) -> int:
+    return sum(each.tests_count for each in sets)
 
 
 @lru_cache(maxsize=256)

@@ -35,9 +35,9 @@ class Effort:
         """The clock was looked at."""
         self.left = EFFORT_BETWEEN_LOOKS
 
-    def spend(self, units: int) -> None:
+    def spend(self, states_count: int) -> None:
         """Raises DoNotRetryIOException where it was too much."""
-        self.left -= units
+        self.left -= states_count
         if self.left < -EFFORT_MAX:
             raise DoNotRetryIOException("this pattern costs too much for what it is held against")
 

@@ -103,7 +103,7 @@ class Pattern:
         self._start = self._add(node, self._end)
         self._looks_around = any(self._anchors)
         self._looks_at_end = any("end" in kind for kind in self._anchors)
-        self._kind_cost = sum(each.weight for each in self._sets)
+        self._kind_cost = sum(each.tests_count for each in self._sets)
         self._met: dict[tuple[frozenset[int], str, bool], _Met] = {}
         self._kinds: dict[str, _Kind] = {}
         """Of characters."""
