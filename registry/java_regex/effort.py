@@ -45,14 +45,12 @@ class Effort:
         """A text is looked at. Raises what `spend` does."""
         self.spend(text_bytes // TEXT_UNIT_BYTES)
 
-    def remember(self, count: int, forget: Callable[[], None]) -> bool:
-        """Whether there is no room for so much more; then all who remember were told to `forget`."""
+    def remember(self, count: int, forget: Callable[[], None]) -> None:
+        """So much more is remembered; where that is too much, all who remember something are told to `forget` it."""
         self.remembered += count
         self._forget.add(forget)
-        if self.remembered <= REMEMBERED_MAX:
-            return False
-        for each in self._forget:
-            each()
-        self._forget.clear()
-        self.remembered = 0
-        return True
+        if self.remembered > REMEMBERED_MAX:
+            for each in self._forget:
+                each()
+            self._forget.clear()
+            self.remembered = 0

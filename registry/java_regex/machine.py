@@ -107,6 +107,7 @@ class Pattern:
         self._met: dict[tuple[frozenset[int], str, bool], _Met] = {}
         self._kinds: dict[str, _Kind] = {}
         """Of characters."""
+        self._has_forgotten = False
         self._kinds_known: dict[tuple[str, tuple[bool, ...]], _Kind] = {}
 
     @property
@@ -180,12 +181,15 @@ class Pattern:
         else:
             found = place.after_kind[kind] = self._reached(place, kind, char, finds)
         place.after[char] = found
-        if self._effort.remember(1, self._forget):
+        self._effort.remember(1, self._forget)
+        if self._has_forgotten:
+            self._has_forgotten = False
             place.after.clear()  # it is the one place that is still needed
             place.after_kind.clear()
         return found
 
     def _forget(self) -> None:
+        self._has_forgotten = True
         self._met.clear()
         self._kinds.clear()
         self._kinds_known.clear()

@@ -114,7 +114,7 @@ def test_what_is_remembered_within_one_text_is_bounded(monkeypatch: pytest.Monke
     tracemalloc.start()
     try:
         assert not made.finds(text)
-        assert tracemalloc.get_traced_memory()[1] < 8 << 20, "100 000 characters are more"
+        assert tracemalloc.get_traced_memory()[1] < 2 << 20, "100 000 characters are more"
     finally:
         tracemalloc.stop()
     together.begin()
