@@ -55,7 +55,7 @@ class MasterCalls:
             table_name=table_name(table), column_families=[HBase_pb2.ColumnFamilySchema(name=b"f")]
         )
         request = Master_pb2.CreateTableRequest(table_schema=schema, split_keys=splits)
-        await self._do("CreateTable", request, Master_pb2.CreateTableResponse)
+        await self.do("CreateTable", request, Master_pb2.CreateTableResponse)
 
     async def replace_families_in_place(self, table: str, family: str) -> None:
         """A schema with another family, its regions left as they are."""
@@ -63,21 +63,22 @@ class MasterCalls:
             table_name=table_name(table), column_families=[HBase_pb2.ColumnFamilySchema(name=family.encode())]
         )
         request = Master_pb2.ModifyTableRequest(table_name=table_name(table), table_schema=schema, reopen_regions=False)
-        await self._do("ModifyTable", request, Master_pb2.ModifyTableResponse)
+        await self.do("ModifyTable", request, Master_pb2.ModifyTableResponse)
 
     async def disable(self, table: str) -> None:
         request = Master_pb2.DisableTableRequest(table_name=table_name(table))
-        await self._do("DisableTable", request, Master_pb2.DisableTableResponse)
+        await self.do("DisableTable", request, Master_pb2.DisableTableResponse)
 
     async def enable(self, table: str) -> None:
         request = Master_pb2.EnableTableRequest(table_name=table_name(table))
-        await self._do("EnableTable", request, Master_pb2.EnableTableResponse)
+        await self.do("EnableTable", request, Master_pb2.EnableTableResponse)
 
     async def delete(self, table: str) -> None:
         request = Master_pb2.DeleteTableRequest(table_name=table_name(table))
-        await self._do("DeleteTable", request, Master_pb2.DeleteTableResponse)
+        await self.do("DeleteTable", request, Master_pb2.DeleteTableResponse)
 
-    async def _do(self, method: str, request: Message, response_type: type[Message]) -> None:
+    async def do(self, method: str, request: Message, response_type: type[Message]) -> None:
+        """Any method that answers the id of a procedure."""
         response = await self._channel.call(method, request, response_type, timeout_ms=30_000)
         proc_id = getattr(response, "proc_id")  # noqa: B009 - every response of these methods has it
         ask = Master_pb2.GetProcedureResultRequest(proc_id=proc_id)
