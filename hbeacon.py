@@ -25,11 +25,21 @@ from registry.client.attempts import Attempt, RegistryLookupError
 from registry.client.blocking import BlockingConnection, connect_blocking
 from registry.client.connect import Connecting, connect
 from registry.client.connection import Connection
+from registry.client.data.blocking import BlockingBatchWriter, BlockingScanner, BlockingTable
+from registry.client.data.conditions import Condition, If
+from registry.client.data.failures import BatchError, OutcomeUnknownException, RetriesExhaustedException
+from registry.client.data.operations import Append, Delete, Durability, Get, Increment, Put, RowMutations
+from registry.client.data.region_map import Region
+from registry.client.data.results import Row
+from registry.client.data.scanning import Scanner
+from registry.client.data.table import CheckResult, Table
+from registry.client.data.writer import BatchWriter
 from registry.client.probing import Policy
 from registry.config.values import BadSetting
 from registry.lookup.snapshot import Version
 from registry.names import Address, ServerName
 from registry.version import VERSION
+from registry.wire.cellblock import Cell
 from registry.wire.errors import HBaseError
 
 __version__ = VERSION
@@ -37,17 +47,39 @@ __version__ = VERSION
 __all__ = [
     "Address",
     "Answer",
+    "Append",
     "Attempt",
     "BadSetting",
+    "BatchError",
+    "BatchWriter",
+    "BlockingBatchWriter",
     "BlockingConnection",
+    "BlockingScanner",
+    "BlockingTable",
+    "Cell",
+    "CheckResult",
+    "Condition",
     "Connecting",
     "Connection",
+    "Delete",
+    "Durability",
+    "Get",
     "HBaseError",
+    "If",
+    "Increment",
+    "OutcomeUnknownException",
     "Policy",
+    "Put",
+    "Region",
     "RegionLocation",
     "RegistryLookupError",
     "RegistryMaster",
+    "RetriesExhaustedException",
+    "Row",
+    "RowMutations",
+    "Scanner",
     "ServerName",
+    "Table",
     "Version",
     "What",
     "__version__",

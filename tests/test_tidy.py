@@ -75,6 +75,9 @@ PLAIN_NUMBERS = {
     "depth",
     "ms",
     "version",
+    "versions",
+    "timestamp",  # HBase's word, of ms unless a table's users mean something else by it
+    "batch_cells",
 }
 """Names of numbers that carry no unit because they count, number or place something."""
 NUMBERS_OF = re.compile(

@@ -16,6 +16,9 @@ from typing import Any, Self, TypeVar, Unpack
 from registry.client.answers import Answer, RegionLocation, RegistryMaster, What
 from registry.client.connect import Connecting, connect
 from registry.client.connection import Connection
+from registry.client.data.blocking import BlockingTable
+from registry.client.data.operations import Durability
+from registry.client.data.table import Table
 from registry.client.probing import Policy
 from registry.client.wanted import LookupOptions
 from registry.names import Address, ServerName
@@ -62,6 +65,20 @@ class BlockingConnection:
     def bootstrap_nodes(self, **options: Unpack[LookupOptions]) -> Answer[tuple[ServerName, ...]]:
         """The servers that clients are told to ask from now on."""
         return self._run(self._connection.bootstrap_nodes(**options))
+
+    def table(
+        self,
+        name: str | bytes,
+        *,
+        timeout_ms: float | None = None,
+        durability: Durability = Durability.USE_DEFAULT,
+    ) -> BlockingTable:
+        """A table, `name` or `namespace:name`; nobody is asked whether there is one."""
+
+        async def made() -> Table:
+            return self._connection.table(name, timeout_ms=timeout_ms, durability=durability)
+
+        return BlockingTable(self._run(made()), self._run)
 
     def stale(self, answer: Answer[object]) -> bool:
         """Say that an answer did not hold: the next look-up asks again."""

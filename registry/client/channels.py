@@ -13,7 +13,7 @@ from registry.client.settings import ClientSettings
 from registry.client.spoken import SPOKEN
 from registry.names import Address
 from registry.rpc.client import RpcChannel
-from registry.wire.errors import StoppedRpcClientException
+from registry.wire.errors import ConnectException, FailedServerException, StoppedRpcClientException
 from registry.wire.header import KEY_VALUE_CODEC
 from registry.wire.limits import WireLimits
 
@@ -26,34 +26,62 @@ a cell, and hbase.server.keyvalue.maxsize may be set high."""
 class Channels:
     """Belongs to one loop; `close` ends all of them."""
 
-    def __init__(self, settings: ClientSettings, service: str = CLIENT_SERVICE) -> None:
+    def __init__(
+        self, settings: ClientSettings, service: str = CLIENT_SERVICE, *, remember_failed: bool = False
+    ) -> None:
+        """With `remember_failed` a server that could not be reached is left alone for a moment, by all who ask."""
         self._settings = settings
+        self._failed: dict[Address, tuple[float, str]] | None = {} if remember_failed else None
+        """Loop time until which nobody tries, and why."""
         self._service = service
         self._channels: dict[Address, RpcChannel] = {}
         self._locks: dict[Address, asyncio.Lock] = {}
         self._closed = False
 
+    def opened(self, address: Address) -> RpcChannel | None:
+        """The open connection to `address`, if there is one: nothing is waited for."""
+        channel = self._channels.get(address)
+        return channel if channel is not None and channel.is_open else None
+
     async def get(self, address: Address, *, connect_timeout_ms: float) -> RpcChannel:
-        """The open connection to `address`. Raises ConnectException, StoppedRpcClientException."""
+        """The open connection to `address`.
+
+        Raises ConnectException, FailedServerException, StoppedRpcClientException.
+        """
         async with self._locks.setdefault(address, asyncio.Lock()):  # who comes meanwhile gets the same one
             if self._closed:
                 raise StoppedRpcClientException("the client was closed")
             channel = self._channels.get(address)
             if channel is None or not channel.is_open:
-                channel = await RpcChannel.connect(
-                    address,
-                    self._service,
-                    user=self._settings.user,
-                    connect_timeout_ms=min(connect_timeout_ms, self._settings.connect_timeout_ms),
-                    read_timeout_ms=self._settings.read_timeout_ms,
-                    cell_block_codec=KEY_VALUE_CODEC,
-                    version=SPOKEN,
-                    limits=WireLimits(frame_bytes_max=ANSWER_BYTES_MAX),
-                )
+                channel = await self._connect(address, connect_timeout_ms)
                 if self._closed:
                     channel.close()
                     raise StoppedRpcClientException("the client was closed")
                 self._channels[address] = channel
+        return channel
+
+    async def _connect(self, address: Address, connect_timeout_ms: float) -> RpcChannel:
+        until, why = (self._failed or {}).get(address, (0.0, ""))
+        if asyncio.get_running_loop().time() < until:
+            raise FailedServerException(f"{address} could not be reached a moment ago: {why}")
+        try:
+            channel = await RpcChannel.connect(
+                address,
+                self._service,
+                user=self._settings.user,
+                connect_timeout_ms=min(connect_timeout_ms, self._settings.connect_timeout_ms),
+                read_timeout_ms=self._settings.read_timeout_ms,
+                cell_block_codec=KEY_VALUE_CODEC,
+                version=SPOKEN,
+                limits=WireLimits(frame_bytes_max=ANSWER_BYTES_MAX),
+            )
+        except ConnectException as error:
+            if self._failed is not None:
+                until = asyncio.get_running_loop().time() + self._settings.failed_server_expiry_ms / 1000
+                self._failed[address] = (until, error.message)
+            raise
+        if self._failed is not None:
+            self._failed.pop(address, None)
         return channel
 
     def drop(self, address: Address) -> None:

@@ -16,6 +16,10 @@ from typing import Any, Protocol, Self, Unpack
 
 from registry.client.answers import Answer, Found, RegionLocation, RegistryMaster, What
 from registry.client.attempts import AttemptLog
+from registry.client.data.calls import Calls, calls_of
+from registry.client.data.names import table_name
+from registry.client.data.operations import Durability
+from registry.client.data.table import Table
 from registry.client.last_resort import LastResortSource
 from registry.client.probing import pause_ms
 from registry.client.rpc_source import RpcSource
@@ -80,6 +84,8 @@ class Connection:
         """Time-outs of the look-ups under way: `close` lets them all run out at once."""
         self._number = 0
         self._follower: asyncio.Task[None] | None = None
+        self._calls: Calls | None = None
+        """What the tables share; made with the first."""
         self._closed = False
 
     # --- look-ups -----------------------------------------------------------------------------------------------
@@ -103,6 +109,28 @@ class Connection:
     async def bootstrap_nodes(self, **options: Unpack[LookupOptions]) -> Answer[tuple[ServerName, ...]]:
         """The servers that clients are told to ask from now on; may be none."""
         return await self._lookup(What.BOOTSTRAP_NODES, options)
+
+    # --- rows ---------------------------------------------------------------------------------------------------
+
+    def table(
+        self,
+        name: str | bytes,
+        *,
+        timeout_ms: float | None = None,
+        durability: Durability = Durability.USE_DEFAULT,
+    ) -> Table:
+        """A table, `name` or `namespace:name`; nobody is asked whether there is one.
+
+        `timeout_ms` is the deadline of each of its calls that has none of its own; `durability` that of its writes.
+        """
+        return Table(self._data, table_name(name), timeout_ms, durability)
+
+    @property
+    def _data(self) -> Calls:
+        if self._calls is None:
+            self._refuse_if_closed()
+            self._calls = calls_of(self, self.settings, self._clock, self._chance)
+        return self._calls
 
     # --- the cache ----------------------------------------------------------------------------------------------
 
@@ -161,6 +189,8 @@ class Connection:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
             self._follower = None
+        if self._calls is not None:
+            await self._calls.close()
         await self._source.close()
 
     async def __aenter__(self) -> Self:

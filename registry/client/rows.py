@@ -126,6 +126,28 @@ class RowJoiner:
         self._cells_bytes = 0
 
 
+class RowReader:
+    """Whole rows of a scan's answers, each cell copied out."""
+
+    given_in_part: bytes | None = None
+
+    def __init__(self, row_bytes_max: int) -> None:
+        self._joiner = RowJoiner(row_bytes_max)
+
+    def take(self, response: Client_pb2.ScanResponse, block: bytes) -> tuple[list[Row], bool]:
+        """The rows that are whole by an answer. Raises ProtocolError, RowTooBigException."""
+        found = pieces(response, block)
+        return [row for piece in found for row in self._joiner.add(piece)], bool(found)
+
+    def finish(self) -> list[Row]:
+        """The unfinished row."""
+        return list(self._joiner.finish())
+
+    def drop(self) -> None:
+        """Forget it."""
+        self._joiner.drop()
+
+
 def cells_bytes(cells: tuple[Cell, ...]) -> int:
     """Memory that cells take, roughly."""
     return sum(

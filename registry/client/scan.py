@@ -19,9 +19,10 @@ ScanRequest and ScanResponse in Client.proto; RSRpcServices#scan for the meaning
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar, cast
 
 from protos.hbase import Client_pb2, HBase_pb2
-from registry.client.rows import Row, RowJoiner, pieces
+from registry.client.rows import RowReader
 from registry.wire.errors import ProtocolError
 
 META_REGION = b"hbase:meta,,1"
@@ -60,25 +61,65 @@ class Scan:
     """Of the calls; clients send SYSTEMTABLE_QOS for hbase:meta, which has handlers of its own at the server."""
     attributes: tuple[tuple[str, bytes], ...] = ()
     """Of the calls too, such as a master's epoch."""
+    template: Client_pb2.Scan | None = None
+    """What else the scan asks for, such as a filter; None: one version of each cell, and nothing besides."""
 
 
-class RegionScan:
+class KeyedRow(Protocol):
+    """A row of whatever make."""
+
+    @property
+    def key(self) -> bytes:
+        """Its key."""
+        ...
+
+
+R = TypeVar("R", bound=KeyedRow)
+
+
+class Reader(Protocol[R]):
+    """Makes rows of answers; keeps what is unfinished."""
+
+    def take(self, response: Client_pb2.ScanResponse, block: bytes) -> tuple[list[R], bool]:
+        """What is whole by an answer, and whether the answer had anything. Raises ProtocolError."""
+        ...
+
+    def finish(self) -> list[R]:
+        """What is unfinished is whole: nothing of it follows."""
+        ...
+
+    def drop(self) -> None:
+        """Forget what is unfinished: it will be read again."""
+        ...
+
+    @property
+    def given_in_part(self) -> bytes | None:
+        """The last row that was given, where only a part of it was: another scanner begins with it, not behind it."""
+        ...
+
+
+class RegionScan(Generic[R]):
     """One scan over one region, over as many scanners as it takes."""
 
-    def __init__(self, scan: Scan) -> None:
+    def __init__(self, scan: Scan, reader: Reader[R] | None = None) -> None:
+        """`reader` makes the rows; without it they are registry.client.rows.Row."""
         self.scan = scan
         self.done = False
         """No row will follow."""
+        self.ended = False
+        """The server said that no row will follow in other regions either, as a filter may have it."""
         self.rows_given = 0
         self.heartbeats = 0
         """Answers that said nothing but that the server is at work."""
         self.reopened = 0
         self._scanner_id: int | None = None
         self._next_call_seq = 0
-        self._joiner = RowJoiner(scan.row_bytes_max)
+        self._reader = reader or cast("Reader[R]", RowReader(scan.row_bytes_max))
         self._last_row: bytes | None = None
         """The last row that was given; another scanner begins behind it, and a server that begins at it is not believed
         that this is another row."""
+        self._in_part = False
+        """Only a part of that row was given: another scanner begins with it."""
 
     def request(self) -> Client_pb2.ScanRequest:
         """What to send next: an opening, or a call for more. Each is to be sent once."""
@@ -102,18 +143,17 @@ class RegionScan:
             request.limit_of_rows = self.scan.rows_max - self.rows_given
         return request
 
-    def take(self, response: Client_pb2.ScanResponse, block: bytes = b"") -> list[Row]:
+    def take(self, response: Client_pb2.ScanResponse, block: bytes = b"") -> list[R]:
         """The rows that are whole by an answer; `done` may be true afterwards. Raises ProtocolError."""
-        found = pieces(response, block)
+        rows, any_found = self._reader.take(response, block)
         if self._scanner_id is None and response.HasField("scanner_id"):
             self._scanner_id = response.scanner_id
             self._next_call_seq = 0
-        rows = [row for piece in found for row in self._joiner.add(piece) if row.key != self._last_row]
         self.heartbeats += response.heartbeat_message
-        if self._exhausted(response, any_found=bool(found)):
-            rows += [row for row in self._joiner.finish() if row.key != self._last_row]
+        if self._exhausted(response, any_found=any_found):
+            rows += self._reader.finish()
             self._end()
-        rows = self._within_limit(rows)
+        rows = self._within_limit(self._not_given_before(rows))
         if not self.done and self._scanner_id is None:
             raise ProtocolError("the server opened no scanner and says that there are more rows", kind="scan")
         return rows
@@ -121,11 +161,16 @@ class RegionScan:
     def reopen(self) -> Client_pb2.ScanRequest | None:
         """The next request opens another scanner, behind the last row given; the request that closes this one."""
         closing = self.close()
-        self._joiner.drop()
+        self._reader.drop()
         self.reopened += 1
-        if self._last_row is not None and self._last_row == self.scan.stop_row:
+        if self._last_row is not None and self._last_row == self.scan.stop_row and not self._in_part:
             self.done = True
         return closing
+
+    @property
+    def position(self) -> tuple[bytes, bool]:
+        """Where another scanner would begin, and whether with that row or behind it."""
+        return self._start()
 
     def close(self) -> Client_pb2.ScanRequest | None:
         """The request that ends the scanner at the server; None where there is none. Its answer says nothing."""
@@ -140,20 +185,43 @@ class RegionScan:
         Without the flags (as in the answer to a scanner that is closed already) an answer without rows is the last.
         """
         if response.HasField("more_results") and not response.more_results:
+            self.ended = True
             return True
         if response.HasField("more_results_in_region"):
             return not response.more_results_in_region
         return not any_found and not response.heartbeat_message
 
-    def _within_limit(self, rows: list[Row]) -> list[Row]:
+    def _not_given_before(self, rows: list[R]) -> list[R]:
+        """Without the row at which a server begins that does not know how to begin behind it."""
+        if self._last_row is None or self._in_part:
+            return rows
+        first = 0
+        while first < len(rows) and rows[first].key == self._last_row:
+            first += 1
+        return rows[first:] if first else rows
+
+    def _within_limit(self, rows: list[R]) -> list[R]:
         """What of the rows may be given; beyond `rows_max` nothing is."""
-        if self.scan.rows_max and self.rows_given + len(rows) >= self.scan.rows_max:
-            rows = rows[: self.scan.rows_max - self.rows_given]
-            self.done = True  # the scanner may still be open where a server does not know limit_of_rows
-        self.rows_given += len(rows)
+        in_part = self._reader.given_in_part is not None
+        if self._in_part or in_part:
+            self._count_parts(rows, in_part=in_part)
+        else:
+            if self.scan.rows_max and self.rows_given + len(rows) >= self.scan.rows_max:
+                rows = rows[: self.scan.rows_max - self.rows_given]
+                self.done = True  # the scanner may still be open where a server does not know limit_of_rows
+            self.rows_given += len(rows)
         if rows:
             self._last_row = rows[-1].key
         return rows
+
+    def _count_parts(self, rows: list[R], *, in_part: bool) -> None:
+        """Rows come in parts: those that have ended count, and the server keeps the limit."""
+        keys = dict.fromkeys(row.key for row in rows)
+        begun_before = self._in_part and self._last_row not in keys
+        self.rows_given += len(keys) + begun_before - in_part
+        self._in_part = in_part
+        if self.scan.rows_max and self.rows_given >= self.scan.rows_max and not in_part:
+            self.done = True
 
     def _end(self) -> None:
         self.done = True
@@ -161,12 +229,11 @@ class RegionScan:
 
     def _scan_message(self) -> Client_pb2.Scan:
         scan = self.scan
-        message = Client_pb2.Scan(
-            max_versions=1,
-            cache_blocks=True,
-            max_result_size=scan.answer_bytes_max,
-            include_stop_row=scan.include_stop_row,
-        )
+        message = Client_pb2.Scan(max_versions=1, cache_blocks=True)
+        if scan.template is not None:
+            message.MergeFrom(scan.template)
+        message.max_result_size = scan.answer_bytes_max
+        message.include_stop_row = scan.include_stop_row
         for family, qualifiers in scan.columns:
             message.column.add(family=family, qualifier=qualifiers)
         start_row, include_start_row = self._start()
@@ -186,7 +253,7 @@ class RegionScan:
         """Where a new scanner begins: as asked for, later behind the last row given."""
         if self._last_row is None:
             return self.scan.start_row, self.scan.include_start_row
-        return self._last_row, False
+        return self._last_row, self._in_part
 
 
 def _region(name: bytes) -> HBase_pb2.RegionSpecifier:

@@ -215,7 +215,7 @@ async def _close(channel: RpcChannel, closing: Client_pb2.ScanRequest, priority:
 class _Run:
     """One scan on its way."""
 
-    def __init__(self, scan: RegionScan, begun_ms: float, timeout_ms: float) -> None:
+    def __init__(self, scan: RegionScan[Row], begun_ms: float, timeout_ms: float) -> None:
         self.scan = scan
         self.begun_ms = begun_ms
         self.deadline_ms = begun_ms + timeout_ms

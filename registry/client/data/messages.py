@@ -1,0 +1,187 @@
+"""Operations as messages. Pure.
+
+A mutation is encoded in one of two ways: with its cells inside the message (a call of its own), or with the cells in
+the block behind the request and only their number inside (many at once), as Java's clients do.
+
+Source: RequestConverter, ProtobufUtil#toMutation, #toMutationNoData, #toGet; Client.proto.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from protos.hbase import Client_pb2, Filter_pb2, HBase_pb2
+from registry.client.data.names import Columns, column, column_or_family, columns, row_key, to_bytes
+from registry.client.data.operations import (
+    INT64_MAX,
+    VERSIONS_MAX,
+    AnyFilter,
+    Append,
+    Delete,
+    Durability,
+    Get,
+    Increment,
+    Mutation,
+    Put,
+    TimeRange,
+)
+from registry.client.filter_language import parse_filter_string
+from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, encode_cell
+
+_LONG = struct.Struct(">q")
+_Proto = Client_pb2.MutationProto
+_ColumnValue = _Proto.ColumnValue
+_QualifierValue = _ColumnValue.QualifierValue
+
+TTL_ATTRIBUTE = "_ttl"
+"""Milliseconds, eight bytes big-endian."""
+
+PUT, DELETE_ONE, DELETE_FAMILY_VERSION = int(KeyType.PUT), int(KeyType.DELETE), int(KeyType.DELETE_FAMILY_VERSION)
+DELETE_COLUMN, DELETE_FAMILY = int(KeyType.DELETE_COLUMN), int(KeyType.DELETE_FAMILY)
+_DURABILITIES = {
+    Durability.SKIP_WAL: _Proto.SKIP_WAL,
+    Durability.ASYNC_WAL: _Proto.ASYNC_WAL,
+    Durability.SYNC_WAL: _Proto.SYNC_WAL,
+    Durability.FSYNC_WAL: _Proto.FSYNC_WAL,
+}
+_INLINE_DELETES = {
+    DELETE_ONE: _Proto.DELETE_ONE_VERSION,
+    DELETE_COLUMN: _Proto.DELETE_MULTIPLE_VERSIONS,
+    DELETE_FAMILY: _Proto.DELETE_FAMILY,
+    DELETE_FAMILY_VERSION: _Proto.DELETE_FAMILY_VERSION,
+}
+
+
+class _Change(NamedTuple):
+    """One cell that a mutation writes."""
+
+    family: bytes
+    qualifier: bytes
+    key_type: int
+    value: bytes
+
+
+def filter_message(wanted: AnyFilter) -> Filter_pb2.Filter:
+    """The filter as servers take it. Raises FilterSyntaxError (a ValueError) for text that is none."""
+    if isinstance(wanted, Filter_pb2.Filter):
+        return wanted
+    if isinstance(wanted, str | bytes):
+        return parse_filter_string(wanted)
+    return wanted.to_proto()
+
+
+def time_range_message(wanted: TimeRange) -> HBase_pb2.TimeRange:
+    """[from, to) in ms. Raises ValueError where it holds nothing by its very bounds."""
+    begin = wanted[0] if wanted[0] is not None else 0
+    end = wanted[1] if wanted[1] is not None else INT64_MAX
+    if not 0 <= begin <= end <= INT64_MAX:
+        raise ValueError(f"a time range from {begin} to {end}")
+    message = HBase_pb2.TimeRange(to=end)
+    setattr(message, "from", begin)
+    return message
+
+
+def get_message(get: Get) -> Client_pb2.Get:
+    """A Get. Raises ValueError."""
+    message = Client_pb2.Get(row=row_key(get.row))
+    add_columns(message, columns(get.columns))
+    if get.versions != 1:
+        message.max_versions = versions_wanted(get.versions)
+    if get.time_range is not None:
+        message.time_range.CopyFrom(time_range_message(get.time_range))
+    if get.filter is not None:
+        message.filter.CopyFrom(filter_message(get.filter))
+    if not get.cache_blocks:
+        message.cache_blocks = False
+    return message
+
+
+def add_columns(message: Client_pb2.Get | Client_pb2.Scan, wanted: Columns) -> None:
+    """Have a reading message name them."""
+    for family, qualifiers in wanted:
+        message.column.add(family=family, qualifier=qualifiers)
+
+
+def versions_wanted(versions: int) -> int:
+    """The number as messages have it. Raises ValueError."""
+    if versions < 1:
+        raise ValueError(f"versions={versions}: at least one is read")
+    return min(versions, VERSIONS_MAX)
+
+
+def mutation_message(mutation: Mutation, nonce: int = 0) -> Client_pb2.MutationProto:
+    """A mutation with its cells inside. Raises ValueError."""
+    message = _bare(mutation, nonce)
+    is_delete = isinstance(mutation, Delete)
+    own = mutation.timestamp if isinstance(mutation, Put | Delete) else None
+    if own is not None:
+        message.timestamp = _timestamp(own)
+    for family, qualifier, key_type, value in _changes(mutation):
+        if is_delete:
+            found = _QualifierValue(qualifier=qualifier, delete_type=_INLINE_DELETES[key_type])
+        else:
+            found = _QualifierValue(qualifier=qualifier, value=value)
+        if own is not None:
+            found.timestamp = own
+        message.column_value.append(_ColumnValue(family=family, qualifier_value=(found,)))
+    return message
+
+
+def counted_mutation(mutation: Mutation, nonce: int = 0) -> tuple[Client_pb2.MutationProto, bytes]:
+    """A mutation whose cells are beside it, and those. A whole row is deleted without a cell. Raises ValueError."""
+    message = _bare(mutation, nonce)
+    own = mutation.timestamp if isinstance(mutation, Put | Delete) else None
+    at = LATEST_TIMESTAMP if own is None else _timestamp(own)
+    row = message.row
+    block = [encode_cell(Cell(row, *change[:2], at, *change[2:])) for change in _changes(mutation)]
+    if block:
+        message.associated_cell_count = len(block)
+    elif own is not None:
+        message.timestamp = at
+    return message, b"".join(block)
+
+
+def _bare(mutation: Mutation, nonce: int) -> Client_pb2.MutationProto:
+    """Everything but the cells."""
+    message = _Proto(row=row_key(mutation.row), mutate_type=_KINDS[type(mutation)])
+    if mutation.durability:
+        message.durability = _DURABILITIES[mutation.durability]
+    if mutation.ttl_ms is not None:
+        if mutation.ttl_ms <= 0:
+            raise ValueError(f"ttl_ms={mutation.ttl_ms}: cells live for a millisecond at least")
+        message.attribute.add(name=TTL_ATTRIBUTE, value=_LONG.pack(mutation.ttl_ms))
+    if isinstance(mutation, Increment) and mutation.time_range is not None:
+        message.time_range.CopyFrom(time_range_message(mutation.time_range))
+    if nonce:
+        message.nonce = nonce
+    return message
+
+
+_KINDS = {Put: _Proto.PUT, Delete: _Proto.DELETE, Increment: _Proto.INCREMENT, Append: _Proto.APPEND}
+
+
+def _changes(mutation: Mutation) -> list[_Change]:
+    if isinstance(mutation, Delete):
+        found = [_deletion(mutation, *column_or_family(name)) for name in mutation.columns or ()]
+        if mutation.columns is not None and not found:
+            raise ValueError(f"no columns of row {mutation.row!r} to delete: None is the whole row")
+        return found
+    if isinstance(mutation, Increment):
+        return [_Change(*column(name), PUT, _LONG.pack(amount)) for name, amount in mutation.amounts.items()]
+    return [_Change(*column(name), PUT, to_bytes(value)) for name, value in mutation.values.items()]
+
+
+def _deletion(delete: Delete, family: bytes, qualifier: bytes | None) -> _Change:
+    every = delete.versions == "all"
+    if qualifier is not None:
+        return _Change(family, qualifier, DELETE_COLUMN if every else DELETE_ONE, b"")
+    if not every and delete.timestamp is None:
+        raise ValueError(f"family {family!r} has no latest version: name the columns, or the timestamp")
+    return _Change(family, b"", DELETE_FAMILY if every else DELETE_FAMILY_VERSION, b"")
+
+
+def _timestamp(timestamp: int) -> int:
+    if not 0 <= timestamp <= INT64_MAX:
+        raise ValueError(f"{timestamp} is no timestamp")
+    return timestamp

@@ -1,0 +1,87 @@
+"""Keys, values and columns as callers write them, and the bytes they stand for. Pure.
+
+row, value   bytes, or str, which is written as UTF-8
+column       b"cf:q" or "cf:q", split at the first colon, or (family, qualifier)
+family       "cf", "cf:" or ("cf",), where a whole family may be meant
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from registry.wire.cellblock import FAMILY_BYTES_MAX, ROW_BYTES_MAX
+
+Bytes: TypeAlias = bytes | bytearray | memoryview | str
+"""What callers may give for bytes."""
+ColumnName: TypeAlias = bytes | str | tuple[bytes | str, ...]
+"""A column, or a whole family, as callers write it."""
+Columns: TypeAlias = tuple[tuple[bytes, tuple[bytes, ...]], ...]
+"""Families with qualifiers, as requests have them; a family without qualifiers is meant whole."""
+
+REMEMBERED_MAX = 1024
+"""Names of columns whose parts are remembered: programs use few, written the same way each time."""
+
+
+def to_bytes(value: Bytes) -> bytes:
+    """The bytes of it."""
+    if type(value) is bytes:
+        return value
+    return value.encode() if isinstance(value, str) else bytes(value)
+
+
+def row_key(row: Bytes) -> bytes:
+    """A row's key. Raises ValueError where no row can have it."""
+    key = to_bytes(row)
+    if not 0 < len(key) <= ROW_BYTES_MAX:
+        raise ValueError(f"a row key has 1 to {ROW_BYTES_MAX} bytes, this one {len(key)}")
+    return key
+
+
+def column(name: ColumnName) -> tuple[bytes, bytes]:
+    """Family and qualifier. Raises ValueError where the qualifier is missing: an empty one is written "cf:"."""
+    family, qualifier = _split(name)
+    if qualifier is None:
+        raise ValueError(f"{name!r} is a family, a column is meant: write 'family:qualifier'")
+    return family, qualifier
+
+
+def column_or_family(name: ColumnName) -> tuple[bytes, bytes | None]:
+    """Family and qualifier, None for the whole family: "cf" and "cf:" both mean that here."""
+    family, qualifier = _split(name)
+    return family, (qualifier or None) if not isinstance(name, tuple) else qualifier
+
+
+def columns(names: Iterable[ColumnName] | None) -> Columns:
+    """What to read, as requests have it; a family that is named whole is read whole, whatever else is named of it."""
+    found: dict[bytes, list[bytes] | None] = {}
+    for name in names or ():
+        family, qualifier = column_or_family(name)
+        if qualifier is None:
+            found[family] = None
+        elif (qualifiers := found.setdefault(family, [])) is not None:
+            qualifiers.append(qualifier)
+    return tuple((family, tuple(qualifiers or ())) for family, qualifiers in found.items())
+
+
+@functools.lru_cache(maxsize=REMEMBERED_MAX)
+def _split(name: ColumnName) -> tuple[bytes, bytes | None]:
+    if isinstance(name, tuple):
+        if not 1 <= len(name) <= 2:
+            raise ValueError(f"{name!r} is no column: write (family, qualifier) or (family,)")
+        family, qualifier = to_bytes(name[0]), to_bytes(name[1]) if len(name) == 2 else None
+    else:
+        family, colon, rest = to_bytes(name).partition(b":")
+        qualifier = rest if colon else None
+    if not 0 < len(family) <= FAMILY_BYTES_MAX:
+        raise ValueError(f"{name!r}: a family has 1 to {FAMILY_BYTES_MAX} bytes")
+    return family, qualifier
+
+
+def table_name(name: bytes | str) -> str:
+    """A table's name as hbase:meta has it: without the namespace `default`. Raises ValueError for an empty one."""
+    text = to_bytes(name).decode().removeprefix("default:")
+    if not text:
+        raise ValueError("a table's name is empty")
+    return text
