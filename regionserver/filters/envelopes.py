@@ -113,6 +113,8 @@ def _regex(stored: bytes) -> Comparator:
         raise Thrown(f"{ILLEGAL}No enum constant {PACKAGE}RegexStringComparator.EngineType.{engine}")
     try:
         pattern, charset = lenient_text(message.pattern), lenient_text(message.charset)
+        if engine == "JONI" and "[[:" in pattern:  # what Java reads otherwise
+            raise DoNotRetryIOException(f"JONI's classes of characters are not supported in patterns: {pattern}")
         return RegexStringComparator(pattern, message.pattern_flags, charset)
     except DoNotRetryIOException:
         raise

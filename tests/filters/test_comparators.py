@@ -111,6 +111,7 @@ LONG = f.PACKAGE + "LongComparator"
         (Comparator_pb2.Comparator(name=LONG), "DeserializationException.*required"),
         (f.regex("("), ": java.util.regex.PatternSyntaxException: Unclosed group near index 1"),
         (f.regex(r"(a)\1"), "back reference is not supported"),
+        (f.regex("[[:alpha:]]", engine="JONI"), "JONI's classes of characters are not supported"),
         (f.regex("a", 256), "flags 0x100 are not supported"),
         (f.regex("a" * 3000), "2000 characters"),
         (f.regex("a", charset="rot13"), "UnsupportedCharsetException: rot13"),
