@@ -81,7 +81,8 @@ def family_rules(table: str, family: HBase_pb2.ColumnFamilySchema) -> FamilyRule
     ttl_s = _read(values, b"TTL", TTL_FOREVER_S, _ttl_s, where)
     keep_deleted = _read(values, b"KEEP_DELETED_CELLS", KeepDeleted.FALSE, _keep_deleted, where)
     ttl_ms = FOR_EVER_MS if ttl_s in (TTL_FOREVER_S, -1) else ttl_s * 1000
-    return FamilyRules(versions_max, versions_min, ttl_ms, keep_deleted)
+    new_versions = _read(values, b"NEW_VERSION_BEHAVIOR", False, _boolean, where)
+    return FamilyRules(versions_max, versions_min, ttl_ms, keep_deleted, new_versions)
 
 
 def _read(

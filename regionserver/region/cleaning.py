@@ -12,26 +12,26 @@ Source: HStore#compact, StoreScanner with ScanType.COMPACT_DROP_DELETES.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from regionserver.engine.store import Batch, Durability, StoreBusy, StoreError
+from regionserver.region.cleaning_in_order import FAMILY_BYTES_WHOLE, RecordsAhead, clean_in_order
 from regionserver.region.dead import every_marker, living, may_have_dead
 from regionserver.region.family import put_family
-from regionserver.region.keys import after_family, family_of, row_key_of
-from regionserver.region.record import HEAD_BYTES, Entry, Mark, encode_record, head_of, read_entries
+from regionserver.region.keys import family_of, row_key_of
+from regionserver.region.pieces import Record
+from regionserver.region.record import Entry, Mark, encode_record, head_of
 from regionserver.region.region import Region
 from regionserver.region.scan import ScanRange, key_range
 from regionserver.region.visible import FamilyRules
+from regionserver.region.written_order import entries_of
 from registry.wire.cellblock import KeyType
 
 SLICE_BYTES = 128 * 1024
 """Of records that are read in one slice."""
 LOOKED_INTO = 8
 """A record of which each cell is looked at takes so often the time of one that is passed over."""
-FAMILY_BYTES_WHOLE = 128 * 1024
 _OF_FAMILIES = (-KeyType.DELETE_FAMILY, -KeyType.DELETE_FAMILY_VERSION)
-
-Record = tuple[bytes, bytes]
 
 
 class RegionCleaning:
@@ -58,7 +58,7 @@ class RegionCleaning:
             return False
         self._begun = []
         batch = Batch()
-        records = _Ahead(self._region.store.scan(self._at, self._end))
+        records = RecordsAhead(self._region.store.scan(self._at, self._end))
         left_bytes = slice_bytes
         dropped_count = 0
         while left_bytes > 0 and (record := records.peek) is not None:
@@ -70,6 +70,9 @@ class RegionCleaning:
             if rules is None:
                 next(records)
                 is_plain = True
+            elif rules.new_versions:
+                dropped_count += clean_in_order(records, self._region.store, batch, family_key, rules, now_ms)
+                is_plain = False
             elif record[0] != family_key or head_of(record[1]).marks & Mark.MORE:
                 dropped_count += self._chunks(records, batch, family_key, rules, now_ms)
                 is_plain = False
@@ -98,7 +101,7 @@ class RegionCleaning:
         except StoreBusy as busy:
             committed(busy)
 
-    def _chunks(self, records: _Ahead, batch: Batch, family_key: bytes, rules: FamilyRules, now_ms: int) -> int:
+    def _chunks(self, records: RecordsAhead, batch: Batch, family_key: bytes, rules: FamilyRules, now_ms: int) -> int:
         """All chunks of a family where they are few, else the next one."""
         if self._large != family_key:
             chunks, ended = records.take(family_key, FAMILY_BYTES_WHOLE)
@@ -113,7 +116,7 @@ class RegionCleaning:
     def _chunk(self, chunk: Record, batch: Batch, family_key: bytes, rules: FamilyRules, now_ms: int) -> int:
         key, record = chunk
         head = head_of(record)
-        entries = read_entries(record, HEAD_BYTES)
+        entries = entries_of(record, in_order=False)
         if not entries:
             return 0
         open_columns = (b"", entries[0][0], entries[-1][0])
@@ -138,7 +141,7 @@ def _record(record: Record, batch: Batch, rules: FamilyRules, now_ms: int) -> in
     head = head_of(value)
     if not may_have_dead(head, rules, now_ms):
         return 0
-    kept = living(read_entries(value, HEAD_BYTES), rules, now_ms, every_marker)
+    kept = living(entries_of(value, in_order=False), rules, now_ms, every_marker)
     if not kept:
         batch.delete(key)
     elif len(kept) < head.cells_count:
@@ -148,7 +151,7 @@ def _record(record: Record, batch: Batch, rules: FamilyRules, now_ms: int) -> in
 
 def _whole(chunks: Sequence[Record], batch: Batch, family_key: bytes, rules: FamilyRules, now_ms: int) -> int:
     """A family of a few chunks: written anew where anything of it goes, in one if it is small enough by now."""
-    entries = [entry for _, value in chunks for entry in read_entries(value, HEAD_BYTES)]
+    entries = [entry for _, value in chunks for entry in entries_of(value, in_order=False)]
     kept = living(entries, rules, now_ms, every_marker)
     if len(kept) < len(entries):
         for key, _ in chunks:
@@ -156,37 +159,3 @@ def _whole(chunks: Sequence[Record], batch: Batch, family_key: bytes, rules: Fam
         if kept:
             put_family(batch, family_key, kept)
     return len(entries) - len(kept)
-
-
-class _Ahead(Iterator[Record]):
-    """Records of which the next is known."""
-
-    def __init__(self, records: Iterator[Record]) -> None:
-        self._records = records
-        self.peek = next(records, None)
-        self.read_bytes = 0
-        self.count = 0
-
-    def __next__(self) -> Record:
-        record = self.peek
-        if record is None:
-            raise StopIteration
-        self.peek = next(self._records, None)
-        self.read_bytes += len(record[0]) + len(record[1])
-        self.count += 1
-        return record
-
-    def take(self, family_key: bytes, bytes_max: int) -> tuple[list[Record], bool]:
-        """Chunks of a family, and whether these are all of them."""
-        end = after_family(family_key)
-        stop_bytes = self.read_bytes + bytes_max
-        chunks: list[Record] = []
-        while self.peek is not None and self.peek[0] < end:
-            if self.read_bytes > stop_bytes:
-                return chunks, False
-            chunks.append(next(self))
-        return chunks, True
-
-    def close(self) -> None:
-        """Let go of the store."""
-        self._records = iter(())

@@ -7,9 +7,11 @@ from itertools import takewhile
 
 from regionserver.engine.store import Batch, View
 from regionserver.region.dead import are_looked_at, go_at_once, living, may_have_dead
+from regionserver.region.dead_in_order import living_in_order
 from regionserver.region.keys import after_family, chunk_key
 from regionserver.region.record import (
     CHUNK_BYTES_MAX,
+    FORMAT,
     HEAD_BYTES,
     Entry,
     Mark,
@@ -24,6 +26,16 @@ from regionserver.region.record import (
     spliced,
 )
 from regionserver.region.visible import FamilyRules
+from regionserver.region.written_order import (
+    cut_in_order,
+    encode_in_order,
+    entries_of,
+    last_of,
+    merged_in_order,
+    numbered,
+    with_last,
+    without_order,
+)
 from registry.wire.cellblock import KeyType
 
 _PUT = -int(KeyType.PUT)
@@ -38,21 +50,25 @@ def read_family(view: View, family_key: bytes, first: bytes | None) -> Iterator[
         yield from _further(view, family_key, first)
 
 
-def read_cells(view: View, family_key: bytes, first: bytes, columns: Sequence[bytes] | None = None) -> Iterator[Entry]:
+def read_cells(
+    view: View, family_key: bytes, first: bytes, columns: Sequence[bytes] | None = None, *, in_order: bool = False
+) -> Iterator[Entry]:
     """Cells of a row and family, of which `first` is the first record; nothing else is read where it is the only one.
+
+    `in_order`: with their sequences, for families that decide by them.
 
     Of a large row the chunks of these columns, and before them what hides the whole family: more cells than were
     asked for may come, and never fewer.
     """
     if columns is None or not head_of(first).marks & Mark.MORE:
-        yield from read_entries(first, HEAD_BYTES)
+        yield from entries_of(first, in_order=in_order)
         for record in _further(view, family_key, first):
-            yield from read_entries(record, HEAD_BYTES)
+            yield from entries_of(record, in_order=in_order)
         return
     if b"" not in columns:
-        yield from _column(view, family_key, b"")
+        yield from _column(view, family_key, b"", in_order)
     for qualifier in columns:
-        yield from _column(view, family_key, qualifier)
+        yield from _column(view, family_key, qualifier, in_order)
 
 
 def _further(view: View, family_key: bytes, first: bytes) -> Iterator[bytes]:
@@ -61,12 +77,12 @@ def _further(view: View, family_key: bytes, first: bytes) -> Iterator[bytes]:
             yield record
 
 
-def _column(view: View, family_key: bytes, qualifier: bytes) -> Iterator[Entry]:
+def _column(view: View, family_key: bytes, qualifier: bytes, in_order: bool) -> Iterator[Entry]:
     """Its cells in a large row: from the chunk that it may begin in to the one that has a later column."""
     newest = chunk_key(family_key, qualifier, (1 << 63) - 1, 255)
     begin = next((key for key, _ in view.scan(family_key, newest + b"\0", reverse=True)), family_key)
     for _, record in view.scan(begin, after_family(family_key)):
-        for entry in read_entries(record, HEAD_BYTES):
+        for entry in entries_of(record, in_order=in_order):
             if entry[0] > qualifier:
                 return
             if entry[0] == qualifier:
@@ -103,6 +119,8 @@ def add_cells(
         new = merged((), new)
     if first is None:
         _put(batch, family_key, family_key, new, is_last=True)
+    elif rules is not None and rules.new_versions:
+        _add_in_order(view, batch, family_key, first, new, rules, now_ms)
     elif head_of(first).marks & Mark.MORE:
         _write_chunks(view, batch, family_key, new, rules, now_ms)
     else:
@@ -131,18 +149,73 @@ def _write_chunks(
     view: View, batch: Batch, family_key: bytes, new: Sequence[Entry], rules: FamilyRules | None, now_ms: int
 ) -> None:
     """Each chunk reaches to where the next begins; cells before the second belong to the first."""
+    for key, record, belonging in _met_chunks(view, family_key, new):
+        _change(batch, family_key, key, record, belonging, rules, now_ms, is_last=False)
+
+
+def _met_chunks(view: View, family_key: bytes, new: Sequence[Entry]) -> Iterator[tuple[bytes, bytes, list[Entry]]]:
+    """Chunks, and the sorted new cells that belong into each."""
     end = after_family(family_key)
     remaining = list(new)
     while remaining:
-        qualifier, negated_ms, negated_type, _ = remaining[0]
-        place = chunk_key(family_key, qualifier, -negated_ms, -negated_type)
-        key, record = next(iter(view.scan(family_key, place + b"\0", reverse=True)))
+        key, record = next(iter(view.scan(family_key, _place(family_key, remaining[0]) + b"\0", reverse=True)))
         belonging = remaining
         if len(remaining) > 1:
             following = next((found for found, _ in view.scan(key + b"\0", end)), end)
             belonging = list(takewhile(lambda entry: _place(family_key, entry) < following, remaining))  # noqa: B023
         remaining = remaining[len(belonging) :]
-        _change(batch, family_key, key, record, belonging, rules, now_ms, is_last=False)
+        yield key, record, belonging
+
+
+def _add_in_order(
+    view: View,
+    batch: Batch,
+    family_key: bytes,
+    first: bytes,
+    new: Sequence[Entry],
+    rules: FamilyRules,
+    now_ms: int,
+) -> None:
+    """Behind everything that was written before. Dead cells go where all of the family is one record."""
+    head = head_of(first)
+    if not head.marks & Mark.MORE:
+        last = last_of(first) + 1
+        entries: Sequence[Entry] = merged_in_order(entries_of(first, in_order=True), numbered(new, last))
+        is_large = sum([len(entry[3]) for entry in entries]) > CHUNK_BYTES_MAX
+        if is_large or are_looked_at(head.cells_count, len(entries), len(new)):
+            entries = living_in_order(entries, rules, now_ms)
+        put_family_in_order(batch, family_key, entries, last)
+        return
+    last = last_of(first)
+    if first[0] == FORMAT:  # it was written while the family had not the attribute
+        last = max(last_of(record) for record in read_family(view, family_key, first))
+    last += 1
+    met = list(_met_chunks(view, family_key, numbered(new, last)))
+    if met[0][0] != family_key:
+        batch.put(family_key, with_last(first, last))
+    for key, record, belonging in met:
+        entries = merged_in_order(entries_of(record, in_order=True), belonging)
+        _put_in_order(batch, family_key, key, entries, last, is_last=False)
+
+
+def put_family_in_order(batch: Batch, family_key: bytes, entries: Sequence[Entry], last: int) -> None:
+    """The same as `put_family` with sequences, of which `last` is that of the last change; no cells: no record."""
+    if entries:
+        _put_in_order(batch, family_key, family_key, entries, last, is_last=True)
+    else:
+        batch.delete(family_key)
+
+
+def _put_in_order(
+    batch: Batch, family_key: bytes, key: bytes, entries: Sequence[Entry], last: int, *, is_last: bool
+) -> None:
+    chunks = cut_in_order(entries)
+    if key == family_key and len(chunks) > 1:
+        chunks.insert(0, ())  # each change writes the first
+    for index, chunk in enumerate(chunks):
+        more = key == family_key and index == 0 and (len(chunks) > 1 or not is_last)
+        place = key if index == 0 else _place(family_key, chunk[0])
+        batch.put(place, encode_in_order(chunk, last, more=more))
 
 
 def put_family(batch: Batch, family_key: bytes, entries: Sequence[Entry]) -> None:
@@ -161,6 +234,8 @@ def _change(
     *,
     is_last: bool,
 ) -> None:
+    if record[0] != FORMAT:
+        record = without_order(record)
     if rules is not None and (made := _in_place(record, new, rules)) is not None and len(made) <= CHUNK_BYTES_MAX:
         batch.put(key, made)
         return

@@ -26,6 +26,7 @@ from regionserver.region.visible import (
     all_are_visible,
     visible,
 )
+from regionserver.region.written_order import entries_of
 
 NEAR_RECORDS = 8
 """So many records are read before a place is looked up."""
@@ -46,9 +47,15 @@ class FamilyRead:
 
 def family_read(rules: FamilyRules, asked: Wanted) -> FamilyRead:
     """Take apart what a client asks of a family. Source: ScanQueryMatcher#getTrackers, UserScanQueryMatcher."""
+    counts_before = rules.new_versions and not asked.raw  # of its versions those that are wanted come to the filter
     return FamilyRead(
         rules,
-        replace(asked, versions_max=VERSIONS_ALL, cells_max=NO_LIMIT, cells_skipped=0),
+        replace(
+            asked,
+            versions_max=asked.versions_max if counts_before else VERSIONS_ALL,
+            cells_max=NO_LIMIT,
+            cells_skipped=0,
+        ),
         asked.versions_max if asked.raw else min(asked.versions_max, rules.versions_max),
         asked.cells_max,
         asked.cells_skipped,
@@ -179,15 +186,15 @@ class RowToFilter:
         if all_are_visible(head_of(first), read.rules, read.wanted, self._now_ms):
             self._cursor.advance()
             return iter(read_entries(first, HEAD_BYTES))
-        return visible(self._all(), read.rules, read.wanted, self._now_ms)
+        return visible(self._all(read.rules), read.rules, read.wanted, self._now_ms)
 
-    def _all(self) -> Iterator[Entry]:
+    def _all(self, rules: FamilyRules) -> Iterator[Entry]:
         """The cells of all records of the family, but for those before the goal where it is far."""
         cursor, begin = self._cursor, family_key(self.row_key, self._family)
         chunks_before_goal = 0
         while (record := cursor.record) is not None and record[0].startswith(begin):
             self.tagged = self.tagged or bool(head_of(record[1]).marks & Mark.TAGS)
-            entries = read_entries(record[1], HEAD_BYTES)
+            entries = entries_of(record[1], in_order=rules.new_versions)
             cursor.advance()
             yield from entries
             chunks_before_goal = chunks_before_goal + 1 if entries and b"" < entries[-1][0] < self._goal else 0

@@ -17,9 +17,9 @@ from regionserver.region.record import (
     first_column,
     head_of,
     newest_of,
-    read_entries,
 )
 from regionserver.region.visible import FamilyRules, Wanted, all_are_visible, newest_are_visible, visible
+from regionserver.region.written_order import entries_of
 
 PIECE_BYTES = 8 * 1024
 """Of what was looked into cell by cell, told at once; a larger cell is told alone."""
@@ -30,7 +30,7 @@ Piece = tuple[bytes, int, bool]
 
 def visible_pieces(records: Iterator[bytes], rules: FamilyRules, wanted: Wanted, now_ms: int) -> Iterator[Piece]:
     """The cells that are seen of a family's records, in their order; no piece is empty."""
-    run = _Run(records)
+    run = _Run(records, in_order=rules.new_versions)
     if wanted.is_cut:  # cells are counted over all of it, and what is behind the last is not read
         run.is_endless = True
         yield from _in_pieces(visible(run.entries(), rules, wanted, now_ms), run)
@@ -68,8 +68,9 @@ def _in_pieces(entries: Iterable[Entry], run: _Run) -> Iterator[Piece]:
 class _Run:
     """Records of which the next is known."""
 
-    def __init__(self, records: Iterator[bytes]) -> None:
+    def __init__(self, records: Iterator[bytes], *, in_order: bool) -> None:
         self._records = records
+        self._in_order = in_order
         self._following = next(records, None)
         self.record: bytes | None = None
         self.head = Head(0, 0, 0, 0)
@@ -103,6 +104,6 @@ class _Run:
         while more and self.record is not None:
             self.is_tagged = self.is_tagged or bool(self.head.marks & Mark.TAGS)
             self.is_endless = self.is_endless or bool(self.head.marks & Mark.MARKERS)
-            yield from read_entries(self.record, HEAD_BYTES)
+            yield from entries_of(self.record, in_order=self._in_order)
             more = self.is_endless or self.goes_on
             self.advance()

@@ -23,6 +23,8 @@ from registry.wire.cellblock import KeyType
 
 FORMAT = 1
 """Of records; the store's directory has one of its own."""
+FORMAT_IN_ORDER = 2
+"""Of those that say in which order their cells were written: `written_order`."""
 CHUNK_BYTES = 8 * 1024
 """A change of a large row copies about so much, and looks at half of its cells."""
 CHUNK_BYTES_MAX = 2 * CHUNK_BYTES
@@ -57,6 +59,8 @@ class Mark(enum.IntEnum):
     """Tags behind values: not for clients without them, and a time to live may be among them."""
     MORE = 8
     """Further chunks; in a first chunk only."""
+    IN_ORDER = 16
+    """Of the other format: cells say in which order they were written."""
 
 
 class Head(NamedTuple):
@@ -75,8 +79,8 @@ class UnknownRecord(Exception):
 def head_of(record: bytes) -> Head:
     """Its head. Raises UnknownRecord."""
     known, marks, count, newest_ms, oldest_ms = HEAD.unpack_from(record)
-    if known != FORMAT:
-        raise UnknownRecord(f"a record of format {known}, and this version knows {FORMAT}")
+    if known != FORMAT and known != FORMAT_IN_ORDER:
+        raise UnknownRecord(f"a record of format {known}, and this version knows {FORMAT} and {FORMAT_IN_ORDER}")
     return Head(marks, count, newest_ms, oldest_ms)
 
 
@@ -94,8 +98,11 @@ def cells_of(record: bytes) -> bytes:
     return record[HEAD_BYTES:]
 
 
-def read_entries(block: bytes, start: int = 0) -> list[Entry]:
-    """The cells of a block, all of one row and family, from `start` on; they are trusted to be whole."""
+def read_entries(block: bytes, start: int = 0, behind_bytes: int = 0) -> list[Entry]:
+    """The cells of a block, all of one row and family, from `start` on; they are trusted to be whole.
+
+    So many bytes behind each belong to its entry.
+    """
     entries: list[Entry] = []
     stop = len(block)
     if start == stop:
@@ -103,11 +110,12 @@ def read_entries(block: bytes, start: int = 0) -> list[Entry]:
     row_bytes: int = CELL_LENGTHS.unpack_from(block, start)[3]
     before_qualifier = _FIXED_BYTES + row_bytes + block[start + _FIXED_BYTES - 1 + row_bytes]
     lengths, times, at = CELL_LENGTHS.unpack_from, TIMESTAMP_TYPE.unpack_from, start
+    around_bytes = 4 + behind_bytes
     while at < stop:
         cell_bytes, key_bytes, _, _ = lengths(block, at)
         times_at = at + 3 + key_bytes
         timestamp_ms, key_type = times(block, times_at)
-        end = at + 4 + cell_bytes
+        end = at + around_bytes + cell_bytes
         entries.append((block[at + before_qualifier : times_at], -timestamp_ms, -key_type, block[at:end]))
         at = end
     return entries
@@ -115,8 +123,9 @@ def read_entries(block: bytes, start: int = 0) -> list[Entry]:
 
 def first_column(record: bytes) -> bytes:
     """Row, family and qualifier of the first cell, as all cells of that column have them."""
-    key_bytes: int = CELL_LENGTHS.unpack_from(record, HEAD_BYTES)[1]
-    return record[HEAD_BYTES + 12 : HEAD_BYTES + 3 + key_bytes]
+    at = HEAD_BYTES if record[0] == FORMAT else HEAD_BYTES + 8
+    key_bytes: int = CELL_LENGTHS.unpack_from(record, at)[1]
+    return record[at + 12 : at + 3 + key_bytes]
 
 
 def newest_of(record: bytes) -> tuple[bytes, int]:

@@ -198,7 +198,8 @@ class Region:
             for piece in visible_pieces(read_family(view, key, first), rules, wanted, now_ms):
                 yield Found(*piece)
             return
-        cells = [entry[3] for entry in visible(read_cells(view, key, first, wanted.columns), rules, wanted, now_ms)]
+        entries = read_cells(view, key, first, wanted.columns, in_order=rules.new_versions)
+        cells = [entry[3] for entry in visible(entries, rules, wanted, now_ms)]
         if cells:
             tagged = bool(head_of(first).marks & (Mark.TAGS | Mark.MORE))  # what others have is not looked for
             yield Found(b"".join(cells), len(cells), tagged)
@@ -210,8 +211,9 @@ class Region:
         first = view.get(key)
         if first is None:
             return []
-        entries = read_cells(view, key, first, wanted.columns)
-        return list(visible(entries, self.families[family], wanted, now_ms))
+        rules = self.families[family]
+        entries = read_cells(view, key, first, wanted.columns, in_order=rules.new_versions)
+        return list(visible(entries, rules, wanted, now_ms))
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -417,7 +419,7 @@ class Region:
 def _written_over(shape: Shape, cells: bytes, timestamp_ms: int, old: bytes, rules: FamilyRules) -> bytes | None:
     """What `write_cells` would make of a record of the same columns; None where it is another."""
     old_ms = shape.time_of(old)
-    if old_ms is None:
+    if old_ms is None or rules.new_versions:
         return None
     count = shape.count
     if old_ms == timestamp_ms or (old_ms < timestamp_ms and go_at_once(count, rules)):

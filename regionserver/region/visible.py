@@ -5,7 +5,7 @@ same where the two could differ too: a column is left as soon as no older cell o
 for the least number of versions only.
 
 Source: org.apache.hadoop.hbase.regionserver.querymatcher: NormalUserScanQueryMatcher, RawScanQueryMatcher,
-ScanDeleteTracker, ScanWildcardColumnTracker, ExplicitColumnTracker.
+ScanDeleteTracker, ScanWildcardColumnTracker, ExplicitColumnTracker, NewVersionBehaviorTracker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from regionserver.region.new_versions import NewVersions
 from regionserver.region.record import Entry, Head, Mark, has_tags
+from regionserver.region.written_order import bare, sequence_of
 from registry.wire.cellblock import KeyType, TagType, decode_cell, decode_tags
 
 FOR_EVER_MS = (1 << 63) - 1
@@ -44,11 +46,18 @@ class FamilyRules:
     """So many stay when all have expired."""
     ttl_ms: int = FOR_EVER_MS
     keep_deleted: KeepDeleted = KeepDeleted.FALSE
+    new_versions: bool = False
+    """NEW_VERSION_BEHAVIOR: what was written later decides. Entries have their sequences then: `written_order`."""
 
     @property
     def keeps_newest(self) -> bool:
         """Whether of puts without tags the newest of each column stays and no other, whatever the time is."""
-        return self.versions_max == 1 and self.keep_deleted is KeepDeleted.FALSE and self.ttl_ms == FOR_EVER_MS
+        return (
+            self.versions_max == 1
+            and self.keep_deleted is KeepDeleted.FALSE
+            and self.ttl_ms == FOR_EVER_MS
+            and not self.new_versions
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +119,13 @@ def visible(entries: Iterable[Entry], rules: FamilyRules, wanted: Wanted, now_ms
     With a filter the caller asks for all the versions that the family keeps, and counts again behind the filter.
     """
     if wanted.raw:
+        if rules.new_versions:
+            entries = _latest_living(entries, now_ms)
         return _limited(_raw(entries, wanted, now_ms), wanted)
     versions_max = min(wanted.versions_max, rules.versions_max)
     oldest_ms = -FOR_EVER_MS if rules.ttl_ms == FOR_EVER_MS else now_ms - rules.ttl_ms
+    if rules.new_versions:
+        return _limited(_in_order(entries, rules, wanted, versions_max, oldest_ms, now_ms), wanted)
     hidden = Hidden(sees_past=rules.keep_deleted is not KeepDeleted.FALSE, wanted=wanted)
     seen = _seen(entries, rules, wanted, now_ms, oldest_ms, hidden)
     if wanted.columns is None:
@@ -241,6 +254,51 @@ def _raw(entries: Iterable[Entry], wanted: Wanted, now_ms: int) -> Iterator[Entr
             count += 1
         if count <= wanted.versions_max:
             yield entry
+
+
+def _latest_living(entries: Iterable[Entry], now_ms: int) -> Iterator[Entry]:
+    """Of each column, time and type the one that was written last, but for what has expired by a time of its own."""
+    before: tuple[bytes, int, int] | None = None
+    for entry in entries:
+        if has_tags(entry[3]) and own_ttl_is_over(entry[3], -entry[1], now_ms):
+            continue
+        if entry[:3] != before:
+            before = entry[:3]
+            yield bare(entry)
+
+
+def _in_order(
+    entries: Iterable[Entry], rules: FamilyRules, wanted: Wanted, versions_max: int, oldest_ms: int, now_ms: int
+) -> Iterator[Entry]:
+    """What is seen where the order of writing decides; versions out of the time range are versions, too."""
+    versions = NewVersions(rules.versions_max)
+    sees_past = rules.keep_deleted is not KeepDeleted.FALSE
+    columns = None if wanted.columns is None else frozenset(wanted.columns)
+    column: bytes | None = None
+    count = 0
+    is_done = False
+    for entry in entries:
+        qualifier, negated_ms, negated_type, cell = entry
+        timestamp_ms = -negated_ms
+        if has_tags(cell) and own_ttl_is_over(cell, timestamp_ms, now_ms):
+            continue
+        if negated_type != _PUT:
+            if timestamp_ms >= wanted.from_ms and not (sees_past and timestamp_ms >= wanted.to_ms):
+                versions.add(qualifier, timestamp_ms, -negated_type, sequence_of(entry))
+            continue
+        if qualifier != column:
+            column, count, is_done = qualifier, 0, False
+        if is_done or (columns is not None and qualifier not in columns):
+            continue
+        if versions.hides(qualifier, timestamp_ms, sequence_of(entry)):
+            continue
+        if not wanted.from_ms <= timestamp_ms < wanted.to_ms:
+            continue
+        count += 1
+        is_old = timestamp_ms < oldest_ms
+        is_done = count >= versions_max or (is_old and count >= rules.versions_min)
+        if not is_old or count <= rules.versions_min:
+            yield bare(entry)
 
 
 def own_ttl_is_over(cell: bytes, timestamp_ms: int, now_ms: int) -> bool:

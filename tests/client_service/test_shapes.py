@@ -28,7 +28,7 @@ from registry.wire.cellblock import (
 from registry.wire.errors import ProtocolError
 from tests.support.one_server import OneServer, check_same
 
-FAMILIES = {b"f": FamilyRules(2), b"g": FamilyRules()}
+FAMILIES = {b"f": FamilyRules(2), b"g": FamilyRules(), b"n": FamilyRules(new_versions=True)}
 TAGS = encode_tags([Tag(TagType.VISIBILITY, b"v")])
 
 
@@ -199,7 +199,7 @@ def test_like_puts_that_are_taken_apart(calls: list[list[list[Cell]]], in_multi:
 whole_rows = st.lists(
     st.tuples(
         st.sampled_from([7, 8, 10, 15, 16, 17, 33]),
-        st.sampled_from([b"f", b"g", b"g", b"g"]),
+        st.sampled_from([b"f", b"g", b"g", b"g", b"n"]),
         st.sampled_from([LATEST_TIMESTAMP, LATEST_TIMESTAMP, LATEST_TIMESTAMP, 95, 105]),
     ),
     min_size=1,

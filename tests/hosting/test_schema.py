@@ -57,6 +57,7 @@ def test_what_is_heeded():
     found = described(schema(family, DURABILITY="fsync_wal", READONLY="TRUE"))
     assert found.families[b"f"] == FamilyRules(VERSIONS_ALL, 2, 60_000, KeepDeleted.TTL)
     assert (found.rules.durability, found.rules.read_only) == (Durability.POWER, True)
+    assert described(schema({"NEW_VERSION_BEHAVIOR": "true"})).families[b"f"] == FamilyRules(new_versions=True)
     assert described(schema({"TTL": "-1"})).families[b"f"].ttl_ms == FOR_EVER_MS
     assert described(schema({"TTL": "FOREVER"})).families[b"f"].ttl_ms == FOR_EVER_MS
     assert not described(schema(READONLY="yes")).rules.read_only, "as Java's Boolean has it"

@@ -15,7 +15,7 @@ from regionserver.region.keys import family_key, plain_order
 from regionserver.region.record import (
     CHUNK_BYTES,
     CHUNK_BYTES_MAX,
-    FORMAT,
+    FORMAT_IN_ORDER,
     HEAD_BYTES,
     Entry,
     Mark,
@@ -61,8 +61,8 @@ def test_a_record_says_what_is_in_it():
     assert head_of(encode_record(entries([cell(b"a", 5, KeyType.DELETE)]))).marks == Mark.MARKERS
     assert head_of(encode_record(entries([cell(b"a", 5, ttl_ms=1)]))).marks == Mark.TAGS
     assert head_of(encode_record(entries([cell(b"a", -7)]))).oldest_ms == -7
-    with pytest.raises(UnknownRecord, match="format 2"):
-        head_of(bytes([FORMAT + 1]) + plain[1:])
+    with pytest.raises(UnknownRecord, match="format 3"):
+        head_of(bytes([FORMAT_IN_ORDER + 1]) + plain[1:])
 
 
 def test_the_later_of_two_stays():

@@ -31,13 +31,13 @@ def chunks(cells: list[Entry], cuts: set[int]) -> list[bytes]:
 def looked_at(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many records are taken apart from now on."""
     counted: list[int] = []
-    read = large_rows.read_entries
+    read = large_rows.entries_of
 
-    def reading(block: bytes, start: int = 0) -> list[Entry]:
-        counted.append(len(block))
-        return read(block, start)
+    def reading(record: bytes, *, in_order: bool) -> list[Entry]:
+        counted.append(len(record))
+        return read(record, in_order=in_order)
 
-    monkeypatch.setattr(large_rows, "read_entries", reading)
+    monkeypatch.setattr(large_rows, "entries_of", reading)
     return counted
 
 
