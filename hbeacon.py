@@ -20,6 +20,10 @@ With nothing configured it is localhost:16000, as in HBase 3. These names are th
 change without notice.
 """
 
+from registry.client.admin.admin import Admin
+from registry.client.admin.blocking import BlockingAdmin
+from registry.client.admin.schema import TableDescriptor
+from registry.client.admin.status import ClusterStatus, ServerStatus
 from registry.client.answers import Answer, RegionLocation, RegistryMaster, What
 from registry.client.attempts import Attempt, RegistryLookupError
 from registry.client.blocking import BlockingConnection, connect_blocking
@@ -46,18 +50,21 @@ __version__ = VERSION
 
 __all__ = [
     "Address",
+    "Admin",
     "Answer",
     "Append",
     "Attempt",
     "BadSetting",
     "BatchError",
     "BatchWriter",
+    "BlockingAdmin",
     "BlockingBatchWriter",
     "BlockingConnection",
     "BlockingScanner",
     "BlockingTable",
     "Cell",
     "CheckResult",
+    "ClusterStatus",
     "Condition",
     "Connecting",
     "Connection",
@@ -79,7 +86,9 @@ __all__ = [
     "RowMutations",
     "Scanner",
     "ServerName",
+    "ServerStatus",
     "Table",
+    "TableDescriptor",
     "Version",
     "What",
     "__version__",

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from registry.client.admin.admin import Admin
+from registry.client.admin.blocking import BlockingAdmin
 from registry.client.answers import Answer, RegionLocation, RegistryMaster, What
 from registry.client.connect import Connecting, connect
 from registry.client.connection import Connection
@@ -40,6 +42,7 @@ class BlockingConnection:
         self._thread.start()
         self._closing = threading.Lock()
         self._closed = False
+        self._admin: BlockingAdmin | None = None
         try:
             self._connection: Connection = self._run(_awaited(connecting))
         except BaseException:
@@ -79,6 +82,17 @@ class BlockingConnection:
             return self._connection.table(name, timeout_ms=timeout_ms, durability=durability)
 
         return BlockingTable(self._run(made()), self._run)
+
+    @property
+    def admin(self) -> BlockingAdmin:
+        """Tables, namespaces, regions and the cluster."""
+        if self._admin is None:
+
+            async def made() -> Admin:
+                return self._connection.admin
+
+            self._admin = BlockingAdmin(self._run(made()), self._run)
+        return self._admin
 
     def stale(self, answer: Answer[object]) -> bool:
         """Say that an answer did not hold: the next look-up asks again."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Protocol, Self, Unpack
 
+from registry.client.admin.admin import Admin
 from registry.client.answers import Answer, Found, RegionLocation, RegistryMaster, What
 from registry.client.attempts import AttemptLog
 from registry.client.data.calls import Calls, calls_of
@@ -86,6 +87,7 @@ class Connection:
         self._follower: asyncio.Task[None] | None = None
         self._calls: Calls | None = None
         """What the tables share; made with the first."""
+        self._admin: Admin | None = None
         self._closed = False
 
     # --- look-ups -----------------------------------------------------------------------------------------------
@@ -124,6 +126,13 @@ class Connection:
         `timeout_ms` is the deadline of each of its calls that has none of its own; `durability` that of its writes.
         """
         return Table(self._data, table_name(name), timeout_ms, durability)
+
+    @property
+    def admin(self) -> Admin:
+        """Tables, namespaces, regions and the cluster."""
+        if self._admin is None:
+            self._admin = Admin(self, self._data)
+        return self._admin
 
     @property
     def _data(self) -> Calls:
@@ -189,6 +198,8 @@ class Connection:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
             self._follower = None
+        if self._admin is not None:
+            await self._admin.close()
         if self._calls is not None:
             await self._calls.close()
         await self._source.close()

@@ -1,0 +1,1 @@
+"""Tables, namespaces and regions: making, changing and moving them."""
