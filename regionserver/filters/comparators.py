@@ -10,14 +10,13 @@ from __future__ import annotations
 import codecs
 import enum
 from collections.abc import Callable
-from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 
+from regionserver.filters.decimals import BigDecimal
+from registry.java_regex.effort import Effort
 from registry.java_regex.parser import compile_pattern
 from registry.wire.errors import IOException
 
 LONG_BYTES = 8
-SCALE_BYTES = 4
-_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _UNICODE_CHARSETS = ("utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be", "utf-32-le")
 _CHARSETS = frozenset(
     (*_UNICODE_CHARSETS, "ascii", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "koi8-r")
@@ -89,14 +88,15 @@ class LongComparator(Comparator):
 class BigDecimalComparator(Comparator):
     """As decimal numbers: an int of the scale, then the unscaled integer."""
 
-    def __init__(self, value: bytes) -> None:
+    def __init__(self, value: bytes, effort: Effort | None = None) -> None:
         super().__init__(value)
-        self._number = _decimal(value)
+        self._number = BigDecimal.read(value)
+        self._effort = effort or Effort()
 
     def compare(self, found: bytes) -> int:
-        """See Comparator."""
-        number = _decimal(found)
-        return (self._number > number) - (self._number < number)
+        """See Comparator. Raises DoNotRetryIOException where it would take too long."""
+        self._effort.read(len(found))
+        return self._number.compare(BigDecimal.read(found), self._effort)
 
 
 class BitwiseOp(enum.IntEnum):
@@ -143,22 +143,24 @@ class NullComparator(Comparator):
 class SubstringComparator(Comparator):
     """0 where a text is in what is there, whatever the case of either."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, effort: Effort | None = None) -> None:
         self._text = text.lower()
+        self._effort = effort or Effort()
         super().__init__(self._text.encode("utf-8", "replace"))
 
     def compare(self, found: bytes) -> int:
-        """See Comparator."""
+        """See Comparator. Raises DoNotRetryIOException where it would take too long."""
+        self._effort.read(len(found))
         return 0 if self._text in found.decode("utf-8", "replace").lower() else 1
 
 
 class RegexStringComparator(Comparator):
     """0 where a part of what is there matches. Both of HBase's engines take Java's syntax."""
 
-    def __init__(self, pattern: str, flags: int, charset: str = "") -> None:
+    def __init__(self, pattern: str, flags: int, charset: str = "", effort: Effort | None = None) -> None:
         """Raises IOException as Java would, DoNotRetryIOException where it is not known here."""
         super().__init__(pattern.encode("utf-8", "replace"))
-        self._pattern = compile_pattern(pattern, flags)
+        self._pattern = compile_pattern(pattern, flags, effort)
         self._charset = _charset(charset) if charset else "utf-8"
 
     def compare(self, found: bytes) -> int:
@@ -196,13 +198,6 @@ def _long(value: bytes) -> int:
     if len(value) != LONG_BYTES:
         raise IOException(f"Wrong length: {len(value)}, expected {LONG_BYTES}")
     return int.from_bytes(value, "big", signed=True)
-
-
-def _decimal(value: bytes) -> Decimal:
-    if len(value) <= SCALE_BYTES:
-        raise IOException('Cannot read field "scale" because "val" is null')
-    scale = int.from_bytes(value[:SCALE_BYTES], "big", signed=True)
-    return _EXACT.scaleb(Decimal(int.from_bytes(value[SCALE_BYTES:], "big", signed=True)), -scale)
 
 
 def _charset(name: str) -> str:

@@ -15,7 +15,6 @@ from google.protobuf.message import DecodeError, Message
 from protos.hbase import Comparator_pb2
 from regionserver.filters.comparators import (
     LONG_BYTES,
-    SCALE_BYTES,
     BigDecimalComparator,
     BinaryComparator,
     BinaryComponentComparator,
@@ -28,6 +27,8 @@ from regionserver.filters.comparators import (
     RegexStringComparator,
     SubstringComparator,
 )
+from regionserver.filters.decimals import SCALE_BYTES
+from registry.java_regex.effort import Effort
 from registry.wire.errors import DoNotRetryIOException, IOException
 from registry.wire.text import lenient_text
 
@@ -56,32 +57,35 @@ def read(message_class: type[M], stored: bytes) -> M:
 def parse_comparator(message: Comparator_pb2.Comparator) -> Comparator:
     """A comparator that stands for itself. Raises DoNotRetryIOException; a real server would be asked again."""
     try:
-        return _comparator(message)
+        return _comparator(message, Effort())
     except Thrown as thrown:
         raise DoNotRetryIOException(str(thrown)) from None
 
 
-def inner_comparator(message: Comparator_pb2.Comparator) -> Comparator:
+def inner_comparator(message: Comparator_pb2.Comparator, effort: Effort) -> Comparator:
     """Of a filter, which wraps what is wrong with it. Raises Thrown, DoNotRetryIOException."""
     try:
-        return _comparator(message)
+        return _comparator(message, effort)
     except Thrown as thrown:
         raise Thrown(f"{DESERIALIZATION}java.io.IOException: {thrown}") from None
 
 
-def _comparator(message: Comparator_pb2.Comparator) -> Comparator:
+def _comparator(message: Comparator_pb2.Comparator, effort: Effort) -> Comparator:
     name = lenient_text(message.name)
-    parse = _COMPARATORS.get(name.removeprefix(PACKAGE)) if name.startswith(PACKAGE) else None
-    if parse is None:
-        raise Thrown(f"java.lang.ClassNotFoundException: {name}")
-    return parse(message.serialized_comparator)
+    short = name.removeprefix(PACKAGE) if name.startswith(PACKAGE) else ""
+    stored = message.serialized_comparator
+    if (plain := _PLAIN.get(short)) is not None:
+        return plain(stored)
+    if (costly := _COSTLY.get(short)) is not None:
+        return costly(stored, effort)
+    raise Thrown(f"java.lang.ClassNotFoundException: {name}")
 
 
-def _big_decimal(stored: bytes) -> Comparator:
+def _big_decimal(stored: bytes, effort: Effort) -> Comparator:
     value = read(Comparator_pb2.BigDecimalComparator, stored).comparable.value
     if len(value) <= SCALE_BYTES:
         raise Thrown("java.lang.NullPointerException")
-    return BigDecimalComparator(value)
+    return BigDecimalComparator(value, effort)
 
 
 def _long(stored: bytes) -> Comparator:
@@ -106,7 +110,7 @@ def _component(stored: bytes) -> Comparator:
     return BinaryComponentComparator(message.value, message.offset)
 
 
-def _regex(stored: bytes) -> Comparator:
+def _regex(stored: bytes, effort: Effort) -> Comparator:
     message = read(Comparator_pb2.RegexStringComparator, stored)
     engine = lenient_text(message.engine)
     if engine not in ("", "JAVA", "JONI"):
@@ -115,7 +119,7 @@ def _regex(stored: bytes) -> Comparator:
         pattern, charset = lenient_text(message.pattern), lenient_text(message.charset)
         if engine == "JONI" and "[[:" in pattern:  # what Java reads otherwise
             raise DoNotRetryIOException(f"JONI's classes of characters are not supported in patterns: {pattern}")
-        return RegexStringComparator(pattern, message.pattern_flags, charset)
+        return RegexStringComparator(pattern, message.pattern_flags, charset, effort)
     except DoNotRetryIOException:
         raise
     except IOException as error:
@@ -125,20 +129,22 @@ def _regex(stored: bytes) -> Comparator:
         ) from None
 
 
-def _substring(stored: bytes) -> Comparator:
-    return SubstringComparator(lenient_text(read(Comparator_pb2.SubstringComparator, stored).substr))
+def _substring(stored: bytes, effort: Effort) -> Comparator:
+    return SubstringComparator(lenient_text(read(Comparator_pb2.SubstringComparator, stored).substr), effort)
 
 
-_COMPARATORS: dict[str, Callable[[bytes], Comparator]] = {
+_COSTLY: dict[str, Callable[[bytes, Effort], Comparator]] = {
+    "BigDecimalComparator": _big_decimal,
+    "RegexStringComparator": _regex,
+    "SubstringComparator": _substring,
+}
+_PLAIN: dict[str, Callable[[bytes], Comparator]] = {
     "BinaryComparator": lambda stored: BinaryComparator(read(Comparator_pb2.BinaryComparator, stored).comparable.value),
     "BinaryPrefixComparator": lambda stored: BinaryPrefixComparator(
         read(Comparator_pb2.BinaryPrefixComparator, stored).comparable.value
     ),
     "BinaryComponentComparator": _component,
     "LongComparator": _long,
-    "BigDecimalComparator": _big_decimal,
     "BitComparator": _bit,
     "NullComparator": _null,
-    "RegexStringComparator": _regex,
-    "SubstringComparator": _substring,
 }

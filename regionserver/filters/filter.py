@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import struct
 
+from registry.java_regex.effort import Effort
 from registry.wire.cellblock import KeyType
 
 Place = tuple[bytes, bytes, bytes, int, int]
@@ -98,6 +99,8 @@ class Filter:
     weight = 1
     """How many filters it is."""
     is_reversed = False
+    effort: Effort | None = None
+    """What its comparators may cost together, where it came as a message."""
 
     def set_reversed(self) -> None:
         """The scan goes downwards."""

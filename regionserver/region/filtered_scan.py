@@ -19,10 +19,8 @@ from regionserver.region.pieces import CELL_OVERHEAD_BYTES
 from regionserver.region.region import RequestCounts
 from regionserver.region.scan import Page, PageLimits
 from regionserver.region.visible import NO_LIMIT
+from registry.java_regex.effort import Effort
 from registry.wire.errors import RowTooBigException
-
-ASKED_BETWEEN_LOOKS = 256
-"""Filters asked about cells, between two looks at the clock."""
 
 
 class _Step(enum.Enum):
@@ -48,10 +46,12 @@ class FilteredScan:
         self.row_bytes_max = NO_LIMIT
         self._rows = rows
         self._filter = asked
-        self._looks_after = max(1, ASKED_BETWEEN_LOOKS // asked.weight)
+        self._effort = asked.effort or Effort()
         self._row: RowToFilter | None = None
         self._begun = False
         """The filter has heard of the row's key; after each result it hears of it again."""
+        self._is_dropped = False
+        """It does not want the row."""
         self._is_later = False
         """The row has passed, and what is left for later is read."""
         self._parts_told = False
@@ -79,6 +79,7 @@ class FilteredScan:
     def page(self, limits: PageLimits) -> Page:
         """The next results. Raises RowTooBigException, and what filters raise."""
         page = Page()
+        self._effort.begin()
         while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
             step = self._step(page, limits)
             if step is _Step.RESULT:
@@ -109,6 +110,7 @@ class FilteredScan:
         return self._look(limits) or _Step.ROW_END
 
     def _look(self, limits: PageLimits) -> _Step | None:
+        self._effort.begin()
         if limits.is_late is not None and limits.is_late():
             return _Step.LATE
         if limits.is_turn_over is not None and limits.is_turn_over():
@@ -124,10 +126,14 @@ class FilteredScan:
                 return _Step.END
             row = self._row
             assert row is not None
-            if not self._begun and not self._is_later and not self._pass_key(row, page):
+            is_new = not (self._begun or self._is_dropped or self._is_later)
+            if is_new and not self._pass_key(row, page):
                 if self._filter.filter_all_remaining():
                     return _Step.END
-                self._hear_rest()
+                self._is_dropped = True
+            if self._is_dropped:
+                if not self._hear_rest(row, limits):
+                    return _Step.TURN
                 self._end_row(page)
             else:
                 step = self._fill(row, page, limits)
@@ -210,30 +216,37 @@ class FilteredScan:
         self._tagged = self._tagged or row.tagged
         self._rows.end(row)
         self._row = self._family = None
-        self._begun = self._is_later = self._parts_told = False
+        self._begun = self._is_dropped = self._is_later = self._parts_told = False
         self._collected = []
         self._collected_bytes = 0
         self._filter.reset()
 
     # --- cells ----------------------------------------------------------------------------------------------------
 
-    def _hear_rest(self) -> None:
-        """Tell the filter of what is left of a row that it does not want, where that may matter to it later."""
-        row = self._row
-        if row is None or not self._filter.outlives_row:
-            return
+    def _hear_rest(self, row: RowToFilter, limits: PageLimits) -> bool:
+        """Tell the filter of what is left of a row that it does not want, where that may matter to it later.
+
+        Whether all was told before others are to have their turn.
+        """
+        asked, effort = self._filter, self._effort
+        if not asked.outlives_row:
+            return True
         if row.read is None:
             row.begin()
         while row.cell is not None:
             self._ask(row, row.cell)
+            effort.left -= asked.weight
+            if effort.left <= 0:
+                effort.begin()
+                if limits.is_turn_over is not None and limits.is_turn_over():
+                    return False
+        return True
 
     def _fill(self, row: RowToFilter, page: Page, limits: PageLimits) -> _Step:
         """Collect cells that pass until the row ends or a limit is met."""
-        asked, batch = self._filter, self.batch
-        may_cut = limits.partial and not asked.has_filter_row
+        batch, effort, weight = self.batch, self._effort, self._filter.weight
+        may_cut = limits.partial and not self._filter.has_filter_row
         bytes_max = limits.bytes_max - page.size_bytes if may_cut else NO_LIMIT
-        looks_after = self._looks_after
-        left = looks_after
         while (cell := row.cell) is not None:
             made = self._ask(row, cell)
             if made is not None:
@@ -245,9 +258,9 @@ class FilteredScan:
                     raise RowTooBigException(
                         f"Max row size allowed: {self.row_bytes_max}, but the row is bigger than that."
                     )
-            left -= 1
-            if left <= 0:
-                left = looks_after
+            effort.left -= weight
+            if effort.left <= 0:
+                effort.begin()
                 if limits.is_turn_over is not None and limits.is_turn_over():
                     return _Step.TURN
                 if may_cut and limits.is_late is not None and limits.is_late():

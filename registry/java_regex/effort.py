@@ -14,6 +14,8 @@ EFFORT_MAX = 400_000
 """Units until somebody else has had a turn: about a tenth of a second of states."""
 EFFORT_BETWEEN_LOOKS = 256
 """Units, or questions to filters, between two looks at the clock."""
+STATE_COST = 4
+"""Of making one; all states of one filter's patterns are some 15 MiB then."""
 TEXT_UNIT_BYTES = 64
 """Of a text that is read; 25 MB are as many as EFFORT_MAX allows."""
 REMEMBERED_MAX = 100_000
@@ -39,11 +41,12 @@ class Effort:
         """Raises DoNotRetryIOException where it was too much."""
         self.left -= states_count
         if self.left < -EFFORT_MAX:
-            raise DoNotRetryIOException("this pattern costs too much for what it is held against")
+            raise DoNotRetryIOException("this costs too much to be compared")
 
     def read(self, text_bytes: int) -> None:
         """A text is looked at. Raises what `spend` does."""
-        self.spend(text_bytes // TEXT_UNIT_BYTES)
+        if text_bytes >= TEXT_UNIT_BYTES:
+            self.spend(text_bytes // TEXT_UNIT_BYTES)
 
     def remember(self, count: int, forget: Callable[[], None]) -> None:
         """So much more is remembered; where that is too much, all who remember something are told to `forget` it."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from registry.java_regex.classes import CharSet
-from registry.java_regex.effort import Effort
+from registry.java_regex.effort import STATE_COST, Effort
 from registry.wire.errors import DoNotRetryIOException
 
 STATES_MAX = 5000
@@ -230,6 +230,7 @@ class Pattern:
     def _state(self, accepts: CharSet | None = None, following: Sequence[int] = (), anchor: str = "") -> int:
         if len(self._next) >= STATES_MAX:
             raise DoNotRetryIOException(f"a pattern may have {STATES_MAX} parts when repetitions are written out")
+        self._effort.spend(STATE_COST)
         self._accepts.append(None if accepts is None else self._sets.setdefault(accepts, len(self._sets)))
         self._anchors.append(anchor)
         self._next.append(list(following))

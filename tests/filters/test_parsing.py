@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from protos.hbase import Comparator_pb2, Filter_pb2, HBase_pb2
 from regionserver.filters.filter import ReturnCode
-from regionserver.filters.parsing import DEPTH_MAX, FILTERS_MAX, OF_PARSER, PLAIN, parse_filter
+from regionserver.filters.parsing import COMPARING, DEPTH_MAX, FILTERS_MAX, OF_PARSER, PLAIN, parse_filter
 from registry.wire.errors import DoNotRetryIOException, HBaseError
 from tests.filters.cells import cell, made
 from tests.support import filters as f
@@ -22,7 +22,7 @@ PAGE = f.envelope(Filter_pb2.PageFilter(page_size=1))
 
 
 def test_every_class_of_the_real_client_is_known():
-    names = set(PLAIN) | set(OF_PARSER)
+    names = set(PLAIN) | set(COMPARING) | set(OF_PARSER)
     messages = {name for name in dir(Filter_pb2) if name.endswith("Filter") and name not in ("Filter", "CompareFilter")}
     assert messages - names == {"FilterAllFilter"}, "2.6.4 has no such class"
     assert names - messages == {"FilterList", "FilterWrapper"}
