@@ -22,6 +22,7 @@ class FaultKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAULT_KIND_REFUSE: _ClassVar[FaultKind]
     FAULT_KIND_STALE: _ClassVar[FaultKind]
     FAULT_KIND_WRONG_CLUSTER_ID: _ClassVar[FaultKind]
+    FAULT_KIND_DROP: _ClassVar[FaultKind]
 FAULT_KIND_UNSPECIFIED: FaultKind
 FAULT_KIND_DELAY: FaultKind
 FAULT_KIND_HANG_ACCEPT: FaultKind
@@ -31,6 +32,7 @@ FAULT_KIND_RESET: FaultKind
 FAULT_KIND_REFUSE: FaultKind
 FAULT_KIND_STALE: FaultKind
 FAULT_KIND_WRONG_CLUSTER_ID: FaultKind
+FAULT_KIND_DROP: FaultKind
 
 class Fault(_message.Message):
     __slots__ = ("kind", "methods", "peers", "probability", "count", "seed", "duration_ms", "delay_ms", "delay_most_ms", "bytes", "cluster_id")

@@ -29,7 +29,8 @@ kinds:
   hang              the call (or preamble) is read and never answered
   hang-accept       the connection is taken, and nothing on it is ever answered
   half              some bytes of the answer, then silence on that connection
-  reset             the connection is reset (RST) when the call has been read
+  reset             the connection is reset (RST) when the call has been read, and the call is not run
+  drop              the call is run, and the connection reset instead of its answer
   refuse            the connection is closed as soon as it is taken
   stale             look-ups are answered as they were when the fault was set
   wrong-cluster-id  the cluster id of another cluster

@@ -54,6 +54,8 @@ class FaultKind(enum.Enum):
     """Some bytes of the answer, then silence on that connection."""
     RESET = "reset"
     """The connection is reset (RST) when the call has been read."""
+    DROP = "drop"
+    """The call is run, and the connection reset instead of its answer."""
     REFUSE = "refuse"
     """The connection is closed as soon as it is taken."""
     STALE = "stale"

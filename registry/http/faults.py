@@ -26,7 +26,7 @@ class FaultModel(BaseModel):
     """One fault that is set."""
 
     id: int = Field(description="Its number on this server.")
-    kind: str = Field(description="delay, hang-accept, hang, half, reset, refuse, stale or wrong-cluster-id.")
+    kind: str = Field(description="delay, hang-accept, hang, half, reset, drop, refuse, stale or wrong-cluster-id.")
     methods: list[str] = Field(description="Of calls, * and ? allowed; Regist and Securi are preambles. Empty: all.")
     peers: list[str] = Field(description="Networks of the clients that meet it. Empty: all.")
     probability: float

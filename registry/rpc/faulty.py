@@ -33,6 +33,9 @@ from registry.wire.text import lenient_text
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 """struct linger: on, zero seconds. The kernel then sends RST instead of FIN."""
 
+NOTHING = 0
+"""Bytes of an answer that is dropped, and the connection with it."""
+
 _CLUSTER_ID_TAG = b"\x0a"
 """Field 1 of GetClusterIdResponse."""
 
@@ -100,6 +103,8 @@ class FaultyConnection(RpcConnection):
                     self._fall_silent()
             case FaultKind.HALF:
                 self._half(decision.rule.half_bytes, wire, event)
+            case FaultKind.DROP:
+                self._half(NOTHING, wire, event)
             case FaultKind.RESET:
                 self._reset()
             case FaultKind.STALE:
@@ -191,7 +196,10 @@ class FaultyConnection(RpcConnection):
         return self._stamp(lenient_text(read.header.method_name)) if wants_stamp(read.header) else b""
 
     def write_part(self, data: bytes, half_bytes: int | None) -> None:
-        """Send the first bytes, never all, and then nothing more."""
+        """Send the first bytes, never all, and then nothing more; of nothing, a reset."""
+        if half_bytes == NOTHING:
+            self._reset()
+            return
         part_bytes = len(data) // 2 if half_bytes is None else half_bytes
         self._write(data[: min(part_bytes, len(data) - 1)])
         self._fall_silent()

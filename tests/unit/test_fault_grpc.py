@@ -111,7 +111,7 @@ async def test_look_ups_of_grpc_are_late_or_held_too() -> None:
         begun_s = time.monotonic()
         assert await cluster_id() == CLUSTER_ID
         assert time.monotonic() - begun_s >= 0.145
-        for kind in ("half", "reset", "stale", "wrong-cluster-id", "refuse", "hang-accept"):
+        for kind in ("half", "reset", "drop", "stale", "wrong-cluster-id", "refuse", "hang-accept"):
             put(kind, seed=1)  # of HBase's RPC alone
         assert await cluster_id() == CLUSTER_ID
         assert not any(row.matched for row in control.rows())

@@ -275,6 +275,17 @@ async def test_half_an_answer(first: bytes, whole: bytes | None) -> None:
         assert await client.is_silent()
 
 
+@pytest.mark.parametrize("first", [REGISTRY_PREAMBLE, hello() + MASTERS, SECURI_PREAMBLE])
+async def test_no_answer_and_no_connection_any_more(first: bytes) -> None:
+    async with faulty() as (desk, _, port):
+        fault(desk, "drop", count=1)
+        client = await RawClient.connect(port, first)
+        with pytest.raises(ConnectionResetError):
+            await client.read(1)
+        client = await RawClient.connect(port, first)
+        assert await client.read(1), "once only"
+
+
 async def test_some_bytes_of_an_answer_are_never_all() -> None:
     async with faulty() as (desk, _, port):
         fault(desk, "half", bytes=3, count=1)
@@ -419,6 +430,12 @@ async def test_calls_that_are_worked_on_meet_faults_too() -> None:
         assert await client.is_silent()
         assert ran == [2, 3, 4]
         await client.close()
+        desk.clear("")
+        fault(desk, "drop", methods=["Work"])
+        client = await RawClient.connect(port, hello("Slow") + encode_request(5, "Work", b""))
+        with pytest.raises(ConnectionResetError):
+            await client.read(1)
+        assert ran == [2, 3, 4, 5], "what is dropped has been run"
         await eventually(lambda: server.stats.connections_open == 0)
 
 
