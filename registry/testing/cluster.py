@@ -25,6 +25,7 @@ from registry.dev.hbase_site import by_registry, by_zookeeper, write_files, xml_
 from registry.names import Address
 from registry.testing.faults import Fault, Faults
 from registry.testing.options import ClusterOptions
+from registry.testing.places import DOORS, within_reach
 from registry.testing.snapshots import Snapshot, restored, taken
 from registry.testing.zygote import ClusterError, ProcessGone, Zygote, tail_of
 
@@ -272,7 +273,8 @@ class Cluster:
             with socket.socket(socket.AF_UNIX) as door:
                 door.settimeout(REQUEST_TIMEOUT_S)
                 try:
-                    door.connect(str(self.directory / "doors" / process))
+                    with within_reach(self.directory / DOORS / process) as name:
+                        door.connect(name)
                 except (ConnectionRefusedError, FileNotFoundError):
                     raise ProcessGone(f"{process} does not run at the moment") from None
                 door.sendall(json.dumps(request).encode() + b"\n")

@@ -19,12 +19,11 @@ from registry.faults.machine import FaultRow
 from registry.faults.rules import BadFault, parse_rule
 from registry.role.part import Part
 from registry.role.server import RoleServer
+from registry.testing.places import within_reach
 from registry.wire.errors import HBaseError
 
 logger = logging.getLogger("registry.testing")
 
-DOORS = "doors"
-"""Directory of the sockets, each of which has the name of its process."""
 LINE_BYTES_MAX = 64 << 20
 """Of a request: a catalogue of many tables is long."""
 BY = "the test"
@@ -56,7 +55,8 @@ class TestDoor(Part):
     async def start(self) -> None:
         """Open it; an earlier life may have left its socket behind."""
         self._path.unlink(missing_ok=True)
-        self._door = await asyncio.start_unix_server(self._serve, self._path, limit=LINE_BYTES_MAX)
+        with within_reach(self._path) as name:
+            self._door = await asyncio.start_unix_server(self._serve, name, limit=LINE_BYTES_MAX)
 
     async def stop(self) -> None:
         """Close it."""

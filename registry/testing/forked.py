@@ -35,8 +35,8 @@ from registry.logs import set_up_logs
 from registry.names import Address
 from registry.role.listening import CannotListen
 from registry.testing.clock import SharedClock
-from registry.testing.door import DOORS
 from registry.testing.options import ClusterOptions
+from registry.testing.places import DOORS
 from registry.testing.roles import Run, master_run
 
 REGION_SERVER_RUN = "regionserver.testing"
@@ -49,7 +49,8 @@ def run_cluster(options: ClusterOptions, control: socket.socket) -> int:
     """The whole life of a cluster; gives the exit code of its process."""
     try:
         with contextlib.ExitStack() as stack:
-            flags = Flags(_values(options), {}, None)
+            values = _values(options)
+            flags = Flags(values, dict.fromkeys(values, "options of the test"), None)
             settings = flags.load()
             set_up_logs("text", options.log_level, "cluster")
             data = stack.enter_context(contextlib.closing(DataDir.open("")))
@@ -76,7 +77,7 @@ def run_cluster(options: ClusterOptions, control: socket.socket) -> int:
 
             code = supervisor.run(ready, awaited)
             if code:
-                desk.say({"failed": f"the cluster ended with exit code {code}"})
+                desk.say({"failed": f"it ended with exit code {code}"})
             return code
     except (BadSetting, DataDirError, CannotListen, ValueError) as error:
         _say(control, {"failed": str(error)})

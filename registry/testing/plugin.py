@@ -111,7 +111,9 @@ def hbeacon(request: pytest.FixtureRequest) -> Generator[Cluster]:
     options: dict[str, Any] = {}
     for marker in reversed(list(request.node.iter_markers("hbeacon"))):  # the nearest comes last, and wins
         if marker.args:
-            pytest.fail("the options of the marker hbeacon have names: hbeacon(region_servers=2)", pytrace=False)
+            pytest.fail(
+                "hbeacon: the options of the marker hbeacon have names: hbeacon(region_servers=2)", pytrace=False
+            )
         options |= marker.kwargs
     cluster = _start(request.config, options, zlib.crc32(request.node.nodeid.encode()))
     request.node.stash.setdefault(_CLUSTERS, []).append(cluster)

@@ -99,8 +99,11 @@ def test_faults_are_met_by_calls_of_their_methods_alone(clean: Cluster) -> None:
         tables.get("faulty", b"row", timeout_ms=200)
     with clean.fault("reset", methods="Mutate", count=1), pytest.raises(HBaseError):
         tables.put("faulty", b"row", b"other")
-    assert tables.get("faulty", b"row") == b"value"
-    assert clean.faults.applied == {"delay": 1, "hang": 1, "reset": 1}
+    assert tables.get("faulty", b"row") == b"value", "what is reset is not run"
+    with clean.fault("drop", methods="Mutate", count=1), pytest.raises(HBaseError):
+        tables.put("faulty", b"row", b"other")
+    assert tables.get("faulty", b"row") == b"other", "what is dropped is run, and its answer lost"
+    assert clean.faults.applied == {"delay": 1, "hang": 1, "reset": 1, "drop": 1}
 
 
 def test_a_fault_that_no_server_can_have_is_refused(clean: Cluster) -> None:
