@@ -72,7 +72,7 @@ def _counted(count: int) -> bytes:
 
 
 def inline_cells(block: bytes) -> list[Cell_pb2.Cell]:
-    """Each cell as a message."""
+    """Each cell as a message, without its tags, as ProtobufUtil#toCell has it."""
     return [
         Cell_pb2.Cell(
             row=cell.row,
@@ -81,7 +81,6 @@ def inline_cells(block: bytes) -> list[Cell_pb2.Cell]:
             timestamp=cell.timestamp_ms % (1 << 64),
             cell_type=Cell_pb2.CellType.Name(cell.key_type),
             value=cell.value,
-            tags=cell.tags or None,
         )
         for cell in decode_cells(block, with_tags=True)
     ]

@@ -21,11 +21,13 @@ from regionserver.filters.parsing import parse_filter
 from regionserver.region.conditions import Condition
 from regionserver.region.filtered_reads import filter_condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
-from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType, Tag, TagType, encode_tags
+from registry.wire.cellblock import LATEST_TIMESTAMP, ROW_BYTES_MAX, Cell, KeyType
 from registry.wire.errors import DoNotRetryIOException, ProtocolError
 
 RETURN_RESULTS, TTL = "_rr_", "_ttl"
 TTL_BYTES = 8
+TTL_NONE = b"\x7f" + 7 * b"\xff"
+"""Java's Long.MAX_VALUE."""
 
 DURABILITIES: Mapping[int, Durability | None] = {
     Client_pb2.MutationProto.USE_DEFAULT: None,
@@ -69,12 +71,12 @@ def read_mutation(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> M
     if not row or len(row) > ROW_BYTES_MAX:
         raise DoNotRetryIOException(f"a row has 1 to {ROW_BYTES_MAX} bytes, this one {len(row)}")
     from_ms, to_ms = read_range(message.time_range)
+    own_ttl = b""
     for attribute in message.attribute:
-        if attribute.name == TTL and len(attribute.value) == TTL_BYTES:
-            own = encode_tags([Tag(TagType.TTL, attribute.value)])
-            changes = [change._replace(tags=own + change.tags) for change in changes]  # the first one counts
+        if attribute.name == TTL:
+            own_ttl = _own_ttl(attribute.value)
     return MutationAsked(
-        Mutation(kind, row, changes, from_ms, to_ms, _time(message.timestamp, message.HasField("timestamp"))),
+        Mutation(kind, row, changes, from_ms, to_ms, _time(message.timestamp, message.HasField("timestamp")), own_ttl),
         DURABILITIES[message.durability],
         message.nonce,
         not any(each.name == RETURN_RESULTS and each.value == FALSE for each in message.attribute),
@@ -108,7 +110,7 @@ def _from_columns(message: Client_pb2.MutationProto, kind: MutationKind) -> Iter
                     timestamp_ms = LATEST_TIMESTAMP
                 key_type = _DELETES[each.delete_type]
                 qualifier = b"" if key_type in _OF_FAMILIES else each.qualifier
-                yield Change(column.family, qualifier, timestamp_ms, key_type, b"", each.tags)
+                yield Change(column.family, qualifier, timestamp_ms, key_type)
             elif not each.HasField("value"):
                 raise DoNotRetryIOException("Missing required field: qualifier value")
             else:
@@ -123,6 +125,13 @@ def _without_covered(changes: list[Change]) -> list[Change]:
             kept = [each for each in kept if each.family != change.family]
         kept.append(change)
     return kept
+
+
+def _own_ttl(value: bytes) -> bytes:
+    """As Bytes#toLong reads the first eight bytes; the greatest number is none. Raises DoNotRetryIOException."""
+    if len(value) < TTL_BYTES:
+        raise DoNotRetryIOException(f"offset (0) + length ({TTL_BYTES}) exceed the capacity of the array: {len(value)}")
+    return b"" if value[:TTL_BYTES] == TTL_NONE else value[:TTL_BYTES]
 
 
 def _check_type(kind: MutationKind, key_type: int) -> None:

@@ -3,7 +3,7 @@
 All mutations of one atomic change are made from the row as it was before any of them, at one time, as HBase makes them:
 a put and a delete of one column in the same change therefore leave the column deleted, in whichever order they came.
 
-Source: HRegion#prepareDeleteTimestamps, #reckonDeltas, #reckonDelta, Mutation, MutationProto.
+Source: HRegion#prepareDeleteTimestamps, #reckonDeltas, #reckonDelta, #rewriteCellTags, Mutation, MutationProto.
 """
 
 from __future__ import annotations
@@ -15,9 +15,19 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
-from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE, Entry
-from regionserver.region.visible import FOR_EVER_MS, Wanted
-from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cell, decode_tags, encode_cell
+from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE, Entry, has_tags
+from regionserver.region.visible import FOR_EVER_MS, Wanted, own_ttl_is_over
+from registry.wire.cellblock import (
+    LATEST_TIMESTAMP,
+    Cell,
+    KeyType,
+    Tag,
+    TagType,
+    decode_cell,
+    decode_tags,
+    encode_cell,
+    encode_tags,
+)
 from registry.wire.errors import DoNotRetryIOException
 
 LONG_BYTES = 8
@@ -55,6 +65,8 @@ class Mutation:
     """Of what an increment or append reads; exclusive."""
     timestamp_ms: int = LATEST_TIMESTAMP
     """Of a delete that names no column: all families of the row are deleted up to it."""
+    own_ttl: bytes = b""
+    """A time to live of its cells alone, in ms, as a tag has it; empty: none."""
 
 
 ReadColumn = Callable[[bytes, Wanted], Sequence[Entry]]
@@ -71,6 +83,31 @@ def entry_of(row: bytes, change: Change, timestamp_ms: int) -> Entry:
     return qualifier, -timestamp_ms, -key_type, cell
 
 
+def _tagged(mutation: Mutation, change: Change, timestamp_ms: int) -> Entry:
+    if mutation.own_ttl:
+        change = change._replace(tags=with_own_ttl(change.tags, mutation.own_ttl))
+    return entry_of(mutation.row, change, timestamp_ms)
+
+
+def with_own_ttl(tags: bytes, own_ttl: bytes) -> bytes:
+    """The tags of a cell with a time to live behind the others, in the place of the first that was there.
+
+    Source: TagUtil#carryForwardTTLTag.
+    """
+    found = list(decode_tags(tags))
+    for tag in found:
+        if tag.tag_type == TagType.TTL:
+            found.remove(tag)
+            break
+    return encode_tags([*found, Tag(TagType.TTL, own_ttl)])
+
+
+def _unless_over(family: bytes, entry: Entry, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
+    """What has expired before it is written hides nothing that was there with its time."""
+    if not (has_tags(entry[3]) and own_ttl_is_over(entry[3], -entry[1], now_ms)):
+        yield family, entry
+
+
 def put_entries(mutation: Mutation, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
     """Family and cell of each change; what the cells of a family have in common is made once."""
     row = mutation.row
@@ -80,8 +117,8 @@ def put_entries(mutation: Mutation, now_ms: int) -> Iterator[tuple[bytes, Entry]
         family, qualifier, timestamp_ms, key_type, value, tags = change
         if timestamp_ms == LATEST_TIMESTAMP:
             timestamp_ms = now_ms
-        if tags:
-            yield family, entry_of(row, change, timestamp_ms)
+        if tags or mutation.own_ttl:
+            yield from _unless_over(family, _tagged(mutation, change, timestamp_ms), now_ms)
             continue
         beginning = beginnings.get(family)
         if beginning is None:
@@ -108,7 +145,7 @@ def delete_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterato
                 found = read(change.family, Wanted((change.qualifier,), met[column]))
                 if len(found) == met[column]:
                     timestamp_ms = -found[-1][1]
-        yield change.family, entry_of(mutation.row, change, timestamp_ms)
+        yield from _unless_over(change.family, _tagged(mutation, change, timestamp_ms), now_ms)
 
 
 def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
@@ -122,13 +159,15 @@ def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator
         if found:
             old = decode_cell(memoryview(found[0][3]), 0, with_tags=True)[0]
             timestamp_ms = max(now_ms, old.timestamp_ms + 1)
-            value, tags = _added(mutation.kind, old.value, change.value), change.tags or old.tags
+            value, tags = _added(mutation.kind, old.value, change.value), change.tags + old.tags
+            if mutation.own_ttl:
+                tags = with_own_ttl(tags, mutation.own_ttl)  # a real server does it once more for all that is written
         else:
             timestamp_ms, tags = now_ms, change.tags
             nothing = bytes(LONG_BYTES) if mutation.kind is MutationKind.INCREMENT else b""
             value = _added(mutation.kind, nothing, change.value)
         made = Change(change.family, change.qualifier, timestamp_ms, KeyType.PUT, value, tags)
-        yield change.family, entry_of(mutation.row, made, timestamp_ms)
+        yield change.family, _tagged(mutation, made, timestamp_ms)
 
 
 def _added(kind: MutationKind, old: bytes, delta: bytes) -> bytes:

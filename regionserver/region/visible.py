@@ -304,7 +304,10 @@ def _in_order(
 def own_ttl_is_over(cell: bytes, timestamp_ms: int, now_ms: int) -> bool:
     """Whether the first tag with a time to live says that the cell has expired."""
     ttl_ms = own_ttl_ms(cell)
-    return ttl_ms is not None and timestamp_ms + ttl_ms < now_ms
+    if ttl_ms is None:
+        return False
+    until_ms = timestamp_ms + ttl_ms
+    return (until_ms if until_ms <= FOR_EVER_MS else until_ms - (1 << 64)) < now_ms  # it wraps, as Java's long does
 
 
 def own_ttl_ms(cell: bytes) -> int | None:

@@ -55,17 +55,28 @@ def test_durability_nonce_and_results():
     assert (asked.durability, asked.nonce, asked.returns_results) == (Durability.POWER, 7, False)
 
 
-def test_a_time_to_live_is_the_first_tag_of_each_cell():
-    """The attribute of Mutation#setTTL; what is no long is none."""
+def test_a_time_to_live_of_the_cells_of_a_mutation():
+    """The attribute of Mutation#setTTL."""
     message = mutation(mutate_type=Client_pb2.MutationProto.PUT)
     column = message.column_value.add(family=b"f")
     column.qualifier_value.add(qualifier=b"q", value=b"v", tags=b"\x00\x02\x40x")
     ttl = message.attribute.add(name="_ttl", value=(1000).to_bytes(8, "big"))
-    (change,) = read_mutation(message, NONE).mutation.changes
-    assert change.tags == b"\x00\x09\x08" + (1000).to_bytes(8, "big") + b"\x00\x02\x40x"
+    read = read_mutation(message, NONE).mutation
+    assert (read.own_ttl, read.changes[0].tags) == (ttl.value, b"\x00\x02\x40x")
+    ttl.value = (1000).to_bytes(8, "big") + b"more"
+    assert read_mutation(message, NONE).mutation.own_ttl == (1000).to_bytes(8, "big")
+    ttl.value = (2**63 - 1).to_bytes(8, "big")
+    assert not read_mutation(message, NONE).mutation.own_ttl
     ttl.value = b"1000"
-    (change,) = read_mutation(message, NONE).mutation.changes
-    assert change.tags == b"\x00\x02\x40x"
+    with pytest.raises(DoNotRetryIOException, match="exceed the capacity of the array: 4"):
+        read_mutation(message, NONE)
+
+
+def test_deletes_have_tags_in_a_cell_block_alone():
+    message = mutation(mutate_type=Client_pb2.MutationProto.DELETE)
+    column = message.column_value.add(family=b"f")
+    column.qualifier_value.add(qualifier=b"q", delete_type=Client_pb2.MutationProto.DELETE_ONE_VERSION, tags=b"\0\1x")
+    assert [change.tags for change in read_mutation(message, NONE).mutation.changes] == [b""]
 
 
 def test_names_that_are_no_text_and_comparators_that_are_no_message():
