@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from regionserver.engine.store import Batch, Committed, Durability, StoreNotUsable
@@ -184,6 +185,11 @@ class MemorySnapshot:
         for key, value in _Scan(self._store, lower, upper, self._number, reverse=reverse, holds=False):
             self._check_open()
             yield key, value
+
+    def values(self, lower: bytes, upper: bytes, count_max: int) -> tuple[list[bytes], bytes | None]:
+        """The first of [lower, upper), and from which key on there may be more."""
+        pairs = list(islice(self.scan(lower, upper), count_max))
+        return [value for _, value in pairs], pairs[-1][0] + b"\0" if len(pairs) == count_max else None
 
     def close(self) -> None:
         """Let go of it."""

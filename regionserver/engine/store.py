@@ -98,6 +98,13 @@ class Snapshot(View, Protocol):
         """The same. `ahead_count`: how many will be taken, which may be read before they are, but not much of them."""
         ...
 
+    def values(self, lower: bytes, upper: bytes, count_max: int) -> tuple[list[bytes], bytes | None]:
+        """The first values of [lower, upper), and from which key on there may be more; None: these are all.
+
+        At least one where there are any, at most so many, and not much of them.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of it; more often is as good as once."""
         ...
