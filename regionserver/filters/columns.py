@@ -18,6 +18,14 @@ from regionserver.filters.filter import (
     SeenCell,
     first_on_column,
 )
+from regionserver.filters.whole_rows import (
+    Plan,
+    pick_numbered,
+    pick_prefix,
+    pick_qualifiers,
+    pick_times,
+    without_values,
+)
 from registry.wire.cellblock import KeyType
 
 
@@ -47,6 +55,10 @@ class ColumnPrefixFilter(_ColumnFilter):
     def next_cell_hint(self, cell: SeenCell) -> Place | None:
         """See Filter."""
         return first_on_column(cell, self._prefix)
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(pick=pick_prefix(self._prefix), hears_all=False)
 
 
 class MultipleColumnPrefixFilter(_ColumnFilter):
@@ -102,6 +114,15 @@ class ColumnRangeFilter(_ColumnFilter):
     def next_cell_hint(self, cell: SeenCell) -> Place | None:
         """See Filter."""
         return first_on_column(cell, self._min or b"")
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(pick=pick_qualifiers(self._is_in), hears_all=False)
+
+    def _is_in(self, qualifier: bytes) -> bool:
+        if self._min is not None and (qualifier < self._min or (qualifier == self._min and not self._min_inclusive)):
+            return False
+        return self._max is None or qualifier < self._max or (qualifier == self._max and self._max_inclusive)
 
 
 class ColumnCountGetFilter(Filter):
@@ -159,6 +180,12 @@ class ColumnPaginationFilter(_ColumnFilter):
         """See Filter."""
         return first_on_column(cell, self._column_offset or b"")
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        if self._column_offset is not None:
+            return None
+        return Plan(pick=pick_numbered(self._offset, self._offset + self._limit), hears_all=False)
+
 
 class FirstKeyOnlyFilter(_ColumnFilter):
     """The first cell of each row."""
@@ -177,6 +204,10 @@ class FirstKeyOnlyFilter(_ColumnFilter):
         self.is_found = True
         return ReturnCode.INCLUDE
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(pick=pick_numbered(0, 1), hears_all=False)
+
 
 class FirstKeyValueMatchingQualifiersFilter(FirstKeyOnlyFilter):
     """The cells of each row up to the first of one of these columns."""
@@ -192,6 +223,10 @@ class FirstKeyValueMatchingQualifiersFilter(FirstKeyOnlyFilter):
         self.is_found = cell.qualifier in self._qualifiers
         return ReturnCode.INCLUDE
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return None
+
 
 class KeyOnlyFilter(_ColumnFilter):
     """Cells without their values, or with their lengths as values."""
@@ -202,6 +237,10 @@ class KeyOnlyFilter(_ColumnFilter):
     def transform_cell(self, cell: SeenCell) -> SeenCell:
         """See Filter."""
         return cell.with_value(len(cell.value).to_bytes(4, "big") if self._len_as_val else b"")
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(change=without_values(self._len_as_val))
 
 
 class TimestampsFilter(_ColumnFilter):
@@ -231,3 +270,7 @@ class TimestampsFilter(_ColumnFilter):
         if not index:
             return cell.row, cell.family, cell.qualifier, -OLDEST_MS, -KeyType.MINIMUM
         return cell.row, cell.family, cell.qualifier, -self._sorted_ms[index - 1], -KeyType.MAXIMUM
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(pick=pick_times(self._times_ms))

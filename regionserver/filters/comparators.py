@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import codecs
 import enum
+import operator
 from collections.abc import Callable
+from functools import partial
 
 from regionserver.filters.decimals import BigDecimal
 from registry.java_regex.effort import Effort
 from registry.java_regex.parser import compile_pattern
+from registry.java_regex.pieces import pieces_of
 from registry.wire.errors import IOException
 
 LONG_BYTES = 8
 _UNICODE_CHARSETS = ("utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be", "utf-32-le")
+_DOTTED_I, _KELVIN = "\u0130".encode(), "\u212a".encode()
 _CHARSETS = frozenset(
     (*_UNICODE_CHARSETS, "ascii", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "koi8-r")
 )
@@ -39,6 +43,9 @@ class CompareType(enum.IntEnum):
 class Comparator:
     """Compares what was given with what is there."""
 
+    may_fail = False
+    """There are values that it raises an error for."""
+
     def __init__(self, value: bytes) -> None:
         self.value = value
         """What was given, as a condition compares it."""
@@ -47,9 +54,17 @@ class Comparator:
         """Less than 0 where what was given is less than what is there, 0 where they are the same."""
         return (self.value > found) - (self.value < found)
 
+    def may_be_in(self, block: bytes) -> bool:  # noqa: ARG002
+        """Whether a part of these bytes may be the same, as it compares them."""
+        return True
+
 
 class BinaryComparator(Comparator):
     """By their bytes."""
+
+    def may_be_in(self, block: bytes) -> bool:
+        """See Comparator."""
+        return self.value in block
 
 
 class BinaryPrefixComparator(Comparator):
@@ -58,6 +73,10 @@ class BinaryPrefixComparator(Comparator):
     def compare(self, found: bytes) -> int:
         """See Comparator."""
         return super().compare(found[: len(self.value)])
+
+    def may_be_in(self, block: bytes) -> bool:
+        """See Comparator."""
+        return self.value in block
 
 
 class BinaryComponentComparator(Comparator):
@@ -75,6 +94,8 @@ class BinaryComponentComparator(Comparator):
 class LongComparator(Comparator):
     """As signed integers of eight bytes."""
 
+    may_fail = True
+
     def __init__(self, value: bytes) -> None:
         super().__init__(value)
         self._number = _long(value)
@@ -87,6 +108,8 @@ class LongComparator(Comparator):
 
 class BigDecimalComparator(Comparator):
     """As decimal numbers: an int of the scale, then the unscaled integer."""
+
+    may_fail = True
 
     def __init__(self, value: bytes, effort: Effort | None = None) -> None:
         super().__init__(value)
@@ -147,11 +170,18 @@ class SubstringComparator(Comparator):
         self._text = text.lower()
         self._effort = effort or Effort()
         super().__init__(self._text.encode("utf-8", "replace"))
+        self._is_ascii = self._text.isascii()
 
     def compare(self, found: bytes) -> int:
         """See Comparator. Raises DoNotRetryIOException where it would take too long."""
         self._effort.read(len(found))
+        if not self.may_be_in(found):
+            return 1
         return 0 if self._text in found.decode("utf-8", "replace").lower() else 1
+
+    def may_be_in(self, block: bytes) -> bool:
+        """See Comparator. Two other characters alone have small letters among those of ASCII."""
+        return not self._is_ascii or self.value in block.lower() or _DOTTED_I in block or _KELVIN in block
 
 
 class RegexStringComparator(Comparator):
@@ -162,10 +192,26 @@ class RegexStringComparator(Comparator):
         super().__init__(pattern.encode("utf-8", "replace"))
         self._pattern = compile_pattern(pattern, flags, effort)
         self._charset = _charset(charset) if charset else "utf-8"
+        self._pieces = pieces_of(pattern, flags) if self._charset == "utf-8" else None
+        self.may_fail = self._pieces is None
 
     def compare(self, found: bytes) -> int:
         """See Comparator. Raises DoNotRetryIOException where it would take too long."""
+        found_at_once = None if self._pieces is None else self._pieces.finds(found)
+        if found_at_once is not None:
+            return 0 if found_at_once else 1
         return 0 if self._pattern.finds(found.decode(self._charset, "replace")) else 1
+
+
+_REJECTING: dict[CompareType, Callable[[bytes, bytes], bool]] = {
+    CompareType.LESS: operator.le,
+    CompareType.LESS_OR_EQUAL: operator.lt,
+    CompareType.EQUAL: operator.ne,
+    CompareType.NOT_EQUAL: operator.eq,
+    CompareType.GREATER_OR_EQUAL: operator.gt,
+    CompareType.GREATER: operator.ge,
+}
+"""Of bytes: what was given, and what is there."""
 
 
 def rejecting(compare: CompareType, comparator: Comparator | None) -> Callable[[bytes], bool]:
@@ -174,6 +220,8 @@ def rejecting(compare: CompareType, comparator: Comparator | None) -> Callable[[
         return lambda _: True
     if comparator is None:
         return _without_comparator
+    if type(comparator) is BinaryComparator:
+        return partial(_REJECTING[compare], comparator.value)
     found = comparator.compare
     match compare:
         case CompareType.LESS:

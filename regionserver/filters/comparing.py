@@ -6,8 +6,17 @@ ColumnValueFilter, DependentColumnFilter, SingleColumnValueFilter, SingleColumnV
 
 from __future__ import annotations
 
-from regionserver.filters.comparators import Comparator, CompareType, rejecting
+from regionserver.filters.comparators import BinaryComparator, Comparator, CompareType, rejecting
 from regionserver.filters.filter import Filter, ReturnCode, SeenCell
+from regionserver.filters.whole_rows import (
+    Plan,
+    finder,
+    pick_all_if,
+    pick_column,
+    pick_qualifiers,
+    pick_values,
+    value_at,
+)
 from registry.wire.errors import IOException
 
 
@@ -16,6 +25,13 @@ class CompareFilter(Filter):
 
     def __init__(self, compare: CompareType, comparator: Comparator | None) -> None:
         self.rejects = rejecting(compare, comparator)
+        self.asks_for = comparator if compare is CompareType.EQUAL else None
+        """What is to be equal to it."""
+        self.may_fail = comparator is None or comparator.may_fail
+
+    def keeps(self, part: bytes) -> bool:
+        """Whether a part is in that relation."""
+        return not self.rejects(part)
 
     def filter_row_key(self, row: bytes) -> bool:  # noqa: ARG002
         """See Filter."""
@@ -46,6 +62,10 @@ class RowFilter(CompareFilter):
         """See Filter."""
         return self._is_out
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(of_row=(self.keeps,), may_fail=self.may_fail)
+
 
 class FamilyFilter(CompareFilter):
     """By the family."""
@@ -53,6 +73,10 @@ class FamilyFilter(CompareFilter):
     def filter_cell(self, cell: SeenCell) -> ReturnCode:
         """See Filter."""
         return ReturnCode.NEXT_ROW if self.rejects(cell.family) else ReturnCode.INCLUDE
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(pick=pick_all_if(self.keeps), may_fail=self.may_fail)
 
 
 class QualifierFilter(CompareFilter):
@@ -62,6 +86,12 @@ class QualifierFilter(CompareFilter):
         """See Filter."""
         return ReturnCode.SKIP if self.rejects(cell.qualifier) else ReturnCode.INCLUDE
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        if type(self.asks_for) is BinaryComparator:
+            return Plan(pick=pick_column(self.asks_for.value))
+        return Plan(pick=pick_qualifiers(self.keeps), may_fail=self.may_fail)
+
 
 class ValueFilter(CompareFilter):
     """By the value."""
@@ -69,6 +99,11 @@ class ValueFilter(CompareFilter):
     def filter_cell(self, cell: SeenCell) -> ReturnCode:
         """See Filter."""
         return ReturnCode.SKIP if self.rejects(cell.value) else ReturnCode.INCLUDE
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        wanted = self.asks_for
+        return Plan(pick=pick_values(self.keeps, wanted.may_be_in if wanted else _always), may_fail=self.may_fail)
 
 
 class ColumnValueFilter(Filter):
@@ -158,6 +193,7 @@ class SingleColumnValueFilter(Filter):
         self.family = family or b""
         self.qualifier = qualifier or b""
         self._rejects = _never_compared if compare is CompareType.NO_OP else rejecting(compare, comparator)
+        self._may_fail = comparator.may_fail or compare is CompareType.NO_OP
         self._filter_if_missing = filter_if_missing
         self._latest_version_only = latest_version_only
         self._is_found = self._matches = False
@@ -192,6 +228,16 @@ class SingleColumnValueFilter(Filter):
         """See Filter. A row without the family passes where the column need not be there."""
         return not self._filter_if_missing or family == self.family
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        find, rejects, passes_missing = finder(self.family, self.qualifier), self._rejects, not self._filter_if_missing
+
+        def passes(data: bytes, at: int, row_bytes: int) -> bool:
+            found = find(data, at, row_bytes)
+            return passes_missing if found < 0 else not rejects(value_at(data, found))
+
+        return Plan(of_column=(passes,), may_fail=self._may_fail)
+
 
 class SingleColumnValueExcludeFilter(SingleColumnValueFilter):
     """The same, without the column itself."""
@@ -200,6 +246,14 @@ class SingleColumnValueExcludeFilter(SingleColumnValueFilter):
         """See Filter."""
         cells[:] = [cell for cell in cells if cell.qualifier != self.qualifier or cell.family != self.family]
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return None
+
 
 def _never_compared(_: bytes) -> bool:
     raise IOException("Unknown Compare op NO_OP")
+
+
+def _always(_: bytes) -> bool:
+    return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import struct
 
+from regionserver.filters.whole_rows import Plan
 from registry.java_regex.effort import Effort
 from registry.wire.cellblock import KeyType
 
@@ -139,3 +140,7 @@ class Filter:
     def is_family_essential(self, family: bytes) -> bool:  # noqa: ARG002
         """Whether it judges by this family; others are read of rows that passed."""
         return True
+
+    def plan(self) -> Plan | None:
+        """How it judges rows at once; None: cell by cell."""
+        return None

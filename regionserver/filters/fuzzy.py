@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
 from regionserver.filters.rows import behind_prefix
+from regionserver.filters.whole_rows import GoOn, Passes, Plan
 
 FIXED = 0xFF
 ANY_V1, ANY_V2 = 0, 2
@@ -95,14 +96,19 @@ class FuzzyRowFilter(Filter):
 
     def filter_cell(self, cell: SeenCell) -> ReturnCode:
         """See Filter."""
-        if self._last.matches(cell.row):
+        if self._matches(cell.row):
             return ReturnCode.INCLUDE
-        for key in self._keys:
-            if key.matches(cell.row):
-                self._last = key
-                return ReturnCode.INCLUDE
         self._is_out = True
         return ReturnCode.SEEK_NEXT_USING_HINT
+
+    def _matches(self, row: bytes) -> bool:
+        if self._last.matches(row):
+            return True
+        for key in self._keys:
+            if key.matches(row):
+                self._last = key
+                return True
+        return False
 
     def filter_row(self) -> bool:
         """See Filter."""
@@ -110,18 +116,30 @@ class FuzzyRowFilter(Filter):
 
     def next_cell_hint(self, cell: SeenCell) -> Place | None:
         """See Filter."""
+        row = self._next_row(cell.row)
+        return None if row is None else first_on_row(row)
+
+    def _next_row(self, row: bytes) -> bytes | None:
+        """From where on a row behind one that does not match may match; None: nowhere."""
         if self._next is None:
             self._next = []
             for index in range(len(self._keys)):
-                self._note_next(cell.row, index)
+                self._note_next(row, index)
         else:
-            while self._next and self._is_reached(cell.row):
+            while self._next and self._is_reached(row):
                 _, index = self._next.pop(-1 if self.is_reversed else 0)
-                self._note_next(cell.row, index)
+                self._note_next(row, index)
         if not self._next:
             self._is_done = True
             return None
-        return first_on_row(self._next[-1 if self.is_reversed else 0][0])
+        return self._next[-1 if self.is_reversed else 0][0]
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(of_row=(self._passes,))
+
+    def _passes(self, row: bytes) -> Passes:
+        return True if self._matches(row) else GoOn(self._next_row(row))
 
     def _is_reached(self, row: bytes) -> bool:
         """Rows that may match begin with the next one, downwards below it."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from regionserver.filters.filter import INCLUDED, Filter, Place, ReturnCode, SeenCell
+from regionserver.filters.whole_rows import Plan
 
 _STEPS = {
     ReturnCode.INCLUDE: (True, 0),
@@ -144,6 +145,14 @@ class FilterListWithAnd(FilterList):
             if hint is not None and (farthest is None or self._is_before(farthest, hint)):
                 farthest = hint
         return farthest
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        made: Plan | None = Plan()
+        for each in self.filters:
+            following = each.plan() if made is not None else None
+            made = made.then(following) if made is not None and following is not None else None
+        return made
 
 
 class FilterListWithOr(FilterList):

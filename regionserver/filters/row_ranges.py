@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
+from regionserver.filters.whole_rows import GoOn, Passes, Plan
 from registry.wire.errors import IOException
 
 
@@ -106,6 +107,22 @@ class MultiRowRangeFilter(Filter):
     def next_cell_hint(self, cell: SeenCell) -> Place | None:  # noqa: ARG002
         """See Filter."""
         return None if self._range is None else first_on_row(self._begin_of(self._range))
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(of_row=(self._passes,))
+
+    def _passes(self, row: bytes) -> Passes:
+        if self.filter_row_key(row) or self._is_done:
+            return GoOn(None)
+        match self._code:
+            case ReturnCode.INCLUDE:
+                return True
+            case ReturnCode.SEEK_NEXT_USING_HINT:
+                assert self._range is not None
+                return GoOn(self._begin_of(self._range))
+            case _:
+                return False
 
     def _begin_of(self, each: RowRange) -> bytes:
         """The end at which the scan comes to it."""

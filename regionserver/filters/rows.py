@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
+from regionserver.filters.whole_rows import GoOn, Passes, Plan
 
 
 class PrefixFilter(Filter):
@@ -59,6 +60,17 @@ class PrefixFilter(Filter):
         place = behind_prefix(self._prefix or b"") if self.is_reversed else self._prefix
         return None if place is None else first_on_row(place)
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        prefix = self._prefix
+
+        def passes(row: bytes) -> Passes:
+            if prefix is None or row.startswith(prefix):
+                return prefix is not None
+            return GoOn(None if self.filter_row_key(row) else prefix)
+
+        return Plan(of_row=(passes,))
+
 
 class InclusiveStopFilter(Filter):
     """Rows up to this one."""
@@ -81,6 +93,10 @@ class InclusiveStopFilter(Filter):
         """See Filter."""
         return ReturnCode.NEXT_ROW if self._is_done else ReturnCode.INCLUDE
 
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(of_row=(lambda row: GoOn(None) if self.filter_row_key(row) else True,))
+
 
 class PageFilter(Filter):
     """So many rows of each region."""
@@ -99,6 +115,10 @@ class PageFilter(Filter):
         """See Filter."""
         self._passed_count += 1
         return self._passed_count > self._page_rows
+
+    def plan(self) -> Plan | None:
+        """See Filter."""
+        return Plan(counts=lambda: not self.filter_row())
 
 
 class RandomRowFilter(Filter):

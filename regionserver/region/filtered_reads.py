@@ -12,6 +12,7 @@ from regionserver.filters.comparators import CompareType
 from regionserver.filters.filter import Filter
 from regionserver.region.conditions import Checked, Condition
 from regionserver.region.filtered_cells import family_read
+from regionserver.region.filtered_plain import plain_rows
 from regionserver.region.filtered_rows import RowsToFilter
 from regionserver.region.filtered_scan import FilteredScan
 from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE
@@ -51,6 +52,8 @@ def open_filtered_scan(
     scan.batch = shape.batch
     scan.row_bytes_max = region.rules.row_bytes_max
     scan.counts = region.counts
+    if not (rows.reverse or later or shape.batch):
+        scan.plain = plain_rows(moment, keys, lambda row: region.prefix + region.order(row), reads, asked, now_ms)
     return scan
 
 

@@ -40,7 +40,9 @@ class RowsToFilter:
         self._families = dict(families)
         self._now_ms = now_ms
         self._reverse = reverse
-        self._cursor = None if reverse else Cursor(snapshot, *keys)
+        self._at = self._lower
+        """Where the cursor begins when a row is asked for."""
+        self._cursor: Cursor | None = None
         self._place = b""
         """The row that was found last, as keys have it."""
         self._resume: dict[bytes, bytes] = {}
@@ -55,15 +57,27 @@ class RowsToFilter:
 
     def close(self) -> None:
         """Let go of the moment."""
-        self._cursor = None
-        self._upper = self._lower
+        self._end()
         self._snapshot.close()
+
+    @property
+    def place(self) -> bytes:
+        """The key from which on the next row is looked for."""
+        if self._cursor is None:
+            return self._at
+        return self._upper if self._cursor.record is None else self._cursor.record[0]
+
+    def go_on_at(self, key: bytes) -> None:
+        """Look for the next row from this key on."""
+        self._cursor, self._at = None, key
 
     def find(self) -> RowToFilter | None:
         """The next row that has records of what is asked about."""
         self._pass_over_rows()
         if self._reverse:
             return self._find_downwards()
+        if self._cursor is None and self._at < self._upper:
+            self._cursor = Cursor(self._snapshot, self._at, self._upper)
         cursor, prefix_bytes = self._cursor, len(self._prefix)
         while cursor is not None and (record := cursor.record) is not None:
             row_key = row_key_of(record[0], prefix_bytes)
@@ -137,11 +151,14 @@ class RowsToFilter:
         """Those of which nothing is asked about in any family."""
         families = self._families.keys() - self._ended
         if not families:
-            self._upper = self._lower
-            self._cursor = None
+            self._end()
         elif families <= self._resume.keys():
             places = [self._resume[family] for family in families]
             if self._reverse:
                 self._upper = min(self._upper, after_row(self._prefix + max(places)))
             elif self._cursor is not None:
                 self._cursor.seek(self._prefix + min(places))
+
+    def _end(self) -> None:
+        self._cursor = None
+        self._upper = self._at = self._lower

@@ -14,6 +14,7 @@ import enum
 
 from regionserver.filters.filter import INCLUDED, Filter, ReturnCode, SeenCell
 from regionserver.region.filtered_cells import FamilyRead, RowToFilter
+from regionserver.region.filtered_plain import PlainRows, Stop
 from regionserver.region.filtered_rows import RowsToFilter
 from regionserver.region.pieces import CELL_OVERHEAD_BYTES
 from regionserver.region.region import RequestCounts
@@ -34,6 +35,15 @@ class _Step(enum.Enum):
     END = "nothing more passes"
 
 
+_STEPS = {
+    Stop.LIMIT: _Step.ROW_END,
+    Stop.LATE: _Step.LATE,
+    Stop.TURN: _Step.TURN,
+    Stop.DONE: _Step.END,
+    Stop.CELLS: None,
+}
+
+
 class FilteredScan:
     """An open scan: its snapshot, its filter, and the place in it. Belongs to the loop of its store."""
 
@@ -44,6 +54,8 @@ class FilteredScan:
         self.batch = 0
         """Cells of one result; 0: the whole row. Not with a filter that judges whole rows."""
         self.row_bytes_max = NO_LIMIT
+        self.plain: PlainRows | None = None
+        """Judges rows at once where that can be done."""
         self._rows = rows
         self._filter = asked
         self._effort = asked.effort or Effort()
@@ -81,7 +93,7 @@ class FilteredScan:
         page = Page()
         self._effort.begin()
         while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
-            step = self._step(page, limits)
+            step = self._take_plain(page, limits) or self._step(page, limits)
             if step is _Step.RESULT:
                 step = self._after_result(page, limits)
             if step is _Step.END:
@@ -150,8 +162,26 @@ class FilteredScan:
                     return _Step.RESULT
                 page.rows_empty += 1
                 self._end_row(page)
-            if (stop := self._look(limits)) is not None:
+            if (stop := self._behind_row(limits)) is not None:
                 return stop
+
+    def _behind_row(self, limits: PageLimits) -> _Step | None:
+        """Of a row nothing is given; what ends the reading here: the next row may be judged at once again."""
+        return self._look(limits) or (None if self.plain is None else _Step.ROW_END)
+
+    def _take_plain(self, page: Page, limits: PageLimits) -> _Step | None:
+        """Rows that need not be read cell by cell; None: the next one has to be."""
+        plain, row = self.plain, self._row
+        if plain is None or plain.pauses() or (row is not None and row.read is not None):
+            return None
+        if self._filter.filter_all_remaining():
+            return None
+        plain.place, plain.row_bytes_max = self._rows.place, self.row_bytes_max
+        stop = plain.take(page, limits)
+        self._row = None
+        self._rows.go_on_at(plain.place)
+        self._last_row = plain.last_row or self._last_row
+        return _STEPS[stop]
 
     def _pass_key(self, row: RowToFilter, page: Page) -> bool:
         """Whether the filter wants to hear of the row's cells."""
