@@ -109,7 +109,12 @@ class _Parser:
         make = _FILTERS.get(name.decode("utf-8", "replace"))
         if make is None:
             raise FilterSyntaxError(f"Filter Name {name.decode('utf-8', 'replace')} not supported")
-        return _envelope(make(_arguments(self._text[opened + 1 : end - 1])))
+        try:
+            return _envelope(make(_arguments(self._text[opened + 1 : end - 1])))
+        except FilterSyntaxError:
+            raise
+        except ValueError as error:  # a number that is too large for its field
+            raise FilterSyntaxError(str(error)) from None
 
     def _take_word(self, word: bytes) -> bool:
         self._pass_space()
@@ -179,6 +184,8 @@ def _quoted(argument: bytes) -> bytes:
 def _number(argument: bytes) -> int:
     if not re.fullmatch(rb"-?[0-9]+", argument):
         raise FilterSyntaxError("Byte Array should only contain digits")
+    if argument.startswith(b"-"):
+        raise FilterSyntaxError(f"must be positive {argument.decode()}")
     return int(argument)
 
 
@@ -320,6 +327,8 @@ _FILTERS: dict[str, Callable[[Sequence[bytes]], Message]] = {
         single_column_value_filter=_single_column_value(arguments)
     ),
     "SingleColumnValueFilter": _single_column_value,
-    "TimestampsFilter": lambda arguments: Filter_pb2.TimestampsFilter(timestamps=map(_number, arguments)),
+    "TimestampsFilter": lambda arguments: Filter_pb2.TimestampsFilter(
+        timestamps=sorted(set(map(_number, arguments))), can_hint=False
+    ),
     "ValueFilter": lambda arguments: Filter_pb2.ValueFilter(compare_filter=_compare_filter(arguments)),
 }

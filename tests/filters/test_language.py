@@ -13,6 +13,7 @@ from protos.hbase import Filter_pb2
 from registry.client.filter_language import DEPTH_MAX, FilterSyntaxError, parse_filter_string
 from tests.filters.cells import made
 from tests.support import filters as f
+from tests.support.stories import recorded
 
 
 def row(compare: int, value: bytes) -> Filter_pb2.Filter:
@@ -50,7 +51,7 @@ def while_(inner: Filter_pb2.Filter) -> Filter_pb2.Filter:
         ("InclusiveStopFilter('row3')", Filter_pb2.InclusiveStopFilter(stop_row_key=b"row3")),
         (
             "TimestampsFilter(9223372036854775806, 6)",
-            Filter_pb2.TimestampsFilter(timestamps=[9223372036854775806, 6]),
+            Filter_pb2.TimestampsFilter(timestamps=[6, 9223372036854775806], can_hint=False),
         ),
         (
             "RowFilter ( =,   'binary:regionse')",
@@ -176,6 +177,8 @@ def test_filters_of_filters(text: str, expected: Filter_pb2.Filter):
         ("PrefixFilter)", "Incorrect Filter Name"),
         ("('a')", "Incorrect Filter Name"),
         ("ColumnCountGetFilter(x)", "digits"),
+        ("ColumnCountGetFilter(2147483648)", "out of range"),
+        ("PageFilter(-1)", "positive"),
         ("KeyOnlyFilter(maybe)", "Boolean"),
         ("RowFilter(?, 'binary:a')", "Invalid compare operator"),
         ("RowFilter(=, 'noname:a')", "Incorrect comparator"),
@@ -201,3 +204,26 @@ def test_what_is_no_filter(text: str, told: str):
 def test_whatever_is_typed_ends_in_a_filter_or_an_error(text: str):
     with contextlib.suppress(FilterSyntaxError):
         parse_filter_string(text)
+
+
+JAVA_ALONE = {
+    "(PrefixFilter('a')": "a parenthesis that is never closed",
+    "ValueFilter(=, 'regexstring:(')": "the pattern is the server's to refuse",
+}
+"""Where the two are not of one mind."""
+
+
+def test_the_same_is_made_as_by_java():
+    """Of the lines that Java's ParseFilter has told: the class of the filter and its bytes, or an error."""
+    lines = [line for line in recorded("2.6.4", ["FilterStory"]) if line.feature == "filter language"]
+    typed = [line for line in lines if not line.what.startswith("scan with ")]
+    assert len(typed) > 80
+    for line in typed:
+        try:
+            filter_ = parse_filter_string(line.what)
+            name, data = filter_.name.rpartition(".")[2], filter_.serialized_filter.hex()
+            ours = f"{name} {data}"
+        except FilterSyntaxError:
+            ours = "!"
+        theirs = "!" if line.outcome.startswith("! IllegalArgumentException") else line.outcome
+        assert (ours == theirs) == (line.what not in JAVA_ALONE), (line, ours)
