@@ -16,15 +16,21 @@ from google.protobuf.message_factory import GetMessageClass
 
 from protos.hbase import Admin_pb2, ClusterStatus_pb2, HBase_pb2, Quota_pb2
 from protos.hbeacon import ClusterV1_pb2
-from regionserver.admin_service.maintenance import Maintenance
+from regionserver.admin_service.maintenance import NONE, Maintenance
 from regionserver.engine.store import StoreError
-from regionserver.hosting.hosted import Hosted, HostedRegions, by_table
+from regionserver.hosting.hosted import Hosted, HostedRegions, by_table, encoded_name_of
 from regionserver.hosting.orders import Orders
 from regionserver.hosting.read_orders import check_start_code
 from regionserver.hosting.stores import Stores
 from registry.rpc.services import ADMIN_QOS, HIGH_QOS, Call, Handled, ServiceTable
-from registry.wire.errors import DoNotRetryIOException, HBaseError, IOException, NotServingRegionException
-from registry.wire.region_info import META_TABLE, table_text
+from registry.wire.errors import (
+    DoNotRetryIOException,
+    HBaseError,
+    IOException,
+    NoSuchColumnFamilyException,
+    NotServingRegionException,
+)
+from registry.wire.region_info import META_TABLE, RegionInfo, table_text
 from registry.wire.text import lenient_text
 from registry.wire.znode import encode_server_name
 
@@ -88,6 +94,8 @@ class AdminCalls:
             "GetLargeLogResponses": self._nothing(Admin_pb2.SlowLogResponses()),
             "ClearSlowLogsResponses": self._nothing(Admin_pb2.ClearSlowLogResponses(is_cleaned=False)),
             "GetCachedFilesList": self._nothing(Admin_pb2.GetCachedFilesListResponse()),
+            "ReplicateWALEntry": self._replay,
+            "Replay": self._replay,
         }
         for method in SERVICE.methods:
             if method.name == "ExecuteProcedures":  # with fields of our own, which HBase's message would leave out
@@ -129,7 +137,19 @@ class AdminCalls:
         online: Sequence[Hosted] = self._regions.online()
         if request.HasField("table_name"):
             online = by_table(online, table_text(request.table_name))
-        return Admin_pb2.GetRegionLoadResponse(region_loads=[self._region_load(hosted) for hosted in online])
+        return Admin_pb2.GetRegionLoadResponse(region_loads=[self._load(hosted) for hosted in online])
+
+    def _load(self, hosted: Hosted) -> ClusterStatus_pb2.RegionLoad:
+        """With what the reports to the master, of thousands of regions, leave out."""
+        state = self._maintenance.compaction_state(hosted.info.encoded_name)
+        load = self._region_load(hosted)
+        if state == NONE:
+            return load
+        # that one is kept for others
+        name = Admin_pb2.GetRegionInfoResponse.CompactionState.Name(state)
+        compacting = ClusterStatus_pb2.RegionLoad(compaction_state=name)
+        compacting.MergeFrom(load)
+        return compacting
 
     def _get_server_info(self, _call: Call) -> Handled:
         self._check_open()
@@ -184,7 +204,11 @@ class AdminCalls:
         self._check_open()
         if request.HasField("serverStartCode"):
             check_start_code(self._regions.server, request.serverStartCode)
-        hosted = self._regions.hosted_of(request.region)
+        try:
+            hosted = self._regions.hosted_of(request.region)
+        except NotServingRegionException:
+            name = encoded_name_of(request.region.value)
+            raise NotServingRegionException(f"The region {name} is not online, and is not opening.") from None
         raise DoNotRetryIOException(
             f"java.lang.UnsupportedOperationException: CloseRegion: {hosted.info} is closed by its master; use unassign"
         )
@@ -194,16 +218,26 @@ class AdminCalls:
         self._check_open()
         return Admin_pb2.WarmupRegionResponse()
 
+    def _replay(self, call: Call) -> Handled:
+        """Nothing of another cluster's log is taken; to be sent none is no error."""
+        request = call.request
+        assert isinstance(request, Admin_pb2.ReplicateWALEntryRequest), "the table has the type"
+        self._check_open()
+        if request.entry:
+            return self._refuse(call)
+        return Admin_pb2.ReplicateWALEntryResponse()
+
     # --- flush and compact ------------------------------------------------------------------------------------------
 
     async def _flush_region(self, call: Call) -> Message:
         request = call.request
         assert isinstance(request, Admin_pb2.FlushRegionRequest), "the table has the type"
         hosted = self._hosted(request.region)
-        if request.HasField("family"):
-            hosted.region.check_family(request.family)
+        if request.HasField("family") and request.family not in hosted.region.families:
+            shown = lenient_text(request.family)
+            raise NoSuchColumnFamilyException(f"Column families [{shown}] don't exist in table {hosted.info.table}")
         flushed_ms = self._maintenance.flushed_ms
-        answer = Admin_pb2.FlushRegionResponse(flushed=False)
+        answer = Admin_pb2.FlushRegionResponse()  # that it was not flushed is said by leaving the word out
         if not request.HasField("if_older_than_ts") or flushed_ms.get(hosted.store_id, 0) < request.if_older_than_ts:
             await self._flush(hosted.store_id)
             answer.flushed, answer.wrote_flush_wal_marker = True, False
@@ -229,8 +263,9 @@ class AdminCalls:
         request = call.request
         assert isinstance(request, Admin_pb2.CompactRegionRequest), "the table has the type"
         hosted = self._hosted(request.region)
-        if request.HasField("family"):
-            hosted.region.check_family(request.family)
+        if request.HasField("family") and request.family not in hosted.region.families:
+            shown = lenient_text(request.family)
+            raise NoSuchColumnFamilyException(f"column family {shown} does not exist in region {hosted.info}")
         self._maintenance.compact(hosted, major=request.major)
         return Admin_pb2.CompactRegionResponse()
 
@@ -257,7 +292,7 @@ class AdminCalls:
         request = call.request
         assert isinstance(request, Admin_pb2.ClearRegionBlockCacheRequest), "the table has the type"
         self._check_open()
-        stats = HBase_pb2.CacheEvictionStats(evicted_blocks=0, bytes_evicted=0, max_cache_size=0)
+        stats = HBase_pb2.CacheEvictionStats(evicted_blocks=0, max_cache_size=0)
         for spec in request.region:
             try:
                 self._regions.region_of(spec)
@@ -312,6 +347,4 @@ class AdminCalls:
 
 
 def _encoded_name(region: HBase_pb2.RegionInfo) -> bytes:
-    from registry.wire.region_info import RegionInfo
-
     return RegionInfo.from_message(region).encoded_name.encode()

@@ -157,7 +157,12 @@ class _Face:
         self._options = options
         self._exposition = Exposition(StatusCollector(source, lag, live.hub, options.reader))
 
-    async def page(self, refresh: str = "on") -> HTMLResponse:
+    async def page(
+        self, refresh: str = "on", output: Annotated[str, Query(alias="format", description="html or json")] = "html"
+    ) -> Response:
+        """For people. As JSON it is the list of tasks that the shell's processlist shows: none are kept here."""
+        if output == "json":
+            return JSONResponse([])
         return HTMLResponse(self._pages.status(self._source, self._lag, self._live.activity, refresh=refresh != "off"))
 
     async def health(self, request: Request) -> Response:

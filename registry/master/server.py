@@ -12,6 +12,7 @@ from registry.clock import Clock
 from registry.config.settings import Settings
 from registry.guarded import GuardLink
 from registry.lookup.snapshot import Snapshot
+from registry.master.admin_service import MasterAdmin
 from registry.master.campaign import Campaign, Place
 from registry.master.cluster import Cluster
 from registry.master.duties import Duties, Duty, keep_cluster_up
@@ -53,6 +54,7 @@ class Master(RoleServer):
         table = mapping.service_table()
         self.table_service = self._make_table_service()
         add_master_services(table, self, self.table_service.handlers(), self.table_service.refuse)
+        MasterAdmin(lambda: self.cluster_part.work(), self._asked_to_reload).add_to(table)
         StatusService(lambda: self.cluster_part, self.clock, lambda: self.info_port).add_to(table)
         return table
 

@@ -398,6 +398,10 @@ class ConstraintException(DoNotRetryIOException, java="constraint.ConstraintExce
     """A constraint forbids it, such as a namespace that still has tables."""
 
 
+class ReplicationPeerNotFoundException(DoNotRetryIOException, java="ReplicationPeerNotFoundException"):
+    """There is no replication peer of that id."""
+
+
 class CoprocessorException(DoNotRetryIOException, java="coprocessor.CoprocessorException"):
     """A coprocessor failed."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ from typing import Any, TypeVar, cast
 import pytest
 from google.protobuf.message import Message
 
-from protos.hbase import Admin_pb2, ClusterStatus_pb2, HBase_pb2
+from protos.hbase import Admin_pb2, ClusterStatus_pb2, HBase_pb2, WAL_pb2
 from protos.hbeacon import ClusterV1_pb2
 from regionserver.admin_service.maintenance import Maintenance
 from regionserver.admin_service.service import AdminCalls
@@ -38,8 +39,6 @@ M = TypeVar("M", bound=Message)
 WHETHER_IT_SERVES_OR_NOT = {
     "StopServer",
     "UpdateFavoredNodes",
-    "ReplicateWALEntry",
-    "Replay",
     "ReplicateToReplica",
     "SplitRegion",
     "MergeRegions",
@@ -152,7 +151,7 @@ async def test_a_flush_is_of_the_log(admin: Admin, tmp_path: Path):
     assert any(path.suffix == ".sst" for path in files_of(tmp_path / "stores" / "1" / "db"))
     request = Admin_pb2.FlushRegionRequest(region=specifier(FIRST), if_older_than_ts=answer.last_flush_time)
     again = await admin.ask("FlushRegion", request, Admin_pb2.FlushRegionResponse)
-    assert (again.flushed, again.last_flush_time) == (False, answer.last_flush_time)
+    assert (again.HasField("flushed"), again.last_flush_time) == (False, answer.last_flush_time)
     with pytest.raises(NoSuchColumnFamilyException):
         await admin.ask(
             "FlushRegion",
@@ -276,7 +275,7 @@ async def test_regions_are_not_opened_or_closed_behind_the_masters_back(admin: A
     with pytest.raises(DoNotRetryIOException, match="is closed by its master"):
         await admin.ask("CloseRegion", close, Admin_pb2.CloseRegionResponse)
     close = Admin_pb2.CloseRegionRequest(region=specifier(SECOND))
-    with pytest.raises(NotServingRegionException):
+    with pytest.raises(NotServingRegionException, match=f"The region {SECOND.encoded_name} is not online, and is not"):
         await admin.ask("CloseRegion", close, Admin_pb2.CloseRegionResponse)
     warm = Admin_pb2.WarmupRegionRequest(regionInfo=SECOND.message())
     await admin.ask("WarmupRegion", warm, Admin_pb2.WarmupRegionResponse)
@@ -311,10 +310,66 @@ async def test_what_there_is_none_of(admin: Admin):
     assert entries.log_class_name == f"{package}SlowLogResponses"
     with pytest.raises(IOException, match="Invalid request params"):
         await admin.ask("GetLogEntries", HBase_pb2.LogRequest(log_class_name="x", log_message=b""), HBase_pb2.LogEntry)
-    for method in ("ReplicateWALEntry", "Replay", "SplitRegion", "MergeRegions"):
-        found = admin.table.methods("AdminService")[method]
+    entry = Admin_pb2.WALEntry(
+        key=WAL_pb2.WALKey(encoded_region_name=b"", table_name=b"", log_sequence_number=1, write_time=1)
+    )
+    for method in ("ReplicateWALEntry", "Replay"):
+        answer = await admin.ask(method, Admin_pb2.ReplicateWALEntryRequest(), Admin_pb2.ReplicateWALEntryResponse)
+        assert not answer.ByteSize()
         with pytest.raises(DoNotRetryIOException, match=f"UnsupportedOperationException: {method}"):
-            await asked(found, None)
+            await admin.ask(
+                method, Admin_pb2.ReplicateWALEntryRequest(entry=[entry]), Admin_pb2.ReplicateWALEntryResponse
+            )
+
+
+ANSWERED = {
+    *("GetRegionInfo", "GetStoreFile", "GetOnlineRegion", "GetRegionLoad", "GetServerInfo", "FlushRegion"),
+    *("CompactRegion", "CompactionSwitch", "ClearCompactionQueues", "ClearRegionBlockCache", "RollWALWriter"),
+    *("WarmupRegion", "OpenRegion", "ExecuteProcedures", "StopServer", "UpdateConfiguration", "UpdateFavoredNodes"),
+    *("GetSpaceQuotaSnapshots", "GetSlowLogResponses", "GetLargeLogResponses", "ClearSlowLogsResponses"),
+    *("GetLogEntries", "GetCachedFilesList"),
+}
+REFUSED = {"CloseRegion", "ReplicateWALEntry", "Replay", "ReplicateToReplica", "SplitRegion", "MergeRegions"}
+"""Where they ask for something; docs/admin-calls.md says it of each."""
+
+
+async def test_every_method_of_the_proto_is_answered_or_refused(admin: Admin):
+    methods = {method.name for method in Admin_pb2.DESCRIPTOR.services_by_name["AdminService"].methods}
+    assert set(admin.table.methods("AdminService")) == methods
+    assert methods == ANSWERED | REFUSED
+    assert not ANSWERED & REFUSED
+    for name, found in admin.table.methods("AdminService").items():
+        is_refused = found.handler.__name__ == "_refuse"
+        assert not (is_refused and name in ANSWERED), name
+    told = (Path(__file__).parents[2] / "docs" / "admin-calls.md").read_text()
+    rows = dict(cast("list[tuple[str, str]]", re.findall(r"^\| `([A-Z]\w+)` \| (.*)$", told, re.MULTILINE)))
+    assert set(rows) == methods
+    assert {name for name, text in rows.items() if text.startswith("refused")} == REFUSED
+
+
+async def test_a_load_says_what_is_compacted(admin: Admin):
+    await admin.desk.open(FIRST, SECOND)
+    admin.maintenance.compact(admin.desk.regions.hosted_of(specifier(FIRST)), major=True)
+    loads = await admin.ask("GetRegionLoad", Admin_pb2.GetRegionLoadRequest(), Admin_pb2.GetRegionLoadResponse)
+    states = {load.region_specifier.value: load.compaction_state for load in loads.region_loads}
+    assert states == {
+        FIRST.name: ClusterStatus_pb2.RegionLoad.CompactionState.MAJOR,
+        SECOND.name: ClusterStatus_pb2.RegionLoad.CompactionState.NONE,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "request_type", "text"),
+    [
+        ("FlushRegion", Admin_pb2.FlushRegionRequest, "Column families [x] don't exist in table t"),
+        ("CompactRegion", Admin_pb2.CompactRegionRequest, f"column family x does not exist in region {FIRST}"),
+    ],
+)
+async def test_families_that_are_none(admin: Admin, method: str, request_type: Any, text: str):
+    await admin.desk.open(FIRST)
+    with pytest.raises(NoSuchColumnFamilyException) as caught:
+        await admin.ask(method, request_type(region=specifier(FIRST), family=b"x"), Message)
+    assert caught.value.message == text
 
 
 async def test_a_server_that_does_not_serve(admin: Admin):

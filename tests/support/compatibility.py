@@ -36,6 +36,7 @@ _NOTES = {
         "(tests/cluster/java: one line for each operation, with its outcome) is the line that a real HBase 2.6.4 gave "
         "the same client (tests/cluster/stories). The few lines that differ on purpose, with the reason, are in "
         "tests/cluster/test_data_path_stories.py. HBEACON_TEST_EVERY_PATH=1 tells every story over every path. "
+        "What the commands of the hbase shell answer is in [shell-commands.md](shell-commands.md). "
         "HBase's own tools run as tests/cluster/test_hbase_tools.py says, clients that are not Java's as "
         "tests/cluster/test_other_clients.py does; where one of them fails, it fails so on a real HBase 2.6.4. The "
         "calls of gohbase are in tests/conformance/test_gohbase_calls.py, frame by frame."

@@ -150,6 +150,8 @@ async def test_the_page_is_where_hbase_has_it_and_shows_regions_and_stores() -> 
     for part in ("serves nothing", "none yet", "not registered", "no active master", "without end"):
         assert part in page, part
     assert (await get(FakeStatus(), "/rs-status")).status_code == 404
+    tasks = await get(source, "/rs-status?format=json")
+    assert (tasks.headers["content-type"], tasks.json()) == ("application/json", [])
 
 
 async def test_names_of_regions_are_text_and_never_markup() -> None:

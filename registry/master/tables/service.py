@@ -18,6 +18,7 @@ from registry.clock import Clock
 from registry.master.cluster_work import ClusterWork
 from registry.master.procedures.classes import CLASSES
 from registry.master.procedures.runner import ProcedureRunner
+from registry.master.tables import absent
 from registry.master.tables.changing import Changing
 from registry.master.tables.desk import Desk, request_of
 from registry.master.tables.namespaces import Namespaces
@@ -27,7 +28,7 @@ from registry.master.tables.reading import Reading
 from registry.master.tables.regions import Regions
 from registry.master.tables.switches import KeptSwitches, Switches
 from registry.rpc.services import KEPT, Answer, Call, Handled, Handler, Kept
-from registry.wire.errors import DoNotRetryIOException, HBaseError, UnknownProtocolException
+from registry.wire.errors import HBaseError, UnknownProtocolException
 from registry.wire.text import lenient_text
 
 logger = logging.getLogger("registry.master.tables")
@@ -104,7 +105,6 @@ class TableService:
             "IsMasterInMaintenanceMode": self._maintenance,
             "getLastMajorCompactionTimestamp": self._compacted,
             "getLastMajorCompactionTimestampForRegion": self._compacted,
-            "GetUserPermissions": self._permissions,
             "ClearDeadServers": self._clear_dead,
             "Shutdown": self._shutdown,
             "ExecMasterService": self._exec_service,
@@ -112,12 +112,13 @@ class TableService:
         parts = (Reading(desk), Changing(desk, self._clock.wall_ms), Namespaces(desk), Regions(desk))
         for part in (*parts, self._progress, self._switches):
             found |= part.handlers()
+        found |= absent.handlers()
         return {"StopMaster": self._stop_master, **{name: self._guarded(each) for name, each in found.items()}}
 
     def refuse(self, call: Call) -> Handled:
         """What is said to methods that are not here."""
         self._desk.check()
-        raise DoNotRetryIOException(f"java.lang.UnsupportedOperationException: {call.method.name}")
+        raise absent.refusal(call.method.name)
 
     def _guarded(self, handler: Handler) -> Handler:
         """Where this master is active, and ready."""
@@ -158,13 +159,6 @@ class TableService:
         name = request_of(call, Client_pb2.CoprocessorServiceRequest).call.service_name
         raise UnknownProtocolException(
             f"No registered Master Coprocessor Endpoint found for {lenient_text(name)}. Has it been enabled?"
-        )
-
-    def _permissions(self, call: Call) -> Handled:
-        del call  # there are none
-        raise DoNotRetryIOException(
-            "java.lang.UnsupportedOperationException: org.apache.hadoop.hbase.security.access.AccessController is not"
-            " loaded"
         )
 
     # --- ends -------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ DEFAULTS: Mapping[str, bool] = {
     "split": True,
     "merge": True,
     "snapshot_cleanup": True,
+    "peer_modification": True,
 }
 
 Ask = Callable[[Request], Awaitable[Reply]]
@@ -101,6 +102,10 @@ class Switches:
             "IsSnapshotCleanupEnabled": self._tells(
                 "snapshot_cleanup", Master_pb2.IsSnapshotCleanupEnabledResponse, "enabled"
             ),
+            "IsReplicationPeerModificationEnabled": self._tells(
+                "peer_modification", Replication_pb2.IsReplicationPeerModificationEnabledResponse, "enabled"
+            ),
+            "ReplicationPeerModificationSwitch": self._set_peer_modification,
             "SetBalancerRunning": self._set_balancer,
             "SetNormalizerRunning": self._set_normalizer,
             "EnableCatalogJanitor": self._set_janitor,
@@ -122,6 +127,9 @@ class Switches:
         return {
             "GetCompletedSnapshots": self._says(Master_pb2.GetCompletedSnapshotsResponse),
             "ListReplicationPeers": self._says(Replication_pb2.ListReplicationPeersResponse),
+            "GetReplicationPeerModificationProcedures": self._says(
+                Replication_pb2.GetReplicationPeerModificationProceduresResponse
+            ),
             "ListDecommissionedRegionServers": self._says(Master_pb2.ListDecommissionedRegionServersResponse),
             "GetQuotaStates": self._says(Quota_pb2.GetQuotaStatesResponse),
             "GetSpaceQuotaRegionSizes": self._says(Quota_pb2.GetSpaceQuotaRegionSizesResponse),
@@ -173,6 +181,11 @@ class Switches:
             "snapshot_cleanup", request_of(call, Master_pb2.SetSnapshotCleanupRequest).enabled
         )
         return Master_pb2.SetSnapshotCleanupResponse(prev_snapshot_cleanup=before)
+
+    async def _set_peer_modification(self, call: Call) -> Handled:
+        on = request_of(call, Replication_pb2.ReplicationPeerModificationSwitchRequest).on
+        before = await self._kept.set("peer_modification", on)
+        return Replication_pb2.ReplicationPeerModificationSwitchResponse(previous_value=before)
 
     def _split_or_merge(self, call: Call) -> Handled:
         kind = request_of(call, Master_pb2.IsSplitOrMergeEnabledRequest).switch_type
