@@ -1,6 +1,8 @@
 """Generated histories on a real HBase 2.6.4 and on a region of ours: every answer is the same, cell by cell.
 
-Gets, scans and conditions have filters of all classes within each other, with comparators.
+Families keep one version and several, what is deleted, for a time, or by the order of writing (NEW_VERSION_BEHAVIOR);
+cells have tags and times to live of their own. Gets, scans and conditions have filters of all classes within each
+other, with comparators.
 
 In the middle of some, ours is killed with -9 and opened again, and HBase's region closed and opened: what was
 acknowledged is there then, and what a client sends again with its nonce is not done again.
@@ -26,10 +28,11 @@ from regionserver.region.visible import FamilyRules, KeepDeleted
 from registry.names import Address
 from registry.rpc.client import RpcChannel
 from registry.wire.errors import PleaseHoldException
-from registry.wire.header import KEY_VALUE_CODEC
+from registry.wire.header import KEY_VALUE_CODEC, KEY_VALUE_CODEC_WITH_TAGS
 from registry.wire.region_info import RegionInfo
 from tests.support.data_calls import open_regions
-from tests.support.histories import Compact, Crash, Histories, Player, Step, Times
+from tests.support.histories import Histories, Times
+from tests.support.history_player import Compact, Crash, Player, Step
 from tests.support.one_region import RegionProcess
 from tests.support.real_cluster import RealClusters
 from tests.support.table_calls import family, schema
@@ -62,9 +65,24 @@ FAMILIES = {
         Times(RECENT, EXPIRED),
         {"VERSIONS": "3", "MIN_VERSIONS": "1", "TTL": str(TTL_S)},
     ),
+    b"u": (
+        FamilyRules(2, 0, TTL_S * 1000, KeepDeleted.TTL),
+        Times(RECENT, EXPIRED),
+        {"VERSIONS": "2", "TTL": str(TTL_S), "KEEP_DELETED_CELLS": "TTL"},
+    ),
+    # HBase fails where a column without a name has markers there.
+    b"n": (
+        FamilyRules(2, new_versions=True),
+        Times(PAST, (), (b"p", b"q", b"r\0")),
+        {"VERSIONS": "2", "NEW_VERSION_BEHAVIOR": "true"},
+    ),
 }
+TIMES = {name: times for name, (_, times, _) in FAMILIES.items()}
 # Where deleted cells are kept, markers that hide nothing any more go from our stores earlier than from HBase's.
-HISTORIES = Histories({name: times for name, (_, times, _) in FAMILIES.items()}, [b"f", b"g", b"t"])
+RAW = [b"f", b"g", b"n", b"t"]
+# A time range may leave out the file of a clean-up: HBase forgets then what pushed out what was written behind it.
+CLEANED = Histories(TIMES, RAW, [b"n"], cleaned=True)
+HISTORIES = Histories(TIMES, RAW).history() | CLEANED.history()
 
 
 class Sides:
@@ -97,18 +115,22 @@ class Sides:
         self.ours = RegionProcess(directory, TABLE, rules)
         self.ours.start()
         self._stack.callback(self.ours.kill)
-        real = await self._channel(self._address, "ClientService")
-        own = await self._channel(self.ours.address, "ClientService")
-        self.players = Player(real, region.name, NOW_MS - 1000), Player(own, self.ours.name, NOW_MS - 1000)
+        real = await self._data_channels(self._address)
+        own = await self._data_channels(self.ours.address)
+        self.players = Player(*real, region.name, NOW_MS - 1000), Player(*own, self.ours.name, NOW_MS - 1000)
 
-    async def _channel(self, address: Address, service: str) -> RpcChannel:
+    async def _data_channels(self, address: Address) -> tuple[RpcChannel, RpcChannel]:
+        return (
+            await self._channel(address, "ClientService"),
+            await self._channel(address, "ClientService", KEY_VALUE_CODEC_WITH_TAGS),
+        )
+
+    async def _channel(self, address: Address, service: str, codec: str = KEY_VALUE_CODEC) -> RpcChannel:
         version = HBase_pb2.VersionInfo(
             version="2.6.4", url="", revision="", user="", date="", src_checksum="", version_major=2, version_minor=6
         )
         return await self._stack.enter_async_context(
-            await RpcChannel.connect(
-                address, service, cell_block_codec=KEY_VALUE_CODEC, version=version, read_timeout_ms=120_000
-            )
+            await RpcChannel.connect(address, service, cell_block_codec=codec, version=version, read_timeout_ms=120_000)
         )
 
     async def _found(self) -> tuple[Address, RegionInfo]:
@@ -146,9 +168,10 @@ class Sides:
         """Ours, with what was written since it was opened in its log only."""
         own = self.players[1]
         own.channel.close()
+        own.tagged.close()
         self.ours.kill()
         self.ours.start()
-        own.channel = await self._channel(self.ours.address, "ClientService")
+        own.channel, own.tagged = await self._data_channels(self.ours.address)
 
     async def _open_again(self) -> None:
         """HBase's region, at the same server or at the other."""
@@ -160,7 +183,8 @@ class Sides:
         if address != self._address:
             self._address = address
             self._admin = await self._channel(address, "AdminService")
-            self.players[0].channel = await self._channel(address, "ClientService")
+            real = self.players[0]
+            real.channel, real.tagged = await self._data_channels(address)
 
     async def _compact(self) -> None:
         spec = self._region
@@ -189,7 +213,7 @@ def sides(clusters: RealClusters, tmp_path_factory: pytest.TempPathFactory) -> I
     made.close()
 
 
-@given(history=HISTORIES.history())
+@given(history=HISTORIES)
 @settings(
     max_examples=EXAMPLES,
     deadline=None,
