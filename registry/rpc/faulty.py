@@ -196,13 +196,16 @@ class FaultyConnection(RpcConnection):
         return self._stamp(lenient_text(read.header.method_name)) if wants_stamp(read.header) else b""
 
     def write_part(self, data: bytes, half_bytes: int | None) -> None:
-        """Send the first bytes, never all, and then nothing more; of nothing, a reset."""
+        """Send the first bytes, never all, and then nothing more; of nothing, a reset.
+
+        Of an answer that came later the connection may be a plain one again: its fault was for one call.
+        """
         if half_bytes == NOTHING:
-            self._reset()
+            FaultyConnection._reset(self)
             return
         part_bytes = len(data) // 2 if half_bytes is None else half_bytes
         self._write(data[: min(part_bytes, len(data) - 1)])
-        self._fall_silent()
+        FaultyConnection._fall_silent(self)
 
     def _fall_silent(self) -> None:
         if self._wire is not None:

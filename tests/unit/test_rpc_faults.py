@@ -431,11 +431,16 @@ async def test_calls_that_are_worked_on_meet_faults_too() -> None:
         assert ran == [2, 3, 4]
         await client.close()
         desk.clear("")
-        fault(desk, "drop", methods=["Work"])
+        fault(desk, "drop", methods=["Work"], count=1)
         client = await RawClient.connect(port, hello("Slow") + encode_request(5, "Work", b""))
         with pytest.raises(ConnectionResetError):
             await client.read(1)
         assert ran == [2, 3, 4, 5], "what is dropped has been run"
+        fault(desk, "half", methods=["Work"], bytes=20, count=1)
+        client = await RawClient.connect(port, hello("Slow") + encode_request(6, "Work", b""))
+        assert len(await client.read(20)) == 20, "the fault is gone by the time of the answer, and its work is not"
+        assert await client.is_silent()
+        await client.close()
         await eventually(lambda: server.stats.connections_open == 0)
 
 
