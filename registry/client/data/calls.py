@@ -180,30 +180,28 @@ class Calls:
 
     async def _room(self, channel: RpcChannel, timeout_ms: float) -> None:
         """Until fewer calls are outstanding. Raises CallTimeoutException."""
-        queue = self._waiting.setdefault(channel, deque())
         try:
             async with asyncio.timeout(timeout_ms / 1000):
                 while channel.is_open and channel.calls_outstanding >= CALLS_PER_SERVER_MAX:
                     turn = asyncio.get_running_loop().create_future()
-                    queue.append(turn)
+                    self._waiting.setdefault(channel, deque()).append(turn)
                     await turn
         except TimeoutError:
             raise CallTimeoutException(
                 f"{channel.address} has had {channel.calls_outstanding} calls to answer for {timeout_ms:.0f} ms"
             ) from None
-        finally:
-            if not queue:
-                self._waiting.pop(channel, None)
 
     def _let_in(self, channel: RpcChannel) -> None:
-        """A call has ended: one that waits may go on; all, where the connection has ended."""
+        """A call has ended, or will not be made: one that waits may go on; all, where the connection has ended."""
         queue = self._waiting.get(channel, ())
         while queue:
             turn = queue.popleft()
             if not turn.done():
                 turn.set_result(None)
                 if channel.is_open:
-                    return
+                    break
+        if not queue:
+            self._waiting.pop(channel, None)
 
     def remaining_ms(self, attempts: Attempts) -> float:
         """Until the operation's deadline, at least a millisecond."""

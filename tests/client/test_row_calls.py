@@ -1,0 +1,263 @@
+"""Calls of single rows and batches, their errors and what is tried again, against servers in this process."""
+
+# pyright: reportPrivateUsage=false
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+import hbeacon
+from hbeacon import Get, If, Increment, Put, RowMutations
+from registry.client.data import calls as calls_module
+from registry.client.settings import ClientSettings
+from registry.wire.errors import (
+    CallQueueTooBigException,
+    DoNotRetryIOException,
+    IOException,
+    NoSuchColumnFamilyException,
+    NotServingRegionException,
+    RegionMovedException,
+    TableNotEnabledException,
+    TableNotFoundException,
+)
+from tests.support.scripted_rows import QUICK, After, scripted_rows
+
+LOST = After(IOException("the answer was lost"))
+
+
+async def test_a_row_is_written_and_read_where_its_region_is() -> None:
+    async with scripted_rows([b"", b"m"], [0, 1]) as (script, table, _):
+        await table.put("a", {"f:q": "1"})
+        await table.put("z", {"f:q": "2", ("f", b"r"): b"3"})
+        assert await table.get("a") == {b"f:q": b"1"}
+        assert (await table.get("z") or {})["f:r"] == b"3"
+        assert await table.get("nothing") is None
+        assert [server for server, _, _ in script.asked] == [0, 1, 0, 1, 1]
+        assert script.meta_scans == 2, "regions before a row that was looked up are known with it, those behind are not"
+
+
+async def test_look_ups_of_many_are_one() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        await asyncio.gather(*(table.get(f"r{number}") for number in range(50)))
+        assert script.meta_scans == 1
+
+
+async def test_a_region_that_was_told_to_have_moved_is_asked_there_at_once() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        await table.put("a", {"f:q": "1"})
+        script.places[0] = 1
+        script.faults = [RegionMovedException(script.name(1), 5)]
+        assert await table.get("a") == {b"f:q": b"1"}
+        assert script.meta_scans == 1, "hbase:meta need not be asked"
+        assert [server for server, _, _ in script.asked] == [0, 0, 1]
+
+
+async def test_a_region_that_is_elsewhere_is_looked_up_again() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        await table.put("a", {"f:q": "1"})
+        script.places[0] = 1
+        assert await table.get("a") == {b"f:q": b"1"}
+        assert script.meta_scans == 2
+
+
+async def test_what_was_done_without_an_answer_is_counted_once() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        script.faults = [LOST, CallQueueTooBigException("full"), None, LOST]
+        assert await table.increment("c", {"f:n": 5}) == {b"f:n": 5}
+        assert await table.increment("c", {"f:n": -2}) == {b"f:n": 3}
+        sent = [request.mutation.nonce for _, method, request in script.asked if method == "Mutate"]
+        assert len(sent) == 5
+        assert len(set(sent)) == 2, "all tries of one increment carry one nonce"
+        groups = {request.nonce_group for _, _, request in script.asked}
+        assert len(groups) == 1
+
+
+async def test_increments_of_a_batch_carry_nonces_too() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        script.faults = [LOST]
+        (row,) = await table.batch([Increment("c", {"f:n": 5})])
+        assert row is not None
+        assert row.integer("f:n") == 5
+        assert len(script.asked) == 2
+
+
+async def test_a_condition_is_not_tried_again_when_nobody_knows_whether_it_held() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        script.faults = [CallQueueTooBigException("full"), LOST]
+        with pytest.raises(hbeacon.OutcomeUnknownException, match="the answer was lost"):
+            await table.check_and_mutate("a", If.absent("f:q"), Put("a", {"f:q": "1"}))
+        assert len(script.asked) == 2, "what was surely not done was tried again"
+        assert await table.check_and_mutate("a", If.absent("f:q"), Put("a", {"f:q": "2"})) == (False, None)
+        assert await table.get("a") == {b"f:q": b"1"}
+
+
+async def test_the_server_s_no_is_the_caller_s() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        script.faults = [DoNotRetryIOException("never")]
+        with pytest.raises(DoNotRetryIOException, match="never"):
+            await table.put("a", {"f:q": "1"})
+        assert len(script.asked) == 1
+
+
+async def test_retries_come_to_an_end_that_tells_all() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        script.faults = [IOException(f"no {number}") for number in range(20)]
+        with pytest.raises(hbeacon.RetriesExhaustedException) as failed:
+            await table.get("a")
+        assert failed.value.attempts == QUICK.retries_count + 1
+        assert failed.value.servers == (str(script.addresses[0]),)
+        assert "Get of b'a' in t failed after 7 attempts" in str(failed.value)
+        assert "no 6" in str(failed.value)
+
+
+async def test_a_deadline_ends_a_call_that_hangs() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        await table.get("a")
+        script.slow_s = 30.0
+        started = asyncio.get_running_loop().time()
+        with pytest.raises(hbeacon.RetriesExhaustedException):
+            await table.get("a", timeout_ms=150)
+        assert asyncio.get_running_loop().time() - started < 10
+
+
+async def test_a_table_that_is_not_there_or_disabled_is_said_so() -> None:
+    async with scripted_rows([b""], [None]) as (script, table, calls):
+        script.state = "DISABLED"
+        with pytest.raises(TableNotEnabledException):
+            await table.get("a")
+        with pytest.raises(TableNotFoundException):
+            await type(table)(calls, "other", 1000, table._durability).get("a")
+
+
+async def test_a_region_on_no_server_is_waited_for() -> None:
+    async with scripted_rows([b""], [None]) as (script, table, _):
+        waiting = asyncio.create_task(table.put("a", {"f:q": "1"}))
+        await asyncio.sleep(0.01)
+        script.places[0] = 0
+        await waiting
+        assert script.rows[b"a"]
+
+
+async def test_a_server_that_is_gone_loses_all_its_regions() -> None:
+    async with scripted_rows([b"", b"g", b"m"], [1, 1, 1]) as (script, table, calls):
+        await table.get_many(["a", "h", "z"])
+        await script.servers[1].stop()
+        script.places[:] = [0, 0, 0]
+        assert await table.get("a") is None, "the connection was lost"
+        assert await table.get("h") is None, "and is not made again"
+        known = calls.finder.table("t").known
+        assert all(region.address == script.addresses[0] for region in known)
+        assert await table.get("z") is None
+
+
+async def test_a_batch_tells_each_operation_s_outcome() -> None:
+    async with scripted_rows([b"", b"m"], [0, 1]) as (script, table, _):
+        await table.put("k", {"f:q": "old"})
+        with pytest.raises(hbeacon.BatchError) as failed:
+            await table.batch([Put("a", {"f:q": "1"}), Get("k"), Put("bad", {"f:q": "1"}), Put("z", {"f:q": "2"})])
+        results = failed.value.results
+        assert results[0] is None
+        assert results[1] == {b"f:q": b"old"}
+        assert isinstance(results[2], NoSuchColumnFamilyException)
+        assert results[3] is None
+        assert set(failed.value.errors) == {2}
+        assert set(script.rows) == {b"a", b"k", b"z"}
+
+
+async def test_a_batch_follows_regions_and_asks_again_only_for_what_failed() -> None:
+    async with scripted_rows([b"", b"m"], [0, 1]) as (script, table, _):
+        rows = ["a", "b", "z"]
+        await table.batch([Put(row, {"f:q": row}) for row in rows])
+        script.places[:] = [0, 0]
+        script.asked.clear()
+        assert [dict(row or {}) for row in await table.get_many(rows)] == [{b"f:q": row.encode()} for row in rows]
+        counts = [sum(len(part.action) for part in request.regionAction) for _, _, request in script.asked]
+        assert sorted(counts) == [1, 1, 2], "the two rows that were there, one where it was not, one again"
+
+
+async def test_a_batch_ends_with_its_deadline_and_tells_what_was_done() -> None:
+    async with scripted_rows([b"", b"m"], [0, None]) as (script, table, _):
+        with pytest.raises(hbeacon.BatchError) as failed:
+            await table.batch([Put("a", {"f:q": "1"}), Put("z", {"f:q": "2"})], timeout_ms=300)
+        assert failed.value.results[0] is None
+        assert isinstance(failed.value.results[1], hbeacon.RetriesExhaustedException)
+        assert b"a" in script.rows
+
+
+async def test_row_mutations_are_one_part_of_a_batch_each() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        await table.mutate_row("a", [Put("a", {"f:q": "1"}), Put("a", {"f:r": "2"})])
+        (_, _, request) = script.asked[-1]
+        assert request.regionAction[0].atomic
+        assert script.rows[b"a"] == {b"f:q": b"1", b"f:r": b"2"}
+        with pytest.raises(ValueError, match="several rows"):
+            await table.batch([RowMutations("a", [Put("b", {"f:q": "1"})])])
+
+
+async def test_no_more_calls_than_so_many_are_outstanding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls_module, "CALLS_PER_SERVER_MAX", 4)
+    async with scripted_rows([b""], [0]) as (script, table, calls):
+        await table.get("a")
+        script.slow_s = 0.002
+        await asyncio.gather(*(table.get(f"r{number}") for number in range(60)))
+        assert script.most_at_once == 4
+        assert not calls._waiting
+        waiting = [asyncio.create_task(table.get(f"r{number}")) for number in range(12)]
+        await asyncio.sleep(0.001)
+        for task in waiting[2:9]:  # those that wait are among them: their turn goes to the others
+            task.cancel()
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [str(each) for number, each in enumerate(done) if not 2 <= number < 9] == ["None"] * 5
+
+
+async def test_a_writer_waits_while_too_much_is_under_way() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        script.slow_s = 0.005
+        async with table.batch_writer(rows_max=10, bytes_under_way_max=5000) as writer:
+            for number in range(200):
+                await writer.put(f"r{number:03}", {"f:q": "v" * 100})
+                assert writer._under_way_bytes < 5000 + 10 * 400
+        assert writer.rows_written == len(script.rows) == 200
+        assert all(method == "Multi" for _, method, _ in script.asked)
+
+
+async def test_a_writer_tells_of_what_failed() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        writer = table.batch_writer(rows_max=2)
+        await writer.put("a", {"f:q": "1"})
+        await writer.put("bad", {"f:q": "1"})
+        with pytest.raises(hbeacon.BatchError, match="NoSuchColumnFamily"):
+            await writer.flush()
+        await writer.flush()
+        assert writer.rows_written == 1
+        with pytest.raises(hbeacon.BatchError):
+            async with table.batch_writer() as other:
+                await other.put("bad", {"f:q": "1"})
+
+        async def broken() -> None:
+            async with table.batch_writer() as third:
+                await third.put("c", {"f:q": "1"})
+                raise ValueError("the block's own")
+
+        with pytest.raises(ValueError, match="the block's own"):
+            await broken()
+        assert b"c" in script.rows, "what was given is written all the same"
+
+
+async def test_closing_ends_what_is_under_way() -> None:
+    async with scripted_rows([b""], [0], settings=ClientSettings(pause_ms=1000)) as (script, table, calls):
+        await table.get("a")
+        script.slow_s = 30.0
+        waiting = asyncio.create_task(table.get("a"))
+        await asyncio.sleep(0.01)
+        await calls.close()
+        with pytest.raises(hbeacon.HBaseError):
+            await waiting
+
+
+async def test_errors_of_regions_are_not_taken_for_the_tables() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        script.faults = [NotServingRegionException("moving"), NotServingRegionException("moving"), None]
+        assert await table.get("a") is None
