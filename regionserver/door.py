@@ -10,15 +10,17 @@ in answers by codec and version as IPCUtil and VersionInfoUtil have it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import random
+from collections.abc import Callable, Generator, Iterator
 from functools import partial
 from typing import cast
 
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from protos.hbase import Client_pb2, HBase_pb2
+from protos.hbase import Client_pb2, Filter_pb2, HBase_pb2
 from regionserver.client_service.cell_reader import CellReader
+from regionserver.client_service.filtered_gets import answer_steps, in_turns
 from regionserver.client_service.known_gets import SYSTEM_NAMESPACE, KnownGets, is_of_system
 from regionserver.client_service.multi import MultiCalls
 from regionserver.client_service.nonces import Nonces
@@ -30,10 +32,12 @@ from regionserver.client_service.scans import ScanCalls
 from regionserver.client_service.service_calls import RunService
 from regionserver.endpoints.host import Asked, EndpointHost, Found, HostSettings
 from regionserver.engine.store import StoreError
+from regionserver.filters.filter import Filter
+from regionserver.filters.parsing import filter_steps
 from regionserver.gate import Gate
 from regionserver.master_calls import MasterCalls, client_view, epoch_of
 from regionserver.region.region import Region
-from regionserver.turns import TURN_MS, MultiWork, ScanWork, Turns
+from regionserver.turns import TURN_MS, IsOver, MultiWork, ScanWork, Turns
 from registry.clock import Clock
 from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
 from registry.wire.cellblock import Cell
@@ -49,8 +53,12 @@ from registry.wire.text import lenient_text
 SERVICE = Client_pb2.DESCRIPTOR.services_by_name["ClientService"]
 TIME_LIMIT_MS_MIN = 10.0
 """hbase.region.server.scan.minimum.time.limit.delta, shorter: here nothing else of a call takes as long."""
+FILTER_BYTES_AT_ONCE = 256
+"""Of a scan; a larger one is parsed turn by turn."""
 OPENS_SCAN = b"\x0a"
 """A ScanRequest that begins with a region opens a scan; all others have the id of one."""
+AT_ONCE_BYTES_MAX = 512
+"""Of a request: a filter may be in it that takes long to parse."""
 AT_ONCE_ROWS_MAX = 128
 """More rows are worth a call of their own."""
 NO_CELLS: Iterator[Cell] = iter(())
@@ -145,12 +153,26 @@ class ClientDoor:
 
     # --- the calls ------------------------------------------------------------------------------------------------
 
-    def _get(self, call: Call, calls: _Calls) -> Handled:
+    def _get(self, call: Call, calls: _Calls) -> Handled | Kept:
         request = call.request
         assert isinstance(request, Client_pb2.GetRequest), "the table has the type"
-        message, cells = calls.rows.get(request, cell_form(call.info, of_get=True), self._now_ms())
+        form = cell_form(call.info, of_get=True)
+        if request.get.HasField("filter"):
+            self._filtered_get(call, calls.region_of(request.region), form)
+            return KEPT
+        message, cells = calls.rows.get(request, form, self._now_ms())
         self._gate.check()  # it held when the row was read
         return Answer(message, cells)
+
+    def _filtered_get(self, call: Call, region: Region, form: CellForm) -> None:
+        request, work = call.request, MultiWork(call, self._gate)
+        assert isinstance(request, Client_pb2.GetRequest), "the table has the type"
+        is_wanted, told = partial(self._is_wanted, call), partial(self._changed, call)
+        steps = answer_steps(region, request.get, form, self._now_ms(), work.is_over, is_wanted, told)
+        self._turns.take(work.begin(steps))
+
+    def _is_wanted(self, call: Call) -> bool:
+        return call.caller.is_open and self._clock.monotonic_ms() <= call.deadline_ms
 
     def _get_at_once(self, param: bytes, info: ConnectionInfo) -> RowAnswer | None:
         """The same of a client's usual Get, without a message or a call; what is refused is left to those."""
@@ -193,6 +215,28 @@ class ClientDoor:
     def _scan(self, call: Call, calls: _Calls) -> Handled | Kept:
         request = call.request
         assert isinstance(request, Client_pb2.ScanRequest), "the table has the type"
+        if len(request.scan.filter.serialized_filter) > FILTER_BYTES_AT_ONCE:
+            work = MultiWork(call, self._gate)
+            self._turns.take(work.begin(self._scan_steps(call, calls, request.scan.filter, work.is_over)))
+            return KEPT
+        return self._scan_with(call, calls, None)
+
+    def _scan_steps(
+        self, call: Call, calls: _Calls, message: Filter_pb2.Filter, is_over: IsOver
+    ) -> Generator[None, None, None]:
+        """The same with a filter that is parsed turn by turn."""
+        made = yield from in_turns(filter_steps(message, random.random), is_over)
+        try:
+            handled = self._scan_with(call, calls, made)
+        except StoreError as error:
+            raise as_hbase(error) from error
+        if isinstance(handled, Answer):
+            assert isinstance(handled.message, bytes)
+            call.answer(handled.message, handled.cells)
+
+    def _scan_with(self, call: Call, calls: _Calls, made: Filter | None) -> Handled | Kept:
+        request = call.request
+        assert isinstance(request, Client_pb2.ScanRequest), "the table has the type"
         ends_ms = self.scan_ends_ms(call)
         begun = calls.scans.begin(
             request,
@@ -200,6 +244,7 @@ class ClientDoor:
             self._now_ms(),
             self._clock.monotonic_ms(),
             lambda: self._clock.monotonic_ms() >= ends_ms,
+            made,
         )
         if isinstance(begun, RowAnswer):
             return Answer(*begun)
@@ -208,7 +253,7 @@ class ClientDoor:
 
     def _scan_at_once(self, param: bytes, info: ConnectionInfo) -> RowAnswer | None:
         """The same of a short scan that a client opens, without a call or turns; what takes longer is left to those."""
-        if param[:1] != OPENS_SCAN:
+        if param[:1] != OPENS_SCAN or len(param) > AT_ONCE_BYTES_MAX:
             return None
         try:
             request = Client_pb2.ScanRequest.FromString(param)
@@ -237,9 +282,6 @@ class ClientDoor:
         assert isinstance(request, Client_pb2.CoprocessorServiceRequest), "the table has the type"
         self._gate.check()
 
-        def is_wanted() -> bool:
-            return call.caller.is_open and self._clock.monotonic_ms() <= call.deadline_ms
-
         def told(value: HBase_pb2.NameBytesPair | HBaseError) -> None:
             if isinstance(value, HBaseError):
                 call.fail(value)
@@ -247,7 +289,7 @@ class ClientDoor:
                 answer = Client_pb2.CoprocessorServiceResponse(region=request.region, value=value)
                 call.answer(answer.SerializeToString())
 
-        self.endpoints.run(request.region, Asked(request.call, is_wanted, told))
+        self.endpoints.run(request.region, Asked(request.call, partial(self._is_wanted, call), told))
         return KEPT
 
     # --- what is not there ----------------------------------------------------------------------------------------
@@ -285,6 +327,7 @@ class _Calls:
     """The calls of one kind of caller: clients, or masters of ours."""
 
     def __init__(self, region_of: RegionOf, scanners: Scanners, nonces: Nonces, run: RunService) -> None:
+        self.region_of = region_of
         self.rows = RowCalls(region_of, nonces)
         self.gets = KnownGets(region_of)
         self.multi = MultiCalls(self.rows, region_of, run)

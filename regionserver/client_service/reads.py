@@ -87,8 +87,8 @@ class ScanAsked(NamedTuple):
         return ScanShape(self.asked.wanted(families), self.batch)
 
 
-def read_get(message: Client_pb2.Get) -> GetAsked:
-    """Raises DoNotRetryIOException, UnknownProtocolException."""
+def read_get(message: Client_pb2.Get, made: Filter | None = None) -> GetAsked:
+    """`made`: its filter, where that was parsed before. Raises DoNotRetryIOException, UnknownProtocolException."""
     if message.closest_row_before:
         raise UnknownProtocolException(
             "Is this a pre-hbase-1.0.0 or asynchbase client? Client is invoking getClosestRowBefore removed in"
@@ -96,7 +96,7 @@ def read_get(message: Client_pb2.Get) -> GetAsked:
         )
     if message.HasField("filter"):
         asked = _asked(message, raw=False)
-        return GetAsked(message.row, asked, message.existence_only, filter=_filter(message))
+        return GetAsked(message.row, asked, message.existence_only, filter=made or _filter(message))
     columns = message.column
     if len(columns) > 1 or (columns and columns[0].qualifier) or not _is_usual(message):
         return GetAsked(message.row, _asked(message, raw=False), message.existence_only)
@@ -114,8 +114,8 @@ def _is_usual(message: Client_pb2.Get | Client_pb2.Scan) -> bool:
     )
 
 
-def read_scan(message: Client_pb2.Scan) -> ScanAsked:
-    """Raises DoNotRetryIOException; IOException where a real server fails, too."""
+def read_scan(message: Client_pb2.Scan, made: Filter | None = None) -> ScanAsked:
+    """`made` as for `read_get`. Raises DoNotRetryIOException; IOException where a real server fails, too."""
     attributes, columns = message.attribute, message.column
     raw = bool(attributes) and any(each.name == RAW and each.value not in (b"", FALSE) for each in attributes)
     if not raw and len(columns) == 1 and not columns[0].qualifier and _is_usual(message):
@@ -126,7 +126,7 @@ def read_scan(message: Client_pb2.Scan) -> ScanAsked:
         raise DoNotRetryIOException("Cannot specify any column for a raw scan")
     if len(message.start_row) > ROW_BYTES_MAX or len(message.stop_row) > ROW_BYTES_MAX:
         raise DoNotRetryIOException(f"a row has at most {ROW_BYTES_MAX} bytes")
-    asked_filter = _filter(message) if message.HasField("filter") else None
+    asked_filter = made or _filter(message) if message.HasField("filter") else None
     if asked_filter is not None and asked_filter.has_filter_row and message.HasField("batch_size"):
         raise IOException("Cannot set batch on a scan using a filter that returns true for filter.hasFilterRow")
     is_get = message.start_row == message.stop_row and bool(message.start_row)

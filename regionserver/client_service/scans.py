@@ -15,6 +15,7 @@ from regionserver.client_service.reads import ScanAsked, read_scan
 from regionserver.client_service.results import Answer, CellForm, inline_cells
 from regionserver.client_service.scanners import Scanner, Scanners
 from regionserver.engine.store import Snapshot, StoreError
+from regionserver.filters.filter import Filter
 from regionserver.region.filtered_reads import open_filtered_scan
 from regionserver.region.filtered_scan import FilteredScan
 from regionserver.region.record import without_tags
@@ -70,8 +71,9 @@ class ScanCalls:
         now_ms: int,
         at_ms: float,
         is_late: Callable[[], bool] | None = None,
+        made: Filter | None = None,
     ) -> Answer | Paging:
-        """An answer, or one that is made turn by turn. Raises HBase's exceptions.
+        """An answer, or one that is made turn by turn. Raises HBase's exceptions. `made`: of a filter parsed before.
 
         `now_ms` is the calendar, for what rows say; leases go by `at_ms`, of a clock that never goes back.
         """
@@ -84,7 +86,7 @@ class ScanCalls:
                 return Answer(response.SerializeToString())
             scanner = begun
         else:
-            scanner = self._open(request, now_ms, at_ms)
+            scanner = self._open(request, now_ms, at_ms, made)
             scanner.busy = True
             response.scanner_id = scanner.scanner_id
             response.ttl = int(self._scanners.lease_ms)
@@ -95,11 +97,11 @@ class ScanCalls:
         beats = request.client_handles_heartbeats and request.client_handles_partials
         return Paging(self._scanners, scanner, request, response, form, is_late if beats else None)
 
-    def _open(self, request: Client_pb2.ScanRequest, now_ms: int, at_ms: float) -> Scanner:
+    def _open(self, request: Client_pb2.ScanRequest, now_ms: int, at_ms: float, made: Filter | None) -> Scanner:
         if not request.HasField("scan") or not request.HasField("region"):
             raise DoNotRetryIOException("Missing required input: scanner_id, or region and scan")
         region = self._region_of(request.region)
-        asked = read_scan(request.scan)
+        asked = read_scan(request.scan, made)
         self._scanners.check_room()
 
         def begin(moment: Snapshot) -> RegionScan | FilteredScan:

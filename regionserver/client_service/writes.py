@@ -17,6 +17,7 @@ from regionserver.client_service.reads import FALSE, read_range
 from regionserver.engine.store import Durability
 from regionserver.filters.comparators import CompareType
 from regionserver.filters.envelopes import parse_comparator
+from regionserver.filters.filter import Filter
 from regionserver.filters.parsing import parse_filter
 from regionserver.region.conditions import Condition
 from regionserver.region.filtered_reads import filter_condition
@@ -156,8 +157,12 @@ def read_condition(message: Client_pb2.Condition) -> Condition:
     """
     from_ms, to_ms = read_range(message.time_range)
     if message.HasField("filter"):
-        parse_filter(message.filter, random.random)
-        return filter_condition(message.row, lambda: parse_filter(message.filter, random.random), from_ms, to_ms)
+        parsed = [parse_filter(message.filter, random.random)]
+
+        def made() -> Filter:  # it is judged again only for a nonce that comes again
+            return parsed.pop() if parsed else parse_filter(message.filter, random.random)
+
+        return filter_condition(message.row, made, from_ms, to_ms)
     expected = parse_comparator(message.comparator).value
     compare = CompareType(message.compare_type)
     return Condition(message.row, message.family, message.qualifier, compare, expected, from_ms, to_ms)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from heapq import merge
 from itertools import chain, islice, pairwise
 from operator import attrgetter
+from typing import TypeVar
 
 from protos.hbase import Filter_pb2
 from regionserver.filters import columns, comparing, rows, wrapping
@@ -38,6 +39,7 @@ FUZZY_KEY_BYTES = 32
 """One costs as much as that without its bytes."""
 _NOT_RETRIED = "org.apache.hadoop.hbase.DoNotRetryIOException: "
 
+Made = TypeVar("Made")
 Roll = Callable[[], float]
 """A number of [0, 1), by chance."""
 Steps = Generator[None, None, Filter]
@@ -46,12 +48,16 @@ Steps = Generator[None, None, Filter]
 
 def parse_filter(message: Filter_pb2.Filter, roll: Roll) -> Filter:
     """A filter for one scan. Raises DoNotRetryIOException."""
-    steps = filter_steps(message, roll)
+    return at_once(filter_steps(message, roll))
+
+
+def at_once(steps: Generator[None, None, Made]) -> Made:
+    """What they make, with no turn for anybody else."""
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            made: Filter = end.value
+            made: Made = end.value
             return made
 
 

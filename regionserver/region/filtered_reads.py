@@ -5,11 +5,12 @@ Source: HRegion#getScanner, #get, #checkAndMutateInternal.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 
 from regionserver.engine.store import Snapshot
 from regionserver.filters.comparators import CompareType
 from regionserver.filters.filter import Filter
+from regionserver.filters.parsing import at_once
 from regionserver.region.conditions import Checked, Condition
 from regionserver.region.filtered_cells import family_read
 from regionserver.region.filtered_plain import plain_rows
@@ -17,9 +18,12 @@ from regionserver.region.filtered_rows import RowsToFilter
 from regionserver.region.filtered_scan import FilteredScan
 from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE
 from regionserver.region.region import Found, Region
-from regionserver.region.scan import PageLimits, ScanRange, ScanShape, key_range
+from regionserver.region.scan import Page, PageLimits, ScanRange, ScanShape, key_range
 from regionserver.region.visible import Wanted
 from registry.wire.errors import DoNotRetryIOException
+
+AT_LEISURE = PageLimits(is_turn_over=lambda: False)
+"""For who holds up nobody."""
 
 
 def open_filtered_scan(
@@ -57,23 +61,44 @@ def open_filtered_scan(
     return scan
 
 
-def filtered_get(region: Region, row: bytes, wanted: Mapping[bytes, Wanted], asked: Filter, now_ms: int) -> Found:
-    """What is seen of a row with a filter. Raises what `Region.get` does, and what filters do."""
+def filtered_get(
+    region: Region,
+    row: bytes,
+    wanted: Mapping[bytes, Wanted],
+    asked: Filter,
+    now_ms: int,
+    limits: PageLimits = AT_LEISURE,
+) -> Found:
+    """What is seen of a row with a filter, all at once. Raises what `Region.get` does, and what filters do."""
+    return at_once(filtered_get_steps(region, row, wanted, asked, now_ms, limits))
+
+
+def filtered_get_steps(
+    region: Region, row: bytes, wanted: Mapping[bytes, Wanted], asked: Filter, now_ms: int, limits: PageLimits
+) -> Generator[None, None, Found]:
+    """The same turn by turn: gives whenever a turn is over, as the limits say. Those of it are for turns alone."""
     region.check_row("Get", row)
     scan = open_filtered_scan(region, ScanRange(row, row, include_stop=True), ScanShape(wanted), asked, now_ms)
+    page = Page()
     try:
-        page = scan.page(PageLimits())
+        page.extend(scan.page(limits))
+        while page.turn_over:
+            yield
+            page.extend(scan.page(limits))
     finally:
         scan.close()
     return Found(b"".join(page.blocks), sum(page.counts), page.tagged)
 
 
 def filter_condition(row: bytes, made: Callable[[], Filter], from_ms: int, to_ms: int) -> Condition:
-    """That a filter leaves something of a row; `made` is asked for a filter each time that it is judged."""
+    """That a filter leaves something of a row; `made` is asked for a filter each time that it is judged.
+
+    That is done at once, for nobody may change the row meanwhile: so all of it may cost what one cell may elsewhere.
+    """
 
     def judge(region: Region, now_ms: int) -> Checked:
         wanted = dict.fromkeys(region.families, Wanted(None, 1, from_ms, to_ms))
-        found = filtered_get(region, row, wanted, made(), now_ms)
+        found = filtered_get(region, row, wanted, made(), now_ms, PageLimits())
         if not found.cells_count:
             return Checked(False)
         key_bytes = CELL_LENGTHS.unpack_from(found.block)[1]

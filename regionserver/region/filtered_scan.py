@@ -91,7 +91,7 @@ class FilteredScan:
     def page(self, limits: PageLimits) -> Page:
         """The next results. Raises RowTooBigException, and what filters raise."""
         page = Page()
-        self._effort.begin()
+        self._effort.pause(looks=limits.has_clock)
         while len(page.counts) < limits.results_max and page.rows_done < limits.rows_max:
             step = self._take_plain(page, limits) or self._step(page, limits)
             if step is _Step.RESULT:
@@ -122,7 +122,7 @@ class FilteredScan:
         return self._look(limits) or _Step.ROW_END
 
     def _look(self, limits: PageLimits) -> _Step | None:
-        self._effort.begin()
+        self._effort.pause(looks=limits.has_clock)
         if limits.is_late is not None and limits.is_late():
             return _Step.LATE
         if limits.is_turn_over is not None and limits.is_turn_over():
@@ -267,7 +267,7 @@ class FilteredScan:
             self._ask(row, row.cell)
             effort.left -= asked.weight
             if effort.left <= 0:
-                effort.begin()
+                effort.pause(looks=limits.has_clock)
                 if limits.is_turn_over is not None and limits.is_turn_over():
                     return False
         return True
@@ -290,7 +290,7 @@ class FilteredScan:
                     )
             effort.left -= weight
             if effort.left <= 0:
-                effort.begin()
+                effort.pause(looks=limits.has_clock)
                 if limits.is_turn_over is not None and limits.is_turn_over():
                     return _Step.TURN
                 if may_cut and limits.is_late is not None and limits.is_late():

@@ -63,6 +63,11 @@ class PageLimits(NamedTuple):
     is_late: Callable[[], bool] | None = None
     is_turn_over: Callable[[], bool] | None = None
 
+    @property
+    def has_clock(self) -> bool:
+        """Whether somebody looks at one."""
+        return self.is_late is not None or self.is_turn_over is not None
+
 
 @dataclass(slots=True)
 class Page:

@@ -43,6 +43,16 @@ class Effort:
         if self.left < -EFFORT_MAX:
             raise DoNotRetryIOException("this costs too much to be compared")
 
+    def pause(self, *, looks: bool) -> None:
+        """To be called when nothing is `left`. `looks`: there is a clock, and it is looked at now.
+
+        Without one all of it together may cost no more than that: raises what `spend` does.
+        """
+        if looks:
+            self.begin()
+        else:
+            self.spend(0)
+
     def read(self, text_bytes: int) -> None:
         """A text is looked at. Raises what `spend` does."""
         if text_bytes >= TEXT_UNIT_BYTES:
