@@ -33,5 +33,6 @@ fi
 "$VENV/bin/python" -m tests.support.old_clients
 "$VENV/bin/python" -m tests.support.hbase_tools
 "$VENV/bin/python" -m tests.support.recipes
+"$VENV/bin/python" -m tests.support.junit
 "$VENV/bin/python" -m tests.support.zookeeper
 "$VENV/bin/python" -m tests.support.porcupine

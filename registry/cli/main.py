@@ -10,6 +10,7 @@ from registry.exits import BAD_SETTING, FAILED, INTERRUPTED
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "dev": ("registry.cli.dev:run", "a whole HBase on this machine, by this one command"),
+    "testing": ("registry.cli.testing:run", "clusters for tests in any language, a fraction of a second each"),
     "adapter": ("registry.cli.adapter:run", "serve the registry of an existing HBase cluster from its ZooKeeper"),
     "master": ("registry.cli.master:run", "stand for election in ZooKeeper, serve the registry of our own cluster"),
     "regionserver": ("regionserver.cli:run", "serve regions, and the registry, of our own cluster"),
@@ -17,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "registry.cli.coordinator:run",
         "ZooKeeper's client protocol from one process: one node, no quorum",
     ),
+    "shell": ("registry.cli.shell:run", "the words of hbase shell: create, put, get, scan, ..."),
     "lookup": ("registry.cli.lookup:run", "ask registry servers, or ZooKeeper, where a cluster is"),
     "race": ("registry.cli.race:run", "what new clients pay for hung registry servers, policy by policy"),
     "fault": ("registry.cli.fault:run", "have running servers delay, hang, reset or lie, to test your clients"),
