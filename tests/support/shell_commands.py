@@ -102,19 +102,19 @@ DIFFERENT: Mapping[str, str] = {
     "balancer": "there is no balancer yet: its switch is kept, and it answers that it did not run",
     "normalize": "there is no normalizer yet: its switch is kept, and it answers that it did not run",
     "hbck_chore_run": "there is no such chore: the active master checks hbase:meta when it takes over",
-    "decommission_regionservers": "not there: regions are moved off a server with `move`, or when it is stopped",
-    "recommission_regionserver": "not there, as nothing is decommissioned",
+    "decommission_regionservers": "not there yet",
+    "recommission_regionserver": "not there yet",
     "split": "regions are not split or merged yet",
     "merge_region": "regions are not split or merged yet",
     "truncate_region": "not there: `truncate_preserve` truncates a whole table",
-    "snapshot": "there are no snapshots: the list is empty, and none can be taken",
+    "snapshot": "the list of snapshots is empty, and none can be taken",
     "clone_snapshot": "there are no snapshots",
-    "add_peer": "there is no replication to other clusters: the list of peers is empty, and none can be added",
+    "add_peer": "the list of peers is empty, and none can be added",
     "enable_peer": "the same error; HBase finds it out in a procedure",
     "disable_peer": "the same error; HBase finds it out in a procedure",
     "remove_peer": "the same error; HBase finds it out in a procedure",
-    "change_sft": "there are no store files of HBase to be tracked",
-    "change_sft_all": "there are no store files of HBase to be tracked",
+    "change_sft": "not there",
+    "change_sft_all": "not there",
 }
 """Commands of which lines differ, and why."""
 DIFFERENT_LINES: Mapping[str, str] = {
@@ -178,7 +178,10 @@ def _by_command(lines: Iterable[Line]) -> dict[str, list[Line]]:
 def _row(command: str, theirs: list[Line], ours: list[Line]) -> str:
     [calls] = [line.outcome for line in theirs if line.what == CALLS]
     here = [line for line in ours if line.what != CALLS]
-    refused = f"answers `{_error(here[-1].outcome)}`" if all(line.outcome.startswith("! ") for line in here) else ""
+    refused = ""
+    if all(line.outcome.startswith("! ") for line in here):
+        told = [line for line in here if line not in theirs] or here
+        refused = f"answers `{_error(told[0].outcome)}`"
     if command in DIFFERENT:
         said = f"**differs**: {DIFFERENT[command]}{refused and f'; {refused}'}"
     else:
@@ -187,13 +190,14 @@ def _row(command: str, theirs: list[Line], ours: list[Line]) -> str:
     return f"| `{command}` | {calls or 'none'} | {said} |"
 
 
+_PACKAGE = re.compile(r"\b(?:org|java)\.(?:\w+\.)+(?=[A-Z])")
+_TWICE = re.compile(r"\b(\w+: )\1+")
+
+
 def _error(outcome: str) -> str:
     """The exception that a client throws, its message as people read it."""
     first = outcome.removeprefix("! ").split(" <- ")[0]
-    name, _, message = first.partition(": ")
-    for prefix in (f"org.apache.hadoop.hbase.{name}: ", "java.lang."):
-        message = message.removeprefix(prefix)
-    return f"{name}: {message}".replace("|", "\\|")
+    return _TWICE.sub(r"\1", _PACKAGE.sub("", first)).replace("|", "\\|")
 
 
 _HEAD = f"""# Commands of the hbase shell

@@ -351,14 +351,14 @@ public final class ShellToolsStory implements Story.Teller {
       beside.disableTable(TableName.valueOf("shellclone"));
       beside.deleteTable(TableName.valueOf("shellclone"));
     });
-    shell.done("delete_table_snapshots", "'shelltools'", () -> {
-      for (SnapshotDescription each : admin.listTableSnapshots(Pattern.compile("shelltools"), any)) {
-        admin.deleteSnapshot(each.getName());
-      }
-    });
     shell.done("delete_all_snapshot", "'ke.*'", () -> {
       if (!admin.listSnapshots(Pattern.compile("ke.*")).isEmpty()) {
         admin.deleteSnapshots(Pattern.compile("ke.*"));
+      }
+    });
+    shell.done("delete_table_snapshots", "'shelltools'", () -> {
+      for (SnapshotDescription each : admin.listTableSnapshots(Pattern.compile("shelltools"), any)) {
+        admin.deleteSnapshot(each.getName());
       }
     });
   }
@@ -368,7 +368,11 @@ public final class ShellToolsStory implements Story.Teller {
   }
 
   private void changesPeer(String command, String words, ChangedPeer change) {
-    shell.done(command, words, () -> admin.updateReplicationPeerConfig(PEER, change.of(admin.getReplicationPeerConfig(PEER))));
+    shell.done(command, words, () -> {
+      shell.note("Admin.getReplicationPeerConfig");
+      shell.note("Admin.updateReplicationPeerConfig"); // where there is the peer
+      admin.updateReplicationPeerConfig(PEER, change.of(admin.getReplicationPeerConfig(PEER)));
+    });
   }
 
   /** Of a peer that is not there; then one is made. */
