@@ -174,13 +174,14 @@ class PlainRows:
                 self._met_cells = True
                 return
             known, marks, count, newest_ms, oldest_ms, row_bytes = head_at(record)
+            if known != FORMAT:
+                self._met_cells = True
+                return
             if not record.startswith(family, _ROW_AT + row_bytes):
                 continue  # of a family that is not asked for
             data, at = record, HEAD_BYTES
-            if marks or known != FORMAT or oldest_ms < from_ms or newest_ms >= to_ms:
-                if known != FORMAT or not newest_are_visible(
-                    head_of(record), self._read.rules, self._read.wanted, self._now_ms
-                ):
+            if marks or oldest_ms < from_ms or newest_ms >= to_ms:
+                if not newest_are_visible(head_of(record), self._read.rules, self._read.wanted, self._now_ms):
                     self._met_cells = True
                     return
                 (data, count), at = newest_of(record), 0
