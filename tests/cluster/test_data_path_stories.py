@@ -100,8 +100,9 @@ def settings_of(cluster: OwnCluster, version: str, path: str) -> dict[str, str]:
     return registry_settings(path, servers)
 
 
-def record(results: Results, client: str, path: str, theirs: Sequence[Line], found: Mapping[str, str]) -> None:
+def record(results: Results, version: str, path: str, theirs: Sequence[Line], found: Mapping[str, str]) -> None:
     """A cell for each feature; where every line of one differs on purpose, the reason."""
+    client = f"hbase-client {version}" if version.startswith("1.") else version
     for feature in dict.fromkeys(line.feature for line in theirs):
         keys = [line.key for line in theirs if line.feature == feature]
         result = WORKS if any(key not in DIFFERENCES for key in keys) else DIFFERENCES[keys[0]][1]
@@ -135,8 +136,7 @@ def test_same_lines_as_from_a_real_server(
     ours = told(version, settings_of(cluster, version, path), tmp_path / "client.log", programs=programs)
     theirs = recorded(version, programs)
     found = differences(ours, theirs)
-    client = f"hbase-client {version}" if version.startswith("1.") else version
-    record(results, client, path, theirs, found)
+    record(results, version, path, theirs, found)
     assert not found, f"{version} over {path}:" + "".join(found.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Generator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -13,17 +14,26 @@ from protos.hbase import Client_pb2
 from registry.names import Address
 from registry.rpc.client import RpcChannel
 from registry.wire.errors import ServerNotRunningYetException
-from tests.cluster.test_data_path_stories import SERVER, SESSION_MS, differences, settings_of
-from tests.support.compatibility import WORKS, Results
+from tests.cluster.test_data_path_stories import SESSION_MS, differences, record, settings_of
+from tests.support.compatibility import Results
 from tests.support.data_calls import open_regions, put, region_specifier
-from tests.support.java import HADOOP_3_CLIENT
 from tests.support.master_calls import MasterCalls
 from tests.support.own_cluster import OwnCluster
-from tests.support.stories import MORE_PROGRAMS, recorded, told
+from tests.support.stories import ENDPOINT_PROGRAMS, recorded, told
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-VERSION = "2.6.4"
+EVERY_PATH = ("ZooKeeper", "MasterRegistry", "RpcConnectionRegistry")
+CLIENTS = (
+    [(version, path) for version in ENDPOINT_PROGRAMS for path in EVERY_PATH[: 1 if version == "1.4.14" else 3]]
+    if os.environ.get("HBEACON_TEST_EVERY_PATH")
+    else [
+        ("2.6.4", "ZooKeeper"),
+        ("2.5.11", "MasterRegistry"),
+        ("3.0.0-beta-1", "RpcConnectionRegistry"),
+        ("1.4.14", "ZooKeeper"),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,15 +46,18 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
         made.close()
 
 
-def test_same_lines_as_from_a_real_server(cluster: OwnCluster, results: Results, tmp_path: Path) -> None:
-    settings = settings_of(cluster, VERSION, "ZooKeeper")
-    ours = told(VERSION, settings, tmp_path / "client.log", programs=MORE_PROGRAMS, jars=HADOOP_3_CLIENT)
-    theirs = recorded(VERSION, MORE_PROGRAMS)
+@pytest.mark.parametrize(("version", "path"), CLIENTS)
+def test_same_lines_as_from_a_real_server(
+    cluster: OwnCluster, results: Results, tmp_path: Path, version: str, path: str
+) -> None:
+    programs = ENDPOINT_PROGRAMS[version]
+    settings = settings_of(cluster, version, path)
+    log = tmp_path / "client.log"
+    ours = told(version, settings, log, programs=programs.names, jars=programs.jars, beside=programs.beside)
+    theirs = [line for line in recorded(version, programs.names) if line.feature != "connect"]
     found = differences(ours, theirs)
-    for feature in dict.fromkeys(line.feature for line in theirs if line.feature != "connect"):
-        result = WORKS if feature not in found else f"**differs**: {found[feature].splitlines()[1].strip()[:80]}"
-        results.record(SERVER, VERSION, "ZooKeeper", feature, result)
-    assert not found, "".join(found.values())
+    record(results, version, path, theirs, found)
+    assert not found, f"{version} over {path}:" + "".join(found.values())
 
 
 def test_an_endpoint_of_our_own_that_a_setting_names(cluster: OwnCluster) -> None:

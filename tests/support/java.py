@@ -34,6 +34,8 @@ class ClassPath:
     version: str
     profiles: tuple[str, ...] = ("log4j2",)
     group: str = "org.apache.hbase"
+    alone: bool = False
+    """Without what it needs, which another class path has."""
 
     @property
     def directory(self) -> Path:
@@ -47,11 +49,16 @@ OLD_SERVER = ClassPath("hbase-server", "1.4.14", ())
 HADOOP_3_CLIENT = ClassPath("hbase-client", "2.6.4-hadoop3", ("log4j2", "lz4", "endpoint"))
 """With compressors in Java, while those of Hadoop 2, which 2.6.4 brings by itself, need libraries of the machine;
 and with hbase-endpoint."""
+ENDPOINTS_2_5 = ClassPath("hbase-endpoint", "2.5.11-hadoop3", (), alone=True)
+ENDPOINTS_3 = ClassPath("hbase-endpoint", "3.0.0-alpha-3", (), alone=True)
+"""Beside the hbase-client of that version: of 2.5.11 itself and of 3.0.0-beta-1 Maven has none."""
 YCSB = ClassPath("core", "0.17.0", (), "site.ycsb")
 CLASS_PATHS = (
     CURRENT_SERVER,
     OLD_SERVER,
     HADOOP_3_CLIENT,
+    ENDPOINTS_2_5,
+    ENDPOINTS_3,
     YCSB,
     *(ClassPath("hbase-client", version) for version in CLIENT_VERSIONS),
 )
@@ -121,7 +128,11 @@ def resolve(path: ClassPath) -> None:
             "dependency:copy-dependencies",
             f"-Dhbase.group={path.group}",
             *(f"-Dhbase.artifact={path.artifact}", f"-Dhbase.version={path.version}"),
-            *(f"-DoutputDirectory={partial}", "-DincludeScope=runtime"),
+            *(
+                f"-DoutputDirectory={partial}",
+                "-DincludeScope=runtime",
+                f"-DexcludeTransitive={str(path.alone).lower()}",
+            ),
         ],
         check=True,
         stdin=subprocess.DEVNULL,

@@ -17,7 +17,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.java import HADOOP_3_CLIENT, JAVA_SOURCES, JDK_FLAGS, ClassPath, program_classes
+from tests.support.java import (
+    ENDPOINTS_2_5,
+    ENDPOINTS_3,
+    HADOOP_3_CLIENT,
+    JAVA_SOURCES,
+    JDK_FLAGS,
+    ClassPath,
+    program_classes,
+)
 from tests.support.processes import tool
 
 RECORDED = JAVA_SOURCES.parent / "stories"
@@ -30,8 +38,33 @@ PROGRAMS = {
     "1.4.14": ("OldStory", "OldAdminStory", "OldFilterStory"),
 }
 """Client version and the stories that it tells, in their order."""
-MORE_PROGRAMS = ("EndpointStory",)
-"""What 2.6.4 tells too where hbase-endpoint is on the class paths of both sides (HADOOP_3_CLIENT)."""
+
+
+@dataclass(frozen=True)
+class EndpointPrograms:
+    """Stories for whom hbase-endpoint is on the class paths of both sides."""
+
+    names: tuple[str, ...]
+    jars: ClassPath | None = None
+    beside: tuple[ClassPath, ...] = ()
+
+
+ENDPOINT_PROGRAMS = {
+    "2.6.4": EndpointPrograms(("EndpointStory", "AggregateStory"), jars=HADOOP_3_CLIENT),
+    "2.5.11": EndpointPrograms(("EndpointStory", "AggregateStory"), beside=(ENDPOINTS_2_5,)),
+    "3.0.0-beta-1": EndpointPrograms(("AggregateStory",), beside=(ENDPOINTS_3,)),
+    "1.4.14": EndpointPrograms(("OldEndpointStory",)),
+}
+"""Client version and what it tells of coprocessors; that of 1.4 has AggregationClient by itself."""
+
+_PARTS = {
+    "FilterStory": ("Filters", "FilterLines"),
+    "OldFilterStory": ("Filters", "FilterLines"),
+    "EndpointStory": ("TableStory", "AggregateLines", "AggregateStory", "ServiceLines"),
+    "AggregateStory": ("TableStory", "AggregateLines"),
+    "OldEndpointStory": ("AggregateLines", "ServiceLines"),
+}
+"""What a story is compiled with, beside Story."""
 
 _CLIENT = {
     # six tries are enough for a cluster that is well, and an error that is retried for ever shows
@@ -95,20 +128,22 @@ def told(
     programs: Sequence[str] = (),
     step_ms: int = 60_000,
     jars: ClassPath | None = None,
+    beside: Sequence[ClassPath] = (),
 ) -> list[Line]:
     """Runs the stories of that client version to their end; AssertionError where the program does not come to it.
 
-    `jars`: others than those that the version has from Maven by itself.
+    `jars`: others than those that the version has from Maven by itself; `beside`: more of them.
     """
     path = jars or client_path(version)
     chosen = tuple(programs) or PROGRAMS[version]
-    compiled = dict.fromkeys(("Story", "Filters", "FilterLines", *PROGRAMS[version], *chosen))
+    known = PROGRAMS[version] if set(chosen) <= set(PROGRAMS[version]) else chosen  # compiled once for all of them
+    compiled = dict.fromkeys(["Story", *known, *(part for each in known for part in _PARTS.get(each, ()))])
     words = [
         *(tool("java"), "-Xmx768m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dtest.log.level=WARN", *JDK_FLAGS),
         f"-Dtest.step.ms={step_ms}",
         *(
             "-cp",
-            program_classes(path, *compiled),
+            program_classes(path, *compiled, beside=beside),
             "Story",
             ",".join(chosen),
         ),
@@ -168,10 +203,11 @@ def record() -> None:
             cluster.wait_ready()
             for version, programs in PROGRAMS.items():
                 settings = zookeeper_settings(zookeeper.address, version)
-                for program in (*programs, *(MORE_PROGRAMS if version == "2.6.4" else ())):
-                    jars = HADOOP_3_CLIENT if program in MORE_PROGRAMS else None
+                more = ENDPOINT_PROGRAMS[version]
+                for program in (*programs, *more.names):
+                    jars, beside = (more.jars, more.beside) if program in more.names else (None, ())
                     log = Path(directory) / f"{version}.log"
-                    lines = told(version, settings, log, programs=[program], jars=jars)
+                    lines = told(version, settings, log, programs=[program], jars=jars, beside=beside)
                     keep(version, program, lines)
                     sys.stderr.write(f"{version} {program}: {len(lines)} lines\n")
         finally:
