@@ -15,6 +15,7 @@ from protos.hbase import Admin_pb2, HBase_pb2, Master_pb2
 from registry.client.admin.masters import MasterCalls, Masters
 from registry.client.admin.regions import RegionCalls, by_encoded_name, by_name
 from registry.client.admin.schema import (
+    FAMILY_DEFAULTS,
     Attributes,
     Families,
     TableDescriptor,
@@ -23,6 +24,7 @@ from registry.client.admin.schema import (
     families_of,
     family_message,
     namespace_message,
+    new_families,
     split_keys,
     texts_of,
 )
@@ -94,7 +96,7 @@ class Admin:
         timeout_ms: float | None = None,
     ) -> None:
         """Make a table and wait until it can be used; `splits` are the first rows of its regions but the first."""
-        table = TableDescriptor(table_name(name), families_of(families), texts_of(attributes or {}))
+        table = TableDescriptor(table_name(name), new_families(families), texts_of(attributes or {}))
         request = Master_pb2.CreateTableRequest(table_schema=table.message(), split_keys=split_keys(splits))
         await self._procedure("CreateTable", request, Master_pb2.CreateTableResponse, timeout_ms)
 
@@ -146,7 +148,7 @@ class Admin:
         limit_ms, begun_ms = self._until(timeout_ms), self._calls.clock.monotonic_ms()
         table = await self.describe(name, timeout_ms=limit_ms)
         for family, given in families_of(families or {}).items():
-            table.families[family] = {**table.families.get(family, {}), **given}
+            table.families[family] = {**table.families.get(family, FAMILY_DEFAULTS), **given}
         for family in delete_families:
             if table.families.pop(family.removesuffix(":"), None) is None:
                 raise ValueError(f"table {table.name} has no family {family!r}")
@@ -167,7 +169,7 @@ class Admin:
         self, name: Name, family: str, attributes: Attributes | None = None, *, timeout_ms: float | None = None
     ) -> None:
         """Add one family. Raises InvalidFamilyOperationException where there is one of that name."""
-        ((plain, given),) = families_of({family: attributes}).items()
+        ((plain, given),) = new_families({family: attributes}).items()
         message = family_message(plain, given)
         request = Master_pb2.AddColumnRequest(table_name=_named(name), column_families=message)
         await self._procedure("AddColumn", request, Master_pb2.AddColumnResponse, timeout_ms)

@@ -1,7 +1,7 @@
 """What a table is made of, as callers say it and as messages have it. Pure.
 
 Attributes are HBase's own, by HBase's names: {"VERSIONS": 3, "TTL": 86400}. Values are text on the wire, whatever they
-are here; what is left out stays as servers have it by default.
+are here.
 
 Source: TableDescriptorBuilder, ColumnFamilyDescriptorBuilder, NamespaceDescriptor; ProtobufUtil#toTableSchema.
 """
@@ -22,6 +22,21 @@ AttributeValue: TypeAlias = str | int | float | bool
 Attributes: TypeAlias = Mapping[str, AttributeValue]
 Families: TypeAlias = Mapping[str, Attributes | None] | Iterable[str]
 """Families with their attributes, or their names alone."""
+
+FAMILY_DEFAULTS: Mapping[str, str] = {
+    "VERSIONS": "1",
+    "MIN_VERSIONS": "0",
+    "TTL": "2147483647",
+    "KEEP_DELETED_CELLS": "FALSE",
+    "BLOCKSIZE": "65536",
+    "BLOCKCACHE": "true",
+    "IN_MEMORY": "false",
+    "BLOOMFILTER": "ROW",
+    "COMPRESSION": "NONE",
+    "DATA_BLOCK_ENCODING": "NONE",
+    "REPLICATION_SCOPE": "0",
+}
+"""What Java's builder writes into every family that is made; 1.x reads numbers there unasked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +90,11 @@ def families_of(families: Families) -> dict[str, dict[str, str]]:
             raise ValueError(f"{name!r} is no name of a family: 1 to {FAMILY_BYTES_MAX} bytes, no colon")
         found[plain] = texts_of(attributes or {})
     return found
+
+
+def new_families(families: Families) -> dict[str, dict[str, str]]:
+    """The same for families that are to be made. Raises ValueError."""
+    return {name: {**FAMILY_DEFAULTS, **given} for name, given in families_of(families).items()}
 
 
 def texts_of(attributes: Attributes) -> dict[str, str]:
