@@ -40,6 +40,7 @@ def test_alert_rules_name_metrics_that_exist() -> None:
         "systemd/master.env",
         "systemd/regionserver.env",
         "container/Containerfile",
+        "container/testing/Containerfile",
         "container/compose.yaml",
     ],
 )
