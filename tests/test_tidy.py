@@ -54,6 +54,8 @@ PLAIN_NUMBERS = {
     "nonce_group",
     "life",
     "read_point",
+    "sequence",
+    "default",
     "kind",
     "kinds",
     "mode",
@@ -148,6 +150,8 @@ def test_numbers_say_their_unit(trees: Trees) -> None:
     """A parameter that is an int or float and no index or count ends in its unit."""
     bad: list[str] = []
     for path, tree in trees:
+        if str(path).startswith("registry/client/happybase/"):
+            continue  # the arguments are those of happybase
         for node in ast.walk(tree):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 continue

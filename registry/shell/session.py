@@ -1,0 +1,116 @@
+"""One shell: a connection, an output, and lines to be done one after another. Belongs to one loop."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from registry.client.connection import Connection
+from registry.client.data.table import Table
+from registry.shell import cluster, rows, tables
+from registry.shell.arguments import Arguments, UsageError
+from registry.shell.language import Command, ShellSyntaxError, parse
+from registry.shell.output import Output
+from registry.shell.words import Words
+from registry.wire.errors import HBaseError
+
+WORDS = Words((*tables.WORDS, *rows.WORDS, *cluster.WORDS))
+LEAVE = ("exit", "quit")
+
+
+class Left(Exception):
+    """`exit`."""
+
+
+class Session:
+    """Does lines."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        output: Output,
+        *,
+        as_json: bool = False,
+        show_progress: bool = False,
+    ) -> None:
+        """`show_progress`: whether somebody looks at standard error."""
+        self.hbase = connection
+        self.output = output
+        self.as_json = as_json
+        self._show_progress = show_progress
+        self._progress_chars = 0
+
+    def table(self, name: str) -> Table:
+        """A table of this connection. Raises UsageError for a name that no table can have."""
+        try:
+            return self.hbase.table(name)
+        except ValueError as error:
+            raise UsageError(str(error)) from None
+
+    async def run(self, line: str) -> bool:
+        """Do a line and print what comes of it; False, and a line on standard error, where it failed.
+
+        Raises Left for `exit`, and ShellSyntaxError where the line is not finished.
+        """
+        try:
+            command = parse(line)
+            if command is None:
+                return True
+            if command.word in LEAVE:
+                raise Left
+            await self._do(command)
+        except ShellSyntaxError as error:
+            if error.unfinished:
+                raise
+            self._complain(f"{error}, at character {error.position + 1} of: {line.strip()}")
+        except (UsageError, ValueError) as error:
+            self._complain(str(error))
+        except HBaseError as error:
+            self._complain(f"{type(error).__name__}: {error}")
+        else:
+            return True
+        return False
+
+    async def _do(self, command: Command) -> None:
+        if command.word == "help":
+            arguments = Arguments(command.arguments)
+            self.output.line(WORDS.help(arguments.text(0, "")))
+            return
+        word = WORDS.find(command.word)
+        begun = time.perf_counter()
+        try:
+            counted = await word.run(self, Arguments(command.arguments))
+        except UsageError as error:
+            raise UsageError(f"{error}\nwrite it so:  {word.examples[0]}") from None
+        finally:
+            self._wipe_progress()
+        self.output.end(counted, time.perf_counter() - begun)
+
+    def say(self, values: Mapping[str, Any], text: str) -> None:
+        """One fact: a record for programs, a line for people."""
+        if self.as_json:
+            self.output.record(values)
+        else:
+            self.output.line(text)
+
+    def progress(self, text: str) -> None:
+        """How far it is; shown in place on standard error where somebody looks."""
+        if self._show_progress:
+            _write(f"\r{text:<{self._progress_chars}}")
+            self._progress_chars = len(text)
+
+    def _wipe_progress(self) -> None:
+        if self._progress_chars:
+            _write(f"\r{'':<{self._progress_chars}}\r")
+            self._progress_chars = 0
+
+    def _complain(self, text: str) -> None:
+        self._wipe_progress()
+        _write(f"ERROR: {text}\n")
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,0 +1,200 @@
+"""`hbeacon shell` against a cluster of its own, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
+
+from registry.shell.prompt import ShellCompleter, coloured
+from registry.shell.session import WORDS
+from registry.testing.cluster import Cluster
+
+
+def shell(cluster: Cluster, *words: str, stdin: str | None = None, code: int = 0) -> tuple[str, str]:
+    """Standard output and standard error of one run."""
+    command = [sys.executable, "-m", "registry.cli.main", "shell", cluster.uri, *words]
+    done = subprocess.run(command, input=stdin or "", capture_output=True, text=True, timeout=50, check=False)
+    assert done.returncode == code, done
+    return done.stdout, done.stderr
+
+
+def records(out: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_a_table_from_its_first_day_to_its_last(hbeacon_session: Cluster, tmp_path: Path) -> None:
+    commands = tmp_path / "commands.txt"
+    commands.write_text(
+        """
+        create_namespace 'shop', {'owner' => 'ada'}
+        create 'shop:users', {NAME => 'cf', VERSIONS => 3}, 'old', SPLITS => ['g', 'p']
+        put 'shop:users', 'ada', 'cf:name', "Ada\\x00", 1000   # text and a byte
+        put shop:users bob cf:name Bob
+        put 'shop:users', 'ada', 'cf:name', 'Ada L.'
+        incr 'shop:users', 'ada', 'cf:visits', 5
+        append 'shop:users', 'bob', 'cf:name', 'by'
+        get 'shop:users', 'ada', {COLUMN => 'cf:name', VERSIONS => 3}
+        scan 'shop:users', {
+          COLUMNS => ['cf:visits:toLong', 'cf:name'], FILTER => "ValueFilter(!=, 'binary:no')"}
+        delete 'shop:users', 'ada', 'cf:name'
+        get 'shop:users', 'ada', 'cf:name'
+        count 'shop:users'
+        alter 'shop:users', {NAME => 'cf', TTL => 9999}, {NAME => 'new'}, 'delete' => 'old'
+        """
+    )
+    out, err = shell(hbeacon_session, str(commands))
+    assert err == ""
+    assert "Created table shop:users" in out
+    assert "COUNTER VALUE = 5" in out
+    assert "CURRENT VALUE = Bobby" in out
+    assert "timestamp=1970-01-01T00:00:01Z, value=Ada\\x00" in out
+    assert re.search(
+        r" ada +column=cf:visits, timestamp=\S+, value=5\n bob +column=cf:name, .*value=Bobby\n2 row\(s\)", out
+    )
+    assert out.count("value=Ada\\x00") == 2, "deleting the newest version brings the one before back"
+
+    (described,) = records(shell(hbeacon_session, "--json", "-e", "describe 'shop:users'")[0])
+    assert sorted(described["families"]) == ["cf", "new"]
+    assert described["families"]["cf"]["TTL"] == "9999"
+    assert described["families"]["cf"]["VERSIONS"] == "3"
+    regions = records(shell(hbeacon_session, "--json", "-e", "list_regions 'shop:users'")[0])
+    assert [(each["start_key"], each["end_key"]) for each in regions] == [("", "g"), ("g", "p"), ("p", "")]
+
+    out, _ = shell(
+        hbeacon_session,
+        "-e",
+        "deleteall 'shop:users', {ROWPREFIXFILTER => 'b'}",
+        "-e",
+        "truncate 'shop:users'",
+        "-e",
+        "disable 'shop:users'",
+        "-e",
+        "drop 'shop:users'",
+        "-e",
+        "drop_namespace 'shop'",
+        "-e",
+        "exists 'shop:users'",
+    )
+    assert "1 row(s)" in out
+    assert "Table shop:users does not exist" in out
+
+
+def test_json_has_a_line_for_each_row_and_nothing_else(hbeacon_session: Cluster) -> None:
+    shell(
+        hbeacon_session,
+        "-e",
+        "create 'json', 'f'",
+        "-e",
+        "put json a f:x 1 77",
+        "-e",
+        "put 'json', \"b\\xff\", 'f:', ''",
+    )
+    out, _ = shell(hbeacon_session, "--json", "-e", "scan json")
+    first, second = records(out)
+    assert first == {"row": "a", "cells": [{"column": "f:x", "timestamp": 77, "value": "1"}]}
+    assert second["row"] == "b\\xFF"
+    assert records(shell(hbeacon_session, "--json", "-e", "count json")[0]) == [{"rows": 2}]
+    (status,) = records(shell(hbeacon_session, "--json", "-e", "status")[0])
+    assert len(status["servers"]) >= 1
+    assert status["dead_servers"] == []
+
+
+def test_what_cannot_be_done_is_said_and_ends_the_run(hbeacon_session: Cluster) -> None:
+    out, err = shell(hbeacon_session, "-e", "scan 'nowhere'", "-e", "version", code=1)
+    assert "TableNotFoundException" in err
+    assert "hbeacon" not in out, "what follows a failed command is not done"
+    out, err = shell(
+        hbeacon_session, "--keep-going", stdin="putt 'x'\nput 'x'\nscan 'x', {LIMT => 1}\nversion\n", code=1
+    )
+    assert "did you mean put?" in err
+    assert "write it so:  put 'TABLE', 'ROW', 'cf:q', 'VALUE'" in err
+    assert "LIMT is no option here: there are COLUMN," in err
+    assert "hbeacon" in out
+    _, err = shell(hbeacon_session, stdin="put 'x", code=1)
+    assert "the input ends within a command" in err
+
+
+def test_every_word_says_how_it_is_written() -> None:
+    for word in WORDS:
+        assert word.sentence in WORDS.help()
+        assert all(example.startswith(word.name) for example in word.examples), word
+
+
+def test_the_page_lists_every_word() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "shell.md").read_text()
+    listed = [word for line in page.splitlines() if line.startswith("| ") for word in line.split("|")[2].split(", ")]
+    assert sorted(word.strip() for word in listed[2:]) == WORDS.names()
+
+
+def test_words_tables_and_options_are_completed() -> None:
+    completer = ShellCompleter(lambda: ["users", "uses", "x"])
+
+    def offered(text: str) -> list[str]:
+        return [each.text for each in completer.get_completions(Document(text), CompleteEvent())]
+
+    assert offered("sc") == ["scan"]
+    assert offered("scan 'us") == ["users'", "uses'"]
+    assert offered("scan us") == ["'users'", "'uses'"]
+    assert offered("list 'us") == []
+    assert offered("scan 'users', {ROWP") == ["ROWPREFIXFILTER"]
+    assert offered("help tr") == ["truncate", "truncate_preserve"]
+
+
+def test_colours_change_no_character() -> None:
+    for line in ("scan 't', {LIMIT => 10}", 'put "a', "x y 1 Z"):
+        assert "".join(part[1] for part in coloured(line)) == line
+    assert ("ansigreen", "'t'") in coloured("scan 't', {LIMIT => 10}")
+
+
+@pytest.mark.timeout(60)
+def test_at_a_prompt(hbeacon_session: Cluster, tmp_path: Path) -> None:
+    """A terminal: a command over two lines, completion by Tab, history on the disk, Ctrl-D."""
+    leader, follower = pty.openpty()
+    termios.tcsetwinsize(follower, (24, 100))
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"}
+    command = [sys.executable, "-m", "registry.cli.main", "shell", hbeacon_session.uri]
+    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=environment)
+    os.close(follower)
+    seen = ""
+
+    def until(text: str) -> None:
+        nonlocal seen
+        ends = time.monotonic() + 30
+        while text not in seen:
+            assert time.monotonic() < ends, f"{text!r} was not printed: {seen[-2000:]!r}"
+            if select.select([leader], [], [], 0.2)[0]:
+                seen += os.read(leader, 4096).decode("utf-8", "replace")
+        seen = seen[seen.index(text) + len(text) :]
+
+    try:
+        until("hbeacon>")
+        os.write(leader, b"create 'typed', {NAME =>\r")
+        until("...")
+        os.write(leader, b"'f'}\r")
+        until("Created table typed")
+        until("hbeacon>")
+        os.write(leader, b"vers\t")
+        until("version")
+        os.write(leader, b"\r")
+        until("speaks HBase")
+        until("hbeacon>")
+        os.write(leader, b"\x04")
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(leader)
+    assert "create 'typed'" in (tmp_path / "hbeacon" / "shell-history").read_text()
