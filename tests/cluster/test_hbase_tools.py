@@ -12,9 +12,10 @@ from collections.abc import Generator
 import pytest
 
 from tests.support.compatibility import Results
-from tests.support.hbase_tools import KIND, VERSION
+from tests.support.hbase_tools import KIND, VERSION, by_registry
 from tests.support.old_clients import OldClient
 from tests.support.own_cluster import OwnCluster
+from tests.support.real_cluster import registry_settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
@@ -69,6 +70,9 @@ LOADS = {
     "cells with tags": (f"-tn LoadTags -write 2:64:2 -read 100:2 -num_keys 200 -generator {WITH_TAGS}:2:3:10:20",),
 }
 
+OTHER_PATHS = ("MasterRegistry", "RpcConnectionRegistry")
+OVER_OTHER_PATHS = ("sequentialWrite", "randomRead", "scan", "checkAndMutate", "asyncRandomWrite", "asyncRandomRead")
+
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
@@ -104,6 +108,26 @@ def test_performance_evaluation(tools: OldClient, results: Results) -> None:
         for command in ("sequentialWrite 2", "sequentialRead 2", "--asyncPrefetch=true --caching=10 scan 2"):
             ran(tools, f"pe --nomapred --table=Wide --rows=200 {WIDE} {command}")
         assert tools.do("rows", "Wide") == "400"
+
+
+@pytest.mark.parametrize("path", OTHER_PATHS)
+def test_over_other_registries(cluster: OwnCluster, results: Results, path: str) -> None:
+    """Some of the commands and a load; how servers are found is what differs."""
+    servers = cluster.master_addresses if path == "MasterRegistry" else cluster.region_server_addresses
+    kind = by_registry(registry_settings(path, servers))
+    tools = OldClient(kind, "", "", cluster.directory / f"tools-{path}.log")
+    try:
+        for command in OVER_OTHER_PATHS:
+            options, rows = COMMANDS[command]
+            with results.feature(SERVER, VERSION, path, f"PerformanceEvaluation {command}"):
+                ran(tools, f"pe --nomapred --table=Perf{path} --presplit=3 --rows={rows} {options} {command} 1")
+        assert tools.do("regions", f"Perf{path}") == "3"
+        load = "writes, updates and reads at once"
+        with results.feature(SERVER, VERSION, path, f"LoadTestTool {load}"):
+            for words in LOADS[load]:
+                ran(tools, f"ltt {words.replace('LoadTwo', f'Load{path}')}")
+    finally:
+        tools.close()
 
 
 @pytest.mark.parametrize("load", LOADS)
