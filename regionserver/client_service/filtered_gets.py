@@ -19,7 +19,7 @@ from regionserver.filters.parsing import filter_steps
 from regionserver.region.filtered_reads import filtered_get_steps
 from regionserver.region.region import Found, Region
 from regionserver.region.scan import PageLimits
-from registry.wire.errors import CallerDisconnectedException
+from registry.wire.errors import CallerDisconnectedException, HBaseError
 
 Made = TypeVar("Made")
 IsOver = Callable[[], bool]
@@ -59,6 +59,22 @@ def answer_steps(
             yield
             if not is_wanted():
                 raise CallerDisconnectedException("nobody waits for the answer any more")
+
+
+def outcome_steps(
+    region: Region, message: Client_pb2.Get, now_ms: int, is_turn_over: IsOver
+) -> Generator[None, None, tuple[GetAsked, Found] | HBaseError]:
+    """The same as `found_steps`, or why there is nothing. What is thrown in there comes out again."""
+    with closing(found_steps(region, message, now_ms, is_turn_over)) as steps:
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                told: tuple[GetAsked, Found] = end.value
+                return told
+            except (HBaseError, StoreError) as error:
+                return as_hbase(error)
+            yield
 
 
 def in_turns(steps: Generator[None, None, Made], is_turn_over: IsOver) -> Generator[None, None, Made]:
