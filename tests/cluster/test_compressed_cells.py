@@ -17,7 +17,7 @@ from registry.names import Address
 from registry.rpc.client import RpcChannel
 from registry.wire.cellblock import Cell, decode_cells
 from registry.wire.header import KEY_VALUE_CODEC
-from tests.cluster.test_data_path_stories import SERVER, SESSION_MS, differences, settings_of
+from tests.cluster.test_data_path_stories import SESSION_MS, differences, settings_of
 from tests.support.compatibility import WORKS, Results
 from tests.support.java import HADOOP_3_CLIENT
 from tests.support.master_calls import initialized
@@ -53,7 +53,9 @@ def test_compressed_cells_are_the_same_cells(cluster: OwnCluster, results: Resul
     ours = told(VERSION, settings, tmp_path / "client.log", programs=STORIES[codec], jars=HADOOP_3_CLIENT)
     found = differences(ours, recorded(VERSION, STORIES[codec]))
     feature = f"cell blocks compressed by {codec}"
-    results.record(SERVER, VERSION, "ZooKeeper", feature, WORKS if not found else "**differs**")
+    results.record(
+        "hbeacon: compressed cell blocks", VERSION, "ZooKeeper", feature, WORKS if not found else "**differs**"
+    )
     assert not found, "".join(found.values())
 
 

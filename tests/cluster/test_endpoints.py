@@ -56,7 +56,7 @@ def test_same_lines_as_from_a_real_server(
     ours = told(version, settings, log, programs=programs.names, jars=programs.jars, beside=programs.beside)
     theirs = [line for line in recorded(version, programs.names) if line.feature != "connect"]
     found = differences(ours, theirs)
-    record(results, version, path, theirs, found)
+    record(results, "hbeacon: coprocessors", version, path, theirs, found)
     assert not found, f"{version} over {path}:" + "".join(found.values())
 
 

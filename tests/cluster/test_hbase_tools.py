@@ -19,7 +19,7 @@ from tests.support.real_cluster import registry_settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(240)]
 
-SERVER, PATH = "hbeacon", "ZooKeeper"
+SERVER, PATH = "hbeacon: HBase's own tools", "ZooKeeper"
 
 COMMANDS = {
     # command of PerformanceEvaluation: what is said with it, how many rows

@@ -27,7 +27,7 @@ from tests.support.processes import wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(180)]
 
-SERVER, PATH = "hbeacon", "ZooKeeper"
+SERVER, PATH = "hbeacon: other clients", "ZooKeeper"
 SESSION_MS = 20_000
 SPLITS = ("g", "p")
 ROWS = 300
