@@ -36,7 +36,8 @@ _NOTES = {
         "(tests/cluster/java: one line for each operation, with its outcome) is the line that a real HBase 2.6.4 gave "
         "the same client (tests/cluster/stories). The few lines that differ on purpose, with the reason, are in "
         "tests/cluster/test_data_path_stories.py. HBEACON_TEST_EVERY_PATH=1 tells every story over every path. The "
-        "calls of gohbase are in tests/conformance/test_gohbase_calls.py, frame by frame. What is not there: HFiles "
+        "calls of gohbase are in tests/conformance/test_gohbase_calls.py, frame by frame. What the commands of the "
+        "hbase shell answer is in [shell-commands.md](shell-commands.md). What is not there: HFiles "
         "cannot be loaded (BulkLoadHFile is refused), classes of Java are not run on servers, patterns are refused as "
         "below; regions are not split or merged, there are no snapshots, no replication and no quotas."
     ),
