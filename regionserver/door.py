@@ -30,12 +30,15 @@ from regionserver.client_service.rows import RegionOf, RowCalls, as_hbase
 from regionserver.client_service.scanners import Scanners
 from regionserver.client_service.scans import ScanCalls
 from regionserver.client_service.service_calls import RunService
-from regionserver.endpoints.host import Asked, EndpointHost, Found, HostSettings
+from regionserver.client_service.watched import Watched
+from regionserver.endpoints.classes import HostSettings
+from regionserver.endpoints.host import Asked, EndpointHost
+from regionserver.endpoints.observers import Found, ObserverHost, UsersCode, client_of
 from regionserver.engine.store import StoreError
 from regionserver.filters.filter import Filter
 from regionserver.filters.parsing import filter_steps
 from regionserver.gate import Gate
-from regionserver.master_calls import MasterCalls, client_view, epoch_of
+from regionserver.master_calls import MasterCalls, epoch_of
 from regionserver.region.region import Region
 from regionserver.turns import TURN_MS, IsOver, MultiWork, ScanWork, Turns
 from registry.clock import Clock
@@ -90,16 +93,20 @@ class ClientDoor:
         self.nonces = Nonces()
 
         def seen_by_clients(spec: HBase_pb2.RegionSpecifier) -> Region:
-            return client_view(region_of(spec))
+            region = region_of(spec)
+            return region if region.is_plain else self.observers.seen_by_clients(spec, region)
 
         self._turns = Turns(clock, call_soon)
 
         def found(spec: HBase_pb2.RegionSpecifier) -> Found:
             return region_of(spec), HBase_pb2.TableSchema()
 
-        self.endpoints = EndpointHost(find or found, gate, clock, self._turns, endpoints)
-        self._for_clients = _Calls(seen_by_clients, scanners, self.nonces, self.endpoints.run_action)
-        self._for_masters = _Calls(region_of, scanners, self.nonces, self.endpoints.run_action)
+        settings, find, rows = endpoints or HostSettings(), find or found, RowCalls(seen_by_clients, self.nonces)
+        users = UsersCode(settings)
+        self.observers = ObserverHost(find, gate, clock, self._turns, users, scanners, rows)
+        self.endpoints = EndpointHost(find, gate, clock, self._turns, users, self.observers)
+        self._for_clients = _Calls(seen_by_clients, scanners, rows, self.endpoints.run_action)
+        self._for_masters = _Calls(region_of, scanners, RowCalls(region_of, self.nonces), self.endpoints.run_action)
         self._masters = MasterCalls(region_of, check_epoch, clock)
 
     def add_to(self, table: ServiceTable) -> None:
@@ -157,10 +164,14 @@ class ClientDoor:
         request = call.request
         assert isinstance(request, Client_pb2.GetRequest), "the table has the type"
         form = cell_form(call.info, of_get=True)
-        if request.get.HasField("filter"):
-            self._filtered_get(call, calls.region_of(request.region), form)
+        try:
+            if request.get.HasField("filter"):
+                self._filtered_get(call, calls.region_of(request.region), form)
+                return KEPT
+            message, cells = calls.rows.get(request, form, self._now_ms())
+        except Watched as watched:
+            watched.calls.get(call, request, form)
             return KEPT
-        message, cells = calls.rows.get(request, form, self._now_ms())
         self._gate.check()  # it held when the row was read
         return Answer(message, cells)
 
@@ -179,15 +190,19 @@ class ClientDoor:
         try:
             answer = self._for_clients.gets.answer(param, cell_form(info, of_get=True), self._now_ms())
             self._gate.check()  # it held when the row was read
-        except (HBaseError, StoreError):
+        except (HBaseError, StoreError, Watched):
             return None
         return answer
 
     def _mutate(self, call: Call, calls: _Calls) -> Kept:
         request = call.request
         assert isinstance(request, Client_pb2.MutateRequest), "the table has the type"
-        form = cell_form(call.info)
-        calls.rows.mutate(request, _cells(call, form), form, self._now_ms(), partial(self._changed, call))
+        form, now_ms, changed = cell_form(call.info), self._now_ms(), partial(self._changed, call)
+        try:
+            calls.rows.mutate(request, _cells(call, form), form, now_ms, changed)
+        except Watched as watched:
+            change = watched.calls.change_row(client_of(call))
+            calls.rows.mutate_by(change, watched.region, request, _cells(call, form), form, now_ms, changed)
         return KEPT
 
     def _multi(self, call: Call, calls: _Calls) -> Kept:
@@ -198,7 +213,7 @@ class ClientDoor:
         if calls.multi.one_put(request, cells, now_ms, changed):
             return KEPT
         work = MultiWork(call, self._gate)
-        steps = calls.multi.steps(request, cells, form, now_ms, changed, work.is_over)
+        steps = calls.multi.steps(request, cells, form, now_ms, changed, work.is_over, partial(client_of, call))
         self._turns.take(work.begin(steps))
         return KEPT
 
@@ -237,18 +252,22 @@ class ClientDoor:
     def _scan_with(self, call: Call, calls: _Calls, made: Filter | None) -> Handled | Kept:
         request = call.request
         assert isinstance(request, Client_pb2.ScanRequest), "the table has the type"
-        ends_ms = self.scan_ends_ms(call)
-        begun = calls.scans.begin(
-            request,
-            cell_form(call.info),
-            self._now_ms(),
-            self._clock.monotonic_ms(),
-            lambda: self._clock.monotonic_ms() >= ends_ms,
-            made,
-        )
+        form, ends_ms = cell_form(call.info), self.scan_ends_ms(call)
+
+        def is_late() -> bool:
+            return self._clock.monotonic_ms() >= ends_ms
+
+        try:
+            begun = calls.scans.begin(request, form, self._now_ms(), self._clock.monotonic_ms(), is_late, made)
+        except Watched as watched:
+            watched.calls.scan(call, request, form, is_late)
+            return KEPT
         if isinstance(begun, RowAnswer):
             return Answer(*begun)
-        self._turns.take(ScanWork(call, begun, self._gate))
+        if begun.scanner.watched is not None:
+            begun.scanner.watched(call, begun)
+        else:
+            self._turns.take(ScanWork(call, begun, self._gate))
         return KEPT
 
     def _scan_at_once(self, param: bytes, info: ConnectionInfo) -> RowAnswer | None:
@@ -267,7 +286,7 @@ class ClientDoor:
             form, scans = cell_form(info), self._for_clients.scans
             answer = scans.at_once(request, form, self._now_ms(), at_ms, lambda: self._clock.monotonic_ms() >= ends_ms)
             self._gate.check()  # it held when the last row was read
-        except (DecodeError, HBaseError, StoreError):
+        except (DecodeError, HBaseError, StoreError, Watched):
             return None
         return answer
 
@@ -289,7 +308,7 @@ class ClientDoor:
                 answer = Client_pb2.CoprocessorServiceResponse(region=request.region, value=value)
                 call.answer(answer.SerializeToString())
 
-        self.endpoints.run(request.region, Asked(request.call, partial(self._is_wanted, call), told))
+        self.endpoints.run(request.region, Asked(request.call, partial(self._is_wanted, call), told, client_of(call)))
         return KEPT
 
     # --- what is not there ----------------------------------------------------------------------------------------
@@ -326,9 +345,9 @@ class ClientDoor:
 class _Calls:
     """The calls of one kind of caller: clients, or masters of ours."""
 
-    def __init__(self, region_of: RegionOf, scanners: Scanners, nonces: Nonces, run: RunService) -> None:
+    def __init__(self, region_of: RegionOf, scanners: Scanners, rows: RowCalls, run: RunService) -> None:
         self.region_of = region_of
-        self.rows = RowCalls(region_of, nonces)
+        self.rows = rows
         self.gets = KnownGets(region_of)
         self.multi = MultiCalls(self.rows, region_of, run)
         self.scans = ScanCalls(scanners, region_of)

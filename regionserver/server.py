@@ -15,10 +15,10 @@ from regionserver.admin_service.service import AdminCalls
 from regionserver.bootstrap import TIMES_LIMIT, add_bootstrap_service
 from regionserver.client_service.scanners import Scanners
 from regionserver.door import ClientDoor
-from regionserver.endpoints.host import HostSettings
+from regionserver.endpoints.classes import HostSettings
 from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
-from regionserver.hosting.hosted import HostedRegions
+from regionserver.hosting.hosted import REGION_NAME, Hosted, HostedRegions
 from regionserver.hosting.orders import Orders
 from regionserver.hosting.reports import Reports
 from regionserver.hosting.store_files import StoreFiles
@@ -95,6 +95,8 @@ class RegionServer(RoleServer):
             find=self._found,
             endpoints=host_settings_of(settings),
         )
+        self.regions.when_served = self._served
+        self.regions.when_withdrawn = lambda hosted: self.door.observers.closed(hosted.region)
         self.loads = Loads(clock)
         self.maintenance = Maintenance(self.regions, clock)
         super().__init__(settings, load, link, clock)
@@ -238,6 +240,10 @@ class RegionServer(RoleServer):
         hosted = self.regions.hosted_of(spec)
         return hosted.region, hosted.schema
 
+    def _served(self, hosted: Hosted) -> None:
+        spec = HBase_pb2.RegionSpecifier(type=REGION_NAME, value=hosted.info.name)
+        self.door.observers.opened(spec, hosted.region)
+
     def _active_master(self) -> ServerName | None:
         master = self.feed.snapshot.active_master.value
         return master.server_name if master is not None else None
@@ -260,11 +266,12 @@ def engine_of(settings: Settings) -> str:
 
 
 def host_settings_of(settings: Settings) -> HostSettings:
-    """What this server says about endpoints."""
+    """What this server says about endpoints and observers."""
     return HostSettings(
         _names(settings.str_("hbase.coprocessor.region.classes")),
         _names(settings.str_("hbase.coprocessor.user.region.classes")),
         float(settings.ms("hbeacon.endpoints.timeout")),
+        float(settings.ms("hbeacon.observers.timeout")),
     )
 
 

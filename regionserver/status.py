@@ -34,6 +34,7 @@ def region_server_status(server: RegionServer) -> RegionServerStatus:
     ]
     whole = sum(files.values(), StoreFiles()) if files else None
     name, counts = server.gate.name, server.regions.counts()
+    of_users = server.door.endpoints.counts
     return RegionServerStatus(
         server_name=str(name or ""),
         registered=name is not None,
@@ -57,6 +58,9 @@ def region_server_status(server: RegionServer) -> RegionServerStatus:
         log_bytes=whole.log_bytes if whole else None,
         scanners=len(server.door.scanners),
         scanner_leases_expired=server.door.scanners.expired_count,
+        coprocessor_failed=of_users.failed_count,
+        coprocessor_late=of_users.late_count,
+        coprocessor_refused=of_users.refused_count,
     )
 
 

@@ -96,14 +96,18 @@ class ScanWork:
             if answer is None:
                 return False
             self._gate.check()  # it held when the last row was read
-        except ScannerResetException as error:
-            known = call.info.has_minimum_version(1, 4)
-            call.fail(error if known else UnknownScannerException(error.message))
         except HBaseError as error:
-            call.fail(error)
+            call.fail(scan_error(call, error))
         else:
             call.answer(*answer)
         return True
+
+
+def scan_error(call: Call, error: HBaseError) -> HBaseError:
+    """What the client of a scan is told: those before 1.4 do not know that scanners are reset."""
+    if isinstance(error, ScannerResetException) and not call.info.has_minimum_version(1, 4):
+        return UnknownScannerException(error.message)
+    return error
 
 
 class MultiWork:

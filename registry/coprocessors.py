@@ -6,7 +6,8 @@ what it means is said by this server alone, so that no client can have code load
     [project.entry-points."hbeacon.coprocessors"]
     "com.example.RowCounter" = "my_package.endpoints:RowCounter"
 
-Source: TableDescriptorBuilder (CP_HTD_ATTR_KEY_PATTERN), RegionCoprocessorHost#getTableCoprocessorAttrsFromSchema.
+Source: TableDescriptorBuilder (CP_HTD_ATTR_KEY_PATTERN), RegionCoprocessorHost#getTableCoprocessorAttrsFromSchema,
+Coprocessor (PRIORITY_SYSTEM, PRIORITY_USER).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from protos.hbase import HBase_pb2
 from registry.wire.text import lenient_text
@@ -28,7 +30,20 @@ AGGREGATE = "org.apache.hadoop.hbase.coprocessor.AggregateImplementation"
 MULTI_ROW = "org.apache.hadoop.hbase.coprocessor.MultiRowMutationEndpoint"
 OWN = frozenset((AGGREGATE, MULTI_ROW))
 
+PRIORITY_SYSTEM, PRIORITY_USER = 0x7FFF_FFFF // 4, 0x7FFF_FFFF // 2
+"""Of classes that settings name, and of those of tables that say none; a lower one is asked earlier."""
+
 _ATTRIBUTE = re.compile(rb"coprocessor\$[0-9]+", re.IGNORECASE)
+_PRIORITY = re.compile(r"[0-9]{1,10}")
+_ARGUMENT = re.compile(r"([^=,]+)=([^=,]+)")
+
+
+class Named(NamedTuple):
+    """A class as a table names it."""
+
+    name: str
+    priority: int = PRIORITY_USER
+    arguments: Mapping[str, str] = MappingProxyType({})
 
 
 def is_coprocessor(attribute: bytes) -> bool:
@@ -44,9 +59,17 @@ def class_of(value: bytes) -> str:
 
 def classes_of(schema: HBase_pb2.TableSchema) -> Iterator[str]:
     """Those that a table names, in the order of its attributes."""
+    return (named.name for named in named_of(schema))
+
+
+def named_of(schema: HBase_pb2.TableSchema) -> Iterator[Named]:
+    """The same with what goes with each."""
     for pair in schema.attributes:
         if is_coprocessor(pair.first):
-            yield class_of(pair.second)
+            _, _, priority, arguments = f"{lenient_text(pair.second)}|||".split("|", 3)
+            is_said = _PRIORITY.fullmatch(priority.strip()) is not None
+            found = {key.strip(): value.strip() for key, value in _ARGUMENT.findall(arguments.rstrip("|"))}
+            yield Named(class_of(pair.second), int(priority) if is_said else PRIORITY_USER, found)
 
 
 def is_known(name: str) -> bool:

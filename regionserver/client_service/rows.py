@@ -7,13 +7,14 @@ Source: RSRpcServices#get, #mutate, #increment, #append.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from protos.hbase import Client_pb2, HBase_pb2
-from regionserver.client_service.nonces import Nonce, Nonces, kept_key
+from regionserver.client_service.nonces import Nonces, kept_key
 from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.reads import GetAsked, read_get
 from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
+from regionserver.client_service.watched import ChangeRow, RowChanged
 from regionserver.client_service.writes import (
     DURABILITIES,
     MutationAsked,
@@ -45,7 +46,7 @@ class RowCalls:
         self.nonces = nonces
 
     def get(self, request: Client_pb2.GetRequest, form: CellForm, now_ms: int) -> Answer:
-        """Raises HBase's exceptions."""
+        """Raises HBase's exceptions, Watched."""
         region = self._region_of(request.region)
         asked = read_get(request.get)
         found = got(region, asked, now_ms)
@@ -54,7 +55,7 @@ class RowCalls:
     def mutate(
         self, request: Client_pb2.MutateRequest, cells: Iterator[Cell], form: CellForm, now_ms: int, reply: Reply
     ) -> None:
-        """`reply` gets the answer or the error. Raises nothing of HBase's, nor of the store's."""
+        """`reply` gets the answer or the error. Raises Watched, and nothing of HBase's, nor of the store's."""
 
         def put(error: StoreError | None) -> None:
             reply(PROCESSED if error is None else as_hbase(error))
@@ -63,9 +64,26 @@ class RowCalls:
             region = self._region_of(request.region)
             if not request.HasField("condition") and put_at_once(region, request.mutation, cells, now_ms, put):
                 return
+        except (HBaseError, StoreError, ProtocolError) as error:
+            reply(as_hbase(error))
+            return
+        self.mutate_by(change_row, region, request, cells, form, now_ms, reply)
+
+    def mutate_by(
+        self,
+        change: ChangeRow,
+        region: Region,
+        request: Client_pb2.MutateRequest,
+        cells: Iterator[Cell],
+        form: CellForm,
+        now_ms: int,
+        reply: Reply,
+    ) -> None:
+        """The same of any mutation of a region, by that way."""
+        try:
             asked = read_mutation(request.mutation, cells)
             condition = read_condition(request.condition) if request.HasField("condition") else None
-            self.apply(region, asked, request.nonce_group, condition, form, now_ms, reply)
+            self.apply(region, asked, request.nonce_group, condition, form, now_ms, reply, change)
         except (HBaseError, StoreError, ProtocolError) as error:
             reply(as_hbase(error))
 
@@ -78,76 +96,39 @@ class RowCalls:
         form: CellForm,
         now_ms: int,
         reply: Reply,
+        change: ChangeRow | None = None,
     ) -> None:
-        """Do one mutation. Raises HBase's exceptions and StoreError, and then `reply` is not called."""
-        if asked.nonce and asked.mutation.kind in DELTAS:
-            self._once((nonce_group, asked.nonce), region, asked, condition, form, now_ms, reply)
-        else:
-            self._apply(region, asked, condition, form, now_ms, reply)
+        """Do one mutation. Raises HBase's exceptions and StoreError, and then `reply` is not called.
 
-    def _once(
-        self,
-        nonce: Nonce,
-        region: Region,
-        asked: MutationAsked,
-        condition: Condition | None,
-        form: CellForm,
-        now_ms: int,
-        reply: Reply,
-    ) -> None:
-        """The first of its nonce is applied; what comes again is told what is there now, as a real server does.
-
-        Its condition is judged again before that, also as a real server does: it may be met no longer by what the
-        first has done.
+        The first of its nonce is applied; what comes again is told what is there now, as a real server does. Its
+        condition is judged again before that, also as a real server does: it may be met no longer by what the first
+        has done.
         """
 
-        def run(ended: Callable[[bool], None]) -> None:
-            def told(outcome: Answer | HBaseError) -> None:
+        def run(ended: Callable[[bool], None], note: bytes = b"") -> None:
+            def changed(outcome: RowChanged | HBaseError) -> None:
                 # What was not done, because of its condition too, may be done when it comes again.
-                ended(isinstance(outcome, Answer) and outcome is not NOT_PROCESSED)
-                reply(outcome)
+                ended(isinstance(outcome, RowChanged) and outcome.held)
+                if isinstance(outcome, HBaseError):
+                    reply(outcome)
+                elif not outcome.held:
+                    reply(NOT_PROCESSED)
+                else:
+                    made = outcome.made[0] if outcome.made else ()
+                    reply(_changed(asked, made, form, conditional=condition is not None))
 
-            self._apply(region, asked, condition, form, now_ms, told, kept_key(nonce, now_ms))
+            (change or change_row)(region, [asked], condition, now_ms, note, changed)
+
+        if not asked.nonce or asked.mutation.kind not in DELTAS:
+            run(_nobody_waits)
+            return
+        nonce = (nonce_group, asked.nonce)
 
         def tell() -> None:
             self._tell(region, asked, condition, form, now_ms, reply)
 
-        self.nonces.once(nonce, now_ms, run, tell, lambda error: reply(as_hbase(error)))
-
-    def _apply(
-        self,
-        region: Region,
-        asked: MutationAsked,
-        condition: Condition | None,
-        form: CellForm,
-        now_ms: int,
-        reply: Reply,
-        note: bytes = b"",
-    ) -> None:
-        made: list[list[bytes]] = []
-        errors: list[StoreError | None] = []
-
-        def tell() -> None:
-            error = errors[0]
-            if error is not None:
-                reply(as_hbase(error))
-            else:
-                reply(_changed(asked, made[0] if made else [], form, conditional=condition is not None))
-
-        is_back = False
-
-        def committed(error: StoreError | None) -> None:
-            errors.append(error)
-            if is_back:
-                tell()
-
-        durability = region.rules.durability_of(asked.durability)
-        held, made = region.mutate([asked.mutation], durability, committed, now_ms, condition, note)
-        is_back = True
-        if not held:
-            reply(NOT_PROCESSED)
-        elif errors:
-            tell()
+        note = kept_key(nonce, now_ms)
+        self.nonces.once(nonce, now_ms, lambda ended: run(ended, note), tell, lambda error: reply(as_hbase(error)))
 
     def _tell(
         self,
@@ -172,6 +153,35 @@ class RowCalls:
         result, cells = result_of(found, form)
         response = Client_pb2.MutateResponse(result=result, processed=True if condition is not None else None)
         reply(Answer(response.SerializeToString(), cells))
+
+
+def change_row(
+    region: Region,
+    asked: Sequence[MutationAsked],
+    condition: Condition | None,
+    now_ms: int,
+    note: bytes,
+    told: Callable[[RowChanged | HBaseError], None],
+) -> None:
+    """Change one row by all of these or none; `told` hears when that is as durable as it was asked to be.
+
+    Raises HBase's exceptions and StoreError, and then `told` is not called.
+    """
+    ends: list[StoreError | None] = []
+    changed: RowChanged | None = None
+
+    def committed(error: StoreError | None) -> None:
+        ends.append(error)
+        if changed is not None:
+            told(changed if error is None else as_hbase(error))
+
+    durability = max(region.rules.durability_of(each.durability) for each in asked)
+    mutations = [each.mutation for each in asked]
+    changed = RowChanged(*region.mutate(mutations, durability, committed, now_ms, condition, note))
+    if not changed.held:
+        told(changed)
+    elif ends:  # before `mutate` was back
+        told(changed if ends[0] is None else as_hbase(ends[0]))
 
 
 def got(region: Region, asked: GetAsked, now_ms: int) -> Found:
@@ -219,11 +229,15 @@ def columns_of(mutations: Iterable[Mutation]) -> dict[bytes, Wanted]:
     return {family: Wanted(tuple(sorted(names)), 1, from_ms, to_ms) for family, names in by_family.items()}
 
 
-def _changed(asked: MutationAsked, made: list[bytes], form: CellForm, *, conditional: bool) -> Answer:
+def _nobody_waits(succeeded: bool) -> None:
+    """For the end of what has no nonce."""
+
+
+def _changed(asked: MutationAsked, made: Sequence[bytes], form: CellForm, *, conditional: bool) -> Answer:
     """What a client hears of a change: a put that it was processed, an increment what it left."""
     if asked.mutation.kind not in DELTAS:
         return PROCESSED
-    cells = made if asked.returns_results else []
+    cells = made if asked.returns_results else ()
     found = Found(b"".join(cells), len(cells), tagged=any(map(has_tags, cells)))
     result, block = result_of(found, form)
     response = Client_pb2.MutateResponse(result=result, processed=True if conditional else None)

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
+from typing import TYPE_CHECKING
 
 from regionserver.client_service.moments import Moments
 from regionserver.engine.store import Snapshot, Store
@@ -26,6 +27,10 @@ from registry.wire.errors import (
     RegionTooBusyException,
     UnknownScannerException,
 )
+
+if TYPE_CHECKING:
+    from regionserver.client_service.scans import Paging
+    from registry.rpc.services import Call
 
 LEASE_MS = 60_000.0
 """hbase.client.scanner.timeout.period."""
@@ -54,6 +59,8 @@ class Scanner:
     """Of one answer."""
     needs_cursor: bool = False
     """Its client wants to hear how far it has come."""
+    watched: Callable[[Call, Paging], None] | None = None
+    """Who answers its calls, where observers see what it has read before its client does."""
 
 
 class Scanners:

@@ -126,9 +126,9 @@ class Paging:
         form: CellForm,
         is_late: Callable[[], bool] | None,
     ) -> None:
-        """`scanner` is busy until a turn gives the answer or raises, or `abandon`."""
+        """`scanner` is busy until `answer`, or what a turn or `read` raises, or `abandon`."""
         self._scanners = scanners
-        self._scanner = scanner
+        self.scanner = scanner
         self._request = request
         self._response = response
         self._form = form
@@ -137,20 +137,23 @@ class Paging:
             self._results_max = request.number_of_rows
         else:
             self._results_max = 0 if request.close_scanner else 1
-        self._page = Page()
+        self.page = Page()
 
     def turn(self, at_ms: float, is_turn_over: Callable[[], bool] | None = None) -> Answer | None:
         """Read on; the answer, or None when `is_turn_over` came first. Raises HBase's exceptions."""
-        scanner = self._scanner
-        self._page.turn_over = False
+        return self.answer(at_ms) if self.read(at_ms, is_turn_over) else None
+
+    def read(self, at_ms: float, is_turn_over: Callable[[], bool] | None = None) -> bool:
+        """Read on; whether the page is whole. What it raises has ended it."""
+        scanner = self.scanner
+        is_read = False
+        self.page.turn_over = False
         try:
             if not self._scanners.is_open(scanner):
                 raise NotServingRegionException(f"{scanner.region} is not online")
             if self._results_max:
-                self._page.extend(scanner.scan.page(self._limits(is_turn_over)))
-                if self._page.turn_over:
-                    return None
-            return self._answer(at_ms)
+                self.page.extend(scanner.scan.page(self._limits(is_turn_over)))
+            is_read = True
         except StoreError as error:
             self._scanners.close(scanner, at_ms, by_error=True)
             raise ScannerResetException(f"the scanner of {scanner.region} is closed: {error}") from error
@@ -158,31 +161,52 @@ class Paging:
             self._scanners.close(scanner, at_ms, by_error=True)
             raise
         finally:
-            if not self._page.turn_over:
+            if not is_read:
                 self._scanners.end(scanner, at_ms)
+        return not self.page.turn_over
+
+    def answer(self, at_ms: float) -> Answer:
+        """What the page says, once it is whole."""
+        try:
+            return self._answer(at_ms)
+        finally:
+            self._scanners.end(self.scanner, at_ms)
+
+    def fail(self, at_ms: float) -> None:
+        """What was read cannot be told: the scan is over."""
+        self._scanners.close(self.scanner, at_ms, by_error=True)
+        self._scanners.end(self.scanner, at_ms)
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is nothing to tell yet and there may be, once more was read."""
+        page = self.page
+        limit_reached = 0 < self._request.limit_of_rows <= page.rows_done
+        is_done = limit_reached or page.filter_is_done or page.stopped_late or not page.more_in_region
+        return self._results_max > 0 and not page.counts and not is_done
 
     def take_back(self, at_ms: float) -> None:
         """It has opened a scan that nobody was told of; what it has read will be read again."""
-        self._scanner.scan.counts.reads_count -= self._page.rows_read
-        self._scanners.close(self._scanner, at_ms, by_error=True)
+        self.scanner.scan.counts.reads_count -= self.page.rows_read
+        self._scanners.close(self.scanner, at_ms, by_error=True)
 
     def abandon(self, at_ms: float) -> None:
         """Nobody waits for the answer any more."""
-        self._scanners.end(self._scanner, at_ms)
+        self._scanners.end(self.scanner, at_ms)
 
     def _limits(self, is_turn_over: Callable[[], bool] | None) -> PageLimits:
-        page = self._page
+        page = self.page
         return PageLimits(
             self._results_max - len(page.counts),
             (self._request.limit_of_rows or NO_LIMIT) - page.rows_done,
-            self._scanner.bytes_max - page.size_bytes,
+            self.scanner.bytes_max - page.size_bytes,
             partial=self._request.client_handles_partials,
             is_late=self._is_late,
             is_turn_over=is_turn_over,
         )
 
     def _answer(self, at_ms: float) -> Answer:
-        request, response, page = self._request, self._response, self._page
+        request, response, page = self._request, self._response, self.page
         limit_reached = 0 < request.limit_of_rows <= page.rows_done
         response.stale = False
         # A filter that is done ends the scan with an answer without results: old clients leave out what comes with it.
@@ -192,13 +216,13 @@ class Paging:
             page.partial[-1] = False  # a filter has let nothing of the row's rest pass
         if page.stopped_late and not page.counts:
             response.heartbeat_message = True
-            if self._scanner.needs_cursor and page.last_row is not None:
+            if self.scanner.needs_cursor and page.last_row is not None:
                 response.cursor.row = page.last_row
         if request.track_scan_metrics:
             _metrics(response, page)
         cells = _cells(response, page, self._form)
         if limit_reached or not page.more_in_region or request.close_scanner:
-            self._scanners.close(self._scanner, at_ms)
+            self._scanners.close(self.scanner, at_ms)
         return Answer(response.SerializeToString(), cells)
 
 

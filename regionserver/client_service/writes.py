@@ -9,10 +9,10 @@ Source: ProtobufUtil#toPut, #toDelete, #toDelta, RSRpcServices#mutate; MutationP
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from protos.hbase import Client_pb2
+from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.reads import FALSE, read_range
 from regionserver.engine.store import Durability
 from regionserver.filters.comparators import CompareType
@@ -56,6 +56,7 @@ class MutationAsked:
     """None: as the table says."""
     nonce: int
     returns_results: bool
+    attributes: Sequence[HBase_pb2.NameBytesPair] = ()
 
 
 def read_mutation(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> MutationAsked:
@@ -81,6 +82,7 @@ def read_mutation(message: Client_pb2.MutationProto, cells: Iterator[Cell]) -> M
         DURABILITIES[message.durability],
         message.nonce,
         not any(each.name == RETURN_RESULTS and each.value == FALSE for each in message.attribute),
+        message.attribute,
     )
 
 

@@ -8,23 +8,23 @@ Source: HRegion#execService, CoprocessorRpcUtils#getServiceName, RSRpcServices#e
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import import_module
 from typing import NamedTuple, TypeVar
-from weakref import WeakKeyDictionary
 
 from google.protobuf.message import DecodeError, Message
 
 from protos.hbase import Aggregate_pb2, Client_pb2, HBase_pb2, MultiRowMutation_pb2
 from regionserver.client_service.known_gets import is_of_system
 from regionserver.client_service.rows import as_hbase
+from regionserver.client_service.watched import Client
 from regionserver.endpoints.aggregates import METHODS
 from regionserver.endpoints.aggregating import Aggregating
-from regionserver.endpoints.api import Endpoint, RegionView, unknown_method
-from regionserver.endpoints.multi_rows import mutate_rows
-from regionserver.endpoints.threads import Place, Threads
+from regionserver.endpoints.api import Endpoint, unknown_method
+from regionserver.endpoints.classes import LOADING
+from regionserver.endpoints.multi_rows import RowsChange
+from regionserver.endpoints.observers import Find, ObserverHost, UsersCode
+from regionserver.endpoints.threads import Counts, Place, Running
 from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.master_calls import client_view
@@ -36,13 +36,10 @@ from registry.coprocessors import AGGREGATE, MULTI_ROW
 from registry.wire.errors import DoNotRetryIOException, HBaseError, NotServingRegionException, UnknownProtocolException
 from registry.wire.text import lenient_text
 
-logger = logging.getLogger("regionserver.endpoints")
-
 M = TypeVar("M", bound=Message)
 
 Told = Callable[[HBase_pb2.NameBytesPair | HBaseError], None]
 """Hears once what the service answered."""
-Found = tuple[Region, HBase_pb2.TableSchema]
 
 HBASE_PACKAGE = "hbase.pb."
 _GENERATED = "org.apache.hadoop.hbase.protobuf.generated."
@@ -52,17 +49,6 @@ _SERVICES = {"AggregateService": AGGREGATE, "MultiRowMutationService": MULTI_ROW
 """Of HBase's own classes; clients leave out the package of these."""
 
 
-class HostSettings(NamedTuple):
-    """What the server says of coprocessors."""
-
-    classes: Sequence[str] = ()
-    """hbase.coprocessor.region.classes: of all regions."""
-    user_classes: Sequence[str] = ()
-    """hbase.coprocessor.user.region.classes: of all but those of the system."""
-    timeout_ms: float = 30_000.0
-    """hbeacon.endpoints.timeout_ms: how long a user's endpoint may take."""
-
-
 class Asked(NamedTuple):
     """One call of a service."""
 
@@ -70,29 +56,23 @@ class Asked(NamedTuple):
     is_wanted: Callable[[], bool]
     """Whether anybody still waits for the answer."""
     told: Told
+    client: Client = Client()
 
 
 class EndpointHost:
     """Those of one server. Belongs to its loop."""
 
     def __init__(
-        self,
-        find: Callable[[HBase_pb2.RegionSpecifier], Found],
-        gate: Gate,
-        clock: Clock,
-        turns: Turns,
-        settings: HostSettings | None = None,
+        self, find: Find, gate: Gate, clock: Clock, turns: Turns, users: UsersCode, observers: ObserverHost
     ) -> None:
         """`find` gives a region with its table's schema, or raises NotServingRegionException and its kind."""
         self._find = find
         self._gate = gate
         self._clock = clock
         self._turns = turns
-        self._settings = settings or HostSettings()
-        self._threads = Threads()
-        self._classes: dict[str, type[Endpoint] | None] = {}
-        """Users' classes that were asked for; None where loading failed."""
-        self._instances: WeakKeyDictionary[Region, dict[str, Endpoint]] = WeakKeyDictionary()
+        self._users = users
+        self._observers = observers
+        observers.run = self.run_action
 
     def run(self, spec: HBase_pb2.RegionSpecifier, asked: Asked) -> None:
         """Do a call. Raises what is known at once; later `told` hears it."""
@@ -102,7 +82,7 @@ class EndpointHost:
         classes = self._classes_of(spec, schema)
         if short in _SERVICES and _SERVICES[short] in classes:
             try:
-                self._run_own(spec, client_view(region), short, asked)
+                self._run_own(spec, region, short, asked)
             except StoreError as error:
                 raise as_hbase(error) from error
             return
@@ -116,16 +96,22 @@ class EndpointHost:
         """The same of an action of a Multi, which is done to its end."""
         self.run(spec, Asked(call, lambda: True, told))
 
+    @property
+    def counts(self) -> Counts:
+        """What has gone wrong with users' code, endpoints and observers alike."""
+        return self._users.threads.counts
+
     def running(self, name: str) -> int:
         """Calls of a user's class that have not ended."""
-        return self._threads.running(name)
+        return self._users.threads.running(name)
 
     def _classes_of(self, spec: HBase_pb2.RegionSpecifier, schema: HBase_pb2.TableSchema) -> list[str]:
-        classes = [*self._settings.classes, *coprocessors.classes_of(schema)]
+        settings = self._users.settings
+        classes = [*settings.classes, *coprocessors.classes_of(schema)]
         if is_of_system(spec):
             classes.append(MULTI_ROW)
         else:
-            classes += self._settings.user_classes
+            classes += settings.user_classes
         return classes
 
     def _check(self, spec: HBase_pb2.RegionSpecifier, region: Region) -> None:
@@ -136,27 +122,67 @@ class EndpointHost:
 
     # --- HBase's own ------------------------------------------------------------------------------------------------
 
-    def _run_own(self, spec: HBase_pb2.RegionSpecifier, region: Region, service: str, asked: Asked) -> None:
-        method, now_ms = lenient_text(asked.call.method_name), int(self._clock.wall_ms())
-        found = self._find(spec)[0]
+    def _run_own(self, spec: HBase_pb2.RegionSpecifier, found: Region, service: str, asked: Asked) -> None:
+        method, name = lenient_text(asked.call.method_name), HBASE_PACKAGE + service
+        watched = self._observers.calls_of(spec, found)
         if service == "AggregateService":
             if method not in METHODS:
-                raise unknown_method(method, HBASE_PACKAGE + service)
+                raise unknown_method(method, name)
             request = _parsed(Aggregate_pb2.AggregateRequest, asked.call.request)
-            aggregating = Aggregating(region, method, request, now_ms)
-            self._turns.take(_AggregateWork(aggregating, asked, partial(self._check, spec, found)))
+            if watched is None:
+                self._aggregate(spec, found, method, request, asked)
+            else:
+                opening = partial(watched.reads.opening, asked.client, request.scan)
+                watched.told(opening, partial(self._opened, spec, found, method, request, asked))
             return
         if method != "MutateRows":
-            raise unknown_method(method, HBASE_PACKAGE + service)
+            raise unknown_method(method, name)
+        changes = RowsChange(client_view(found), _parsed(MultiRowMutation_pb2.MutateRowsRequest, asked.call.request))
+        if watched is None:
+            changes.write(int(self._clock.wall_ms()), partial(self._rows_changed, asked))
+        else:
+            holds = partial(changes.holds, int(self._clock.wall_ms()))
+            work = partial(watched.writes.change_rows, asked.client, changes.asked, holds)
+            watched.told(work, partial(self._rows_changed, asked))
 
-        def changed(outcome: MultiRowMutation_pb2.MutateRowsResponse | HBaseError) -> None:
-            doubt = self._gate.doubt()
-            if doubt is not None or isinstance(outcome, HBaseError):
-                asked.told(doubt or outcome)  # pyright: ignore[reportArgumentType]  one of them is an error
-            else:
-                asked.told(_pair(_MUTATE_ROWS_RESPONSE, outcome))
+    def _opened(
+        self,
+        spec: HBase_pb2.RegionSpecifier,
+        found: Region,
+        method: str,
+        request: Aggregate_pb2.AggregateRequest,
+        asked: Asked,
+        outcome: Client_pb2.Scan | HBaseError,
+    ) -> None:
+        """Observers have let a scan be opened."""
+        if isinstance(outcome, HBaseError):
+            asked.told(outcome)
+            return
+        request.scan.CopyFrom(outcome)
+        try:
+            self._check(spec, found)
+            self._aggregate(spec, found, method, request, asked)
+        except (HBaseError, StoreError) as error:
+            asked.told(as_hbase(error))
 
-        mutate_rows(region, _parsed(MultiRowMutation_pb2.MutateRowsRequest, asked.call.request), now_ms, changed)
+    def _aggregate(
+        self,
+        spec: HBase_pb2.RegionSpecifier,
+        found: Region,
+        method: str,
+        request: Aggregate_pb2.AggregateRequest,
+        asked: Asked,
+    ) -> None:
+        aggregating = Aggregating(client_view(found), method, request, int(self._clock.wall_ms()))
+        self._turns.take(_AggregateWork(aggregating, asked, partial(self._check, spec, found)))
+
+    def _rows_changed(self, asked: Asked, outcome: bool | HBaseError) -> None:
+        doubt = self._gate.doubt()
+        if doubt is not None or isinstance(outcome, HBaseError):
+            asked.told(doubt or outcome)  # pyright: ignore[reportArgumentType]  one of them is an error
+        else:
+            response = MultiRowMutation_pb2.MutateRowsResponse(processed=outcome)
+            asked.told(_pair(_MUTATE_ROWS_RESPONSE, response))
 
     # --- users' -----------------------------------------------------------------------------------------------------
 
@@ -164,11 +190,15 @@ class EndpointHost:
         self, spec: HBase_pb2.RegionSpecifier, region: Region, classes: Sequence[str], service: str, asked: Asked
     ) -> None:
         """Find the class that has the service, in a thread where one of them was not loaded yet, and call it."""
-        unknown = [name for name in classes if name not in self._classes]
+        known, threads = self._users.classes, self._users.threads
+        unknown = known.unknown_of(classes)
         if unknown:
 
-            def loaded(outcome: bytes | HBaseError) -> None:
-                if isinstance(outcome, HBaseError):
+            def load(_: Running[None]) -> None:
+                known.load(unknown)
+
+            def loaded(outcome: HBaseError | None) -> None:
+                if outcome is not None:
                     asked.told(outcome)
                     return
                 try:
@@ -177,49 +207,36 @@ class EndpointHost:
                     asked.told(error)
 
             place = Place(region, self._gate.check, self._clock)
-            self._threads.start("(loading)", lambda _: self._load(unknown), place, self._settings.timeout_ms, loaded)
+            threads.start([LOADING], load, place, self._users.settings.timeout_ms, loaded)
             return
         for name in classes:
-            made = self._classes[name]
-            if made is not None and service in (made.service, made.service.removeprefix(HBASE_PACKAGE)):
-                self._call(spec, region, name, made, asked)
+            made = known.get(name)
+            if made is None or not issubclass(made, Endpoint):
+                continue
+            if service in (made.service, made.service.removeprefix(HBASE_PACKAGE)):
+                self._call(spec, region, name, asked)
                 return
         raise no_service(service, region)
 
-    def _load(self, names: Sequence[str]) -> bytes:
-        """In a thread: imports are nothing for a loop."""
-        for name in names:
-            self._classes[name] = _loaded(name, from_settings=name in self._from_settings())
-        return b""
-
-    def _from_settings(self) -> Sequence[str]:
-        return [*self._settings.classes, *self._settings.user_classes]
-
-    def _call(
-        self, spec: HBase_pb2.RegionSpecifier, region: Region, name: str, made: type[Endpoint], asked: Asked
-    ) -> None:
-        instances = self._instances.setdefault(region, {})
+    def _call(self, spec: HBase_pb2.RegionSpecifier, region: Region, name: str, asked: Asked) -> None:
+        classes = self._users.classes
+        instances = classes.instances(region)
         method, request = lenient_text(asked.call.method_name), asked.call.request
 
-        def work(view: RegionView) -> bytes:
-            endpoint = instances.get(name)
-            if endpoint is None:
-                endpoint = instances.setdefault(name, made())
-            answer = endpoint.call(view, method, request)
-            names.append(endpoint.response_name(method))
-            return answer
+        def work(running: Running[HBase_pb2.NameBytesPair]) -> HBase_pb2.NameBytesPair:
+            endpoint = classes.make(name, instances)
+            assert isinstance(endpoint, Endpoint), "it is of that class"
+            answer = endpoint.call(running.view, method, request)
+            if not isinstance(answer, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  it is a user's
+                raise TypeError(f"{name} answers bytes, not {type(answer).__name__}")
+            return HBase_pb2.NameBytesPair(name=endpoint.response_name(method), value=answer)
 
-        def told(outcome: bytes | HBaseError) -> None:
-            if isinstance(outcome, HBaseError):
-                asked.told(outcome)
-            elif (doubt := self._gate.doubt()) is not None:
-                asked.told(doubt)
-            else:
-                asked.told(HBase_pb2.NameBytesPair(name=names[0], value=outcome))
+        def told(outcome: HBase_pb2.NameBytesPair | HBaseError) -> None:
+            doubt = None if isinstance(outcome, HBaseError) else self._gate.doubt()
+            asked.told(doubt or outcome)
 
-        names: list[str] = []
         place = Place(client_view(region), partial(self._check, spec, region), self._clock)
-        self._threads.start(name, work, place, self._settings.timeout_ms, told)
+        self._users.threads.start([name], work, place, self._users.settings.timeout_ms, told)
 
 
 class _AggregateWork:
@@ -250,26 +267,6 @@ class _AggregateWork:
         self._aggregating.close()
         self._asked.told(outcome)
         return True
-
-
-def _loaded(name: str, *, from_settings: bool) -> type[Endpoint] | None:
-    """A class that is installed under that name, or named as `module:Class` by the server's settings."""
-    entry = coprocessors.installed().get(name)
-    try:
-        if entry is not None:
-            made = entry.load()
-        elif from_settings and ":" in name:
-            module, _, attribute = name.partition(":")
-            made = getattr(import_module(module), attribute)
-        else:
-            logger.warning("coprocessor %s is not installed", name)
-            return None
-        if not (isinstance(made, type) and issubclass(made, Endpoint) and made.service):
-            raise TypeError(f"{name} is no Endpoint with a service")
-    except Exception:
-        logger.exception("coprocessor %s cannot be loaded", name)
-        return None
-    return made
 
 
 def no_service(name: str, region: Region) -> UnknownProtocolException:

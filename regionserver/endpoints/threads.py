@@ -1,4 +1,4 @@
-"""Calls of users' endpoints, each in a thread of its own, for a limited time.
+"""Calls of users' code, endpoints and observers, each in a thread of its own, for a limited time.
 
     loop: start ─────────────────────────────────────► told once: the answer, what was raised, or that it took too long
             thread: call ── asks for a row ──┐      ▲
@@ -15,33 +15,30 @@ import asyncio
 import ctypes
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from regionserver.client_service.rows import as_hbase
-from regionserver.endpoints.api import Columns, EndpointTimeout, RegionView
+from regionserver.endpoints.api import EndpointTimeout, RegionView
+from regionserver.endpoints.view import View
 from regionserver.engine.store import StoreError
-from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.region import Region
-from regionserver.region.scan import Page, PageLimits, RegionScan, ScanRange, ScanShape, open_scan
-from regionserver.region.visible import VERSIONS_ALL, Wanted
+from regionserver.region.scan import RegionScan
 from registry.clock import Clock
-from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells
 from registry.wire.errors import DoNotRetryIOException, HBaseError, RegionTooBusyException
 
 logger = logging.getLogger("regionserver.endpoints")
 
 T = TypeVar("T")
-Told = Callable[[bytes | HBaseError], None]
+A = TypeVar("A")
 
 RUNNING_MAX = 8
 """Threads of one class; one that hangs has all of them in the end, and others have theirs."""
-PAGE_RESULTS_MAX, PAGE_BYTES = 500, 256 * 1024
-"""What a scan of an endpoint holds at one time."""
-PAGE_MS = 2.0
-"""What it takes of a turn of the loop."""
+WAITING_MAX = 1024
+"""Calls that wait for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,66 +51,152 @@ class Place:
     clock: Clock
 
 
+class Counts:
+    """What has gone wrong since the start."""
+
+    def __init__(self) -> None:
+        self.failed_count = 0
+        """Calls that raised what is no HBaseError."""
+        self.late_count = 0
+        """Whose time was over."""
+        self.refused_count = 0
+        """Not begun, because others of their class did not end."""
+
+
 class Threads:
     """Those of one server. Belongs to its loop."""
 
     def __init__(self) -> None:
-        self._running: dict[str, int] = {}
+        self.counts = Counts()
+        self._running: Counter[str] = Counter()
+        self._late: Counter[str] = Counter()
+        """Of these, those whose time is over."""
+        self._waiting: deque[Running[Any]] = deque()
 
     def start(
-        self, name: str, work: Callable[[RegionView], bytes], place: Place, timeout_ms: float, told: Told
+        self,
+        names: Sequence[str],
+        work: Callable[[Running[T]], T],
+        place: Place,
+        timeout_ms: float,
+        told: Callable[[T | HBaseError], None],
+        *,
+        may_wait: bool = False,
     ) -> None:
-        """Run `work` of that class; `told` hears of its end, or that it took too long, whichever is first."""
-        running = self._running.get(name, 0)
-        if running >= RUNNING_MAX:
-            told(RegionTooBusyException(f"{running} calls of {name} run here and do not end"))
-            return
-        self._running[name] = running + 1
+        """Run `work`, which calls code of these classes.
 
-        def ended() -> None:
-            self._running[name] -= 1
-
-        _Running(name, work, place, timeout_ms, told, ended).start()
+        `told` hears of its end, or that it took too long, whichever is first. `may_wait`: where as many of a class run
+        as may, it begins when one has ended, unless none will.
+        """
+        running = Running(self, tuple(dict.fromkeys(names)), work, place, timeout_ms, told)
+        full = self._full(running)
+        if full is None:
+            self._begin(running)
+        elif may_wait and self._late[full] < RUNNING_MAX and len(self._waiting) < WAITING_MAX:
+            self._waiting.append(running)
+            running.wait()
+        else:
+            self._refuse(running, full)
 
     def running(self, name: str) -> int:
         """How many calls of that class have not ended."""
-        return self._running.get(name, 0)
+        return self._running[name]
+
+    def _full(self, running: Running[Any]) -> str | None:
+        return next((name for name in running.names if self._running[name] >= RUNNING_MAX), None)
+
+    def _begin(self, running: Running[Any]) -> None:
+        self._running.update(running.names)
+        running.start()
+
+    def _refuse(self, running: Running[Any], name: str) -> None:
+        self.counts.refused_count += 1
+        running.tell(RegionTooBusyException(f"{self._running[name]} calls of {name} run here and do not end"))
+
+    # --- told by those that run ---
+
+    def waited(self, running: Running[Any]) -> None:
+        """It has waited for as long as it may."""
+        self._waiting.remove(running)
+        self._refuse(running, self._full(running) or running.names[0])
+
+    def late(self, running: Running[Any], hang: str) -> None:
+        """Its time is over. Of the classes that it calls the one counts on that has not come back."""
+        self.counts.late_count += 1
+        self._running.subtract(name for name in running.names if name != hang)
+        self._late[hang] += 1
+        if self._late[hang] >= RUNNING_MAX:
+            for each in [each for each in self._waiting if hang in each.names]:
+                self._waiting.remove(each)
+                self._refuse(each, hang)
+        self._go_on()
+
+    def ended(self, running: Running[Any], *, was_late: str) -> None:
+        """Its thread is over. `was_late`: the class that `late` has left counted, or nothing."""
+        if was_late:
+            self._late[was_late] -= 1
+            self._running[was_late] -= 1
+        else:
+            self._running.subtract(running.names)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        for running in [each for each in self._waiting if self._full(each) is None]:
+            if self._full(running) is None:
+                self._waiting.remove(running)
+                self._begin(running)
 
 
-class _Running:
+class Running(Generic[T]):
     """One call."""
 
     def __init__(
         self,
-        name: str,
-        work: Callable[[RegionView], bytes],
+        threads: Threads,
+        names: tuple[str, ...],
+        work: Callable[[Running[T]], T],
         place: Place,
         timeout_ms: float,
-        told: Told,
-        ended: Callable[[], None],
+        told: Callable[[T | HBaseError], None],
     ) -> None:
-        self.name = name
+        self.names = names
+        self.doing = names[0]
+        """The class whose code it is in; said by its thread."""
         self.place = place
         self.scans: set[RegionScan] = set()
         """Open ones; they belong to the loop."""
         self.is_over = False
+        self.failed_count = 0
+        self.view: RegionView = View(self)
+        self._threads = threads
         self._work = work
         self._timeout_ms = timeout_ms
         self._told = told
-        self._ended = ended
+        self._late_in = ""
+        """The class that it was in when its time was over."""
+        self._has_ended = False
         self._loop = asyncio.get_running_loop()
-        self._until = self._loop.time() + timeout_ms / 1000
-        self._timer = self._loop.call_at(self._until, self._late)
-        self._thread = threading.Thread(target=self._run, name=f"endpoint {name}", daemon=True)
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._thread = threading.Thread(target=self._run, name=f"coprocessor {names[0]}", daemon=True)
+
+    def wait(self) -> None:
+        """It may not begin yet, and not wait for ever."""
+        self._timer = self._loop.call_later(self._timeout_ms / 1000, self._threads.waited, self)
 
     def start(self) -> None:
+        """Begin; from now on its time runs."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._until = self._loop.time() + self._timeout_ms / 1000
+        self._timer = self._loop.call_at(self._until, self._late)
         self._thread.start()
 
     # --- in the thread ----------------------------------------------------------------------------------------------
 
-    def ask(self, work: Callable[[Future[T]], None]) -> T:
+    def ask(self, work: Callable[[Future[A]], None]) -> A:
         """Have the loop do it, which sets the future or raises."""
-        asked: Future[T] = Future()
+        asked: Future[A] = Future()
 
         def do() -> None:
             try:
@@ -134,164 +217,73 @@ class _Running:
         except TimeoutError:
             raise EndpointTimeout from None
 
-    def ask_now(self, work: Callable[[], T]) -> T:
+    def ask_now(self, work: Callable[[], A]) -> A:
         """The same of what is done when it returns."""
 
-        def do(asked: Future[T]) -> None:
+        def do(asked: Future[A]) -> None:
             asked.set_result(work())
 
         return self.ask(do)
 
     def _run(self) -> None:
-        outcome: bytes | HBaseError
         try:
-            outcome = self._work(_View(self))
-            if not isinstance(outcome, bytes):  # pyright: ignore[reportUnnecessaryIsInstance]  it is a user's
-                raise TypeError(f"{self.name} answers bytes, not {type(outcome).__name__}")
-        except HBaseError as error:
-            outcome = error
+            self._report(self._outcome())
+        except EndpointTimeout:  # it came when the work was over already
+            self._report(self._too_long())
+
+    def _outcome(self) -> T | HBaseError:
+        try:
+            return self._work(self)
         except EndpointTimeout:
-            outcome = self._too_long()
-        except Exception as error:
-            logger.exception("endpoint %s", self.name)
-            outcome = DoNotRetryIOException(f"endpoint {self.name} threw {type(error).__name__}: {error}")
+            return self._too_long()
+        except BaseException as error:  # noqa: BLE001  whatever users' code raises, SystemExit too, is for its client
+            return self.as_told(error)
+
+    def _report(self, outcome: T | HBaseError) -> None:
         try:
             self._loop.call_soon_threadsafe(self._over, outcome)
         except RuntimeError:
-            logger.debug("endpoint %s ended after its server", self.name)
+            logger.debug("coprocessor %s ended after its server", self.doing)
+
+    def as_told(self, error: BaseException) -> HBaseError:
+        """What a client hears of what the class has raised that is called now."""
+        if isinstance(error, HBaseError):
+            return error
+        logger.error("coprocessor %s", self.doing, exc_info=error)
+        self.failed_count += 1
+        return DoNotRetryIOException(f"coprocessor {self.doing} threw {type(error).__name__}: {error}")
 
     # --- on the loop ------------------------------------------------------------------------------------------------
 
     def _late(self) -> None:
-        self._tell(self._too_long())
+        self._late_in = self.doing
+        self._threads.late(self, self._late_in)
+        self.tell(self._too_long())
         if self._thread.ident is not None and self._thread.is_alive():
-            logger.warning("endpoint %s did not end within %d ms", self.name, self._timeout_ms)
+            logger.warning("coprocessor %s did not end within %d ms", self.doing, self._timeout_ms)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread.ident), ctypes.py_object(EndpointTimeout)
             )
 
-    def _over(self, outcome: bytes | HBaseError) -> None:
-        self._timer.cancel()
-        self._ended()
-        self._tell(outcome)
+    def _over(self, outcome: T | HBaseError) -> None:
+        if self._has_ended:
+            return
+        self._has_ended = True
+        self._threads.counts.failed_count += self.failed_count
+        self._threads.ended(self, was_late=self._late_in)
+        self.tell(outcome)
 
-    def _tell(self, outcome: bytes | HBaseError) -> None:
+    def tell(self, outcome: T | HBaseError) -> None:
+        """What came of it, the first time."""
         if self.is_over:
             return
         self.is_over = True
+        if self._timer is not None:
+            self._timer.cancel()
         for scan in self.scans:
             scan.close()
         self.scans.clear()
         self._told(outcome)
 
     def _too_long(self) -> HBaseError:
-        return DoNotRetryIOException(f"endpoint {self.name} did not end within {self._timeout_ms:.0f} ms")
-
-
-class _View:
-    """Implements RegionView for one call."""
-
-    def __init__(self, running: _Running) -> None:
-        self._running = running
-        self._region = running.place.region
-
-    @property
-    def name(self) -> str:
-        return self._region.where.name
-
-    @property
-    def table(self) -> str:
-        return self._region.where.table
-
-    @property
-    def start_key(self) -> bytes:
-        return self._region.where.start_key
-
-    @property
-    def end_key(self) -> bytes:
-        return self._region.where.end_key
-
-    def get(self, row: bytes, columns: Columns | None = None, *, versions_max: int = 1) -> list[Cell]:
-        wanted = self._wanted(columns, versions_max)
-        clock = self._running.place.clock
-        block = self._running.ask_now(lambda: self._region.get(row, wanted, int(clock.wall_ms())).block)
-        return list(decode_cells(block, with_tags=True))
-
-    def scan(
-        self, start_row: bytes = b"", stop_row: bytes = b"", columns: Columns | None = None, *, versions_max: int = 1
-    ) -> Iterator[tuple[bytes, list[Cell]]]:
-        shape = ScanShape(self._wanted(columns, versions_max))
-        scan = self._running.ask_now(lambda: self._open(ScanRange(start_row, stop_row), shape))
-        try:
-            while True:
-                page = self._running.ask_now(lambda: self._page(scan))
-                cells = decode_cells(b"".join(page.blocks), with_tags=True)
-                for count in page.counts:
-                    row = [next(cells) for _ in range(count)]
-                    yield row[0].row, row
-                if not page.more_in_region:
-                    break
-        finally:
-            if not self._running.is_over:
-                self._running.ask_now(lambda: self._close(scan))
-
-    def put(
-        self, row: bytes, values: Mapping[tuple[bytes, bytes], bytes], *, timestamp_ms: int = LATEST_TIMESTAMP
-    ) -> None:
-        changes = [
-            Change(family, qualifier, timestamp_ms, KeyType.PUT, value) for (family, qualifier), value in values.items()
-        ]
-        self._change(Mutation(MutationKind.PUT, row, changes))
-
-    def delete(self, row: bytes, columns: Columns | None = None) -> None:
-        changes: list[Change] = []
-        for family, qualifiers in (columns or {}).items():
-            if qualifiers is None:
-                changes.append(Change(family, b"", LATEST_TIMESTAMP, KeyType.DELETE_FAMILY))
-            else:
-                changes += [Change(family, name, LATEST_TIMESTAMP, KeyType.DELETE_COLUMN) for name in qualifiers]
-        self._change(Mutation(MutationKind.DELETE, row, changes))
-
-    def _change(self, mutation: Mutation) -> None:
-        region, place = self._region, self._running.place
-
-        def change(told: Future[None]) -> None:
-            def committed(error: StoreError | None) -> None:
-                try:
-                    if error is not None:
-                        raise error
-                    place.check()
-                except (HBaseError, StoreError) as refused:
-                    told.set_exception(as_hbase(refused))
-                else:
-                    told.set_result(None)
-
-            region.mutate([mutation], region.rules.durability_of(None), committed, int(place.clock.wall_ms()))
-
-        self._running.ask(change)
-
-    def _wanted(self, columns: Columns | None, versions_max: int) -> dict[bytes, Wanted]:
-        chosen: Mapping[bytes, Sequence[bytes] | None] = columns or dict.fromkeys(self._region.families)
-        versions_max = min(max(versions_max, 1), VERSIONS_ALL)
-        return {
-            family: Wanted(None if names is None else tuple(sorted(set(names))), versions_max)
-            for family, names in chosen.items()
-        }
-
-    # --- on the loop ------------------------------------------------------------------------------------------------
-
-    def _open(self, rows: ScanRange, shape: ScanShape) -> RegionScan:
-        scan = open_scan(self._region, rows, shape, int(self._running.place.clock.wall_ms()))
-        self._running.scans.add(scan)
-        return scan
-
-    def _page(self, scan: RegionScan) -> Page:
-        clock = self._running.place.clock
-        until_ms = clock.monotonic_ms() + PAGE_MS
-        return scan.page(
-            PageLimits(PAGE_RESULTS_MAX, bytes_max=PAGE_BYTES, is_turn_over=lambda: clock.monotonic_ms() >= until_ms)
-        )
-
-    def _close(self, scan: RegionScan) -> None:
-        self._running.scans.discard(scan)
-        scan.close()
+        return DoNotRetryIOException(f"coprocessor {self.doing} did not end within {self._timeout_ms:.0f} ms")

@@ -6,7 +6,7 @@ Source: HRegionServer#getRegionByEncodedName, #addToMovedRegions; RSRpcServices#
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from protos.hbase import HBase_pb2
@@ -75,6 +75,9 @@ class HostedRegions:
         self._hosted: dict[str, Hosted] = {}
         self._opening: set[str] = set()
         self._moved: OrderedDict[str, _Moved] = OrderedDict()
+        self.when_served: Callable[[Hosted], None] = _nothing
+        """Called when a region is served, and when it is not any more."""
+        self.when_withdrawn: Callable[[Hosted], None] = _nothing
 
     def __len__(self) -> int:
         """How many are served."""
@@ -148,6 +151,7 @@ class HostedRegions:
         self._hosted[encoded_name] = hosted
         self._serving[hosted.info.name] = hosted.region
         self._serving[encoded_name.encode()] = hosted.region
+        self.when_served(hosted)
 
     def withdraw(self, encoded_name: str) -> None:
         """It is not served any more, nor opened."""
@@ -157,6 +161,7 @@ class HostedRegions:
             self._left.add(hosted.region.counts)
             del self._serving[hosted.info.name]
             del self._serving[encoded_name.encode()]
+            self.when_withdrawn(hosted)
 
     def moved(self, encoded_name: str, destination: ServerName, seq_num: int) -> None:
         """It was closed because it goes there. A move to this same address is not one for clients."""
@@ -167,6 +172,10 @@ class HostedRegions:
         self._moved[encoded_name] = _Moved(destination, seq_num, now_ms + MOVED_MS)
         while next(iter(self._moved.values())).until_ms <= now_ms or len(self._moved) > MOVED_MAX:
             self._moved.popitem(last=False)
+
+
+def _nothing(hosted: Hosted) -> None:
+    """Nobody wants to know."""
 
 
 def encoded_name_of(name: bytes) -> str:

@@ -9,7 +9,7 @@ Source: HRegion, whose names its errors carry.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -114,6 +114,8 @@ class Region:
         self.order = order
         self.rules = rules
         self.counts = RequestCounts()
+        self.is_plain = False
+        """Whether clients see it as it is, and their calls go straight to it; said by who answers them."""
         self._lower = order(where.start_key) if where.start_key else b""
         self._upper = order(where.end_key) if where.end_key else None
 
@@ -268,11 +270,13 @@ class Region:
         now_ms: int,
         condition: Condition | None = None,
         note: bytes = b"",
+        also: Sequence[Mutation] = (),
     ) -> tuple[bool, list[list[bytes]]]:
         """Change one row by all of these or none, where the condition holds; then also the key `note` is there.
 
-        Gives whether it held, and for each increment or append the cells that it left (for others an empty list).
-        `committed` is called where it held. Raises HBase's exceptions, and StoreBusy; then nothing is.
+        `also`: what is done to rows of the region with it. Gives whether it held, and for each increment or append the
+        cells that it left (for others an empty list). `committed` is called where it held. Raises HBase's exceptions,
+        and StoreBusy; then nothing is.
         """
         self.check_writable()
         row = condition.row if condition is not None else mutations[0].row
@@ -287,7 +291,11 @@ class Region:
             now_ms = max(now_ms, checked.timestamp_ms)
         self.counts.writes_count += len(mutations)
         batch = Batch()
-        made = self._write(mutations, batch, now_ms)
+        if also:
+            made = self._write([*mutations, *(each for each in also if each.row == row)], batch, now_ms)
+            self._write_rows((each for each in also if each.row != row), batch, now_ms)
+        else:
+            made = self._write(mutations, batch, now_ms)
         if batch:
             if note:
                 batch.put(note, b"")
@@ -301,13 +309,8 @@ class Region:
     ) -> None:
         """Change several rows by all of these or none. Raises HBase's exceptions, and StoreBusy; then nothing is."""
         self.check_writable()
-        by_row: dict[bytes, list[Mutation]] = {}
-        for mutation in mutations:
-            self.check_row("mutateRows", mutation.row)
-            by_row.setdefault(mutation.row, []).append(mutation)
         batch = Batch()
-        for of_row in by_row.values():
-            self._write(of_row, batch, now_ms)
+        self._write_rows(mutations, batch, now_ms)
         self.counts.writes_count += len(mutations)
         if batch:
             self.store.commit(batch, durability, committed)
@@ -326,6 +329,14 @@ class Region:
         else:
             self.counts.checks_failed_count += 1
         return checked
+
+    def _write_rows(self, mutations: Iterable[Mutation], batch: Batch, now_ms: int) -> None:
+        by_row: dict[bytes, list[Mutation]] = {}
+        for mutation in mutations:
+            self.check_row("mutateRows", mutation.row)
+            by_row.setdefault(mutation.row, []).append(mutation)
+        for of_row in by_row.values():
+            self._write(of_row, batch, now_ms)
 
     def _write(self, mutations: Sequence[Mutation], batch: Batch, now_ms: int) -> list[list[bytes]]:
         row_key, view = self.row_key(mutations[0].row), self.store.uncommitted

@@ -113,6 +113,14 @@ REGION_SERVER = (
         minimum=1,
     ),
     Key(
+        "hbeacon.observers.timeout",
+        Kind.MS,
+        "5s",
+        "How long observers of a call may take before what it asks is done, and again behind it; then its client is"
+        " told so.",
+        minimum=1,
+    ),
+    Key(
         "hbase.hregion.majorcompaction",
         Kind.MS_PLAIN,
         "604800000",

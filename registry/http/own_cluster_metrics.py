@@ -46,6 +46,20 @@ def _region_server(serving: RegionServerStatus) -> Iterator[Metric]:
         ("hbeacon_region_server_storage_ok", "1 while rows can be read and written.", not serving.storage_problem),
     ):
         yield GaugeMetricFamily(name, sentence, value=float(value))
+    for name, sentence, count in (
+        (
+            "hbeacon_coprocessor_calls_failed",
+            "Calls of users' endpoints and observers that raised what is no exception of HBase's.",
+            serving.coprocessor_failed,
+        ),
+        ("hbeacon_coprocessor_calls_late", "Those whose time was over.", serving.coprocessor_late),
+        (
+            "hbeacon_coprocessor_calls_refused",
+            "Those that were not begun, because others of their class did not end.",
+            serving.coprocessor_refused,
+        ),
+    ):
+        yield CounterMetricFamily(name, sentence, value=count)
     reach = GaugeMetricFamily(
         "hbeacon_store_reach",
         "1 for each store of the data directory, by how it is reached.",

@@ -88,6 +88,12 @@ class RegionServerStatus:
     scanners: int = 0
     """Open now."""
     scanner_leases_expired: int = 0
+    coprocessor_failed: int = 0
+    """Calls of users' endpoints and observers that raised what is no exception of HBase's."""
+    coprocessor_late: int = 0
+    """Whose time was over."""
+    coprocessor_refused: int = 0
+    """Not begun, because others of their class did not end."""
     memstore_bytes: int | None = None
     """Written and not yet in a file; None where the engine does not tell."""
     store_files: int | None = None

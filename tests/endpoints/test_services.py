@@ -12,7 +12,7 @@ import pytest
 from google.protobuf.message import Message
 
 from protos.hbase import Aggregate_pb2, Client_pb2, Comparator_pb2, HBase_pb2, MultiRowMutation_pb2
-from regionserver.endpoints.host import HostSettings
+from regionserver.endpoints.classes import HostSettings
 from regionserver.endpoints.threads import RUNNING_MAX
 from regionserver.region.region import Region, RegionRange
 from registry import coprocessors

@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.scanners import Scanners
 from regionserver.door import ClientDoor
-from regionserver.endpoints.host import HostSettings
+from regionserver.endpoints.classes import HostSettings
 from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import Batch, Committed, Durability, StoreBusy
 from regionserver.gate import Gate
