@@ -3,7 +3,7 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign campaign-chaos soak side-by-side bench protos compiled
+.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign campaign-chaos soak side-by-side bench protos compiled tested
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
@@ -30,5 +30,7 @@ campaign-chaos: ; python -m tests.sim.campaign --chaos --seeds $(or $(SEEDS),20)
 soak: ; python -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SEED),1)
 # generated histories on a real HBase and on a region of ours
 side-by-side: ; HBEACON_EXAMPLES=$(or $(EXAMPLES),2000) python -m pytest -m cluster tests/cluster/test_side_by_side.py
-bench: ; for each in registry coordinator dev facade subscribers race data_path; do python -m benchmarks.$$each || exit 1; done
+# a thousand tests with a cluster each, in one session: nothing may be left, nothing may grow
+tested: ; python -m benchmarks.fixture --tests $(or $(TESTS),1000)
+bench: ; for each in registry coordinator dev fixture facade subscribers race data_path; do python -m benchmarks.$$each || exit 1; done
 protos: ; python protos/generate.py

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from registry.testing.cluster import Cluster
-from tests.support.tested_rows import Tables
 
 COUNT = int(os.environ.get("TESTED_COUNT", "8"))
 WARM = 3
@@ -53,11 +52,15 @@ def own_kib(pid: int) -> int:
 
 @pytest.mark.parametrize("number", range(COUNT))
 def test_alone(hbeacon: Cluster, number: int) -> None:
-    tables = Tables(hbeacon)
-    assert tables.names() == []
-    tables.create("t")
-    tables.put("t", b"row", b"%d" % number)
-    assert tables.get("t", b"row") == b"%d" % number
+    with hbeacon.connect_blocking() as hbase:
+        assert hbase.admin.tables() == []
+        hbase.admin.create_table("t", {"f": {"VERSIONS": 1}})
+        table = hbase.table("t")
+        assert table.get("row") is None
+        table.put("row", {"f:q": str(number)})
+        row = table.get("row")
+        assert row is not None
+        assert row["f:q"] == str(number).encode()
     zygote_pid = parent_of(hbeacon.pids["cluster"])
     if number == WARM:
         before.update(costs(zygote_pid))
