@@ -20,6 +20,10 @@ With nothing configured it is localhost:16000, as in HBase 3. These names are th
 change without notice.
 """
 
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from registry.client.admin.admin import Admin
 from registry.client.admin.blocking import BlockingAdmin
 from registry.client.admin.schema import TableDescriptor
@@ -45,6 +49,9 @@ from registry.names import Address, ServerName
 from registry.version import VERSION
 from registry.wire.cellblock import Cell
 from registry.wire.errors import HBaseError
+
+if TYPE_CHECKING:
+    from registry.client import happybase
 
 __version__ = VERSION
 
@@ -94,4 +101,12 @@ __all__ = [
     "__version__",
     "connect",
     "connect_blocking",
+    "happybase",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`happybase` is loaded when somebody asks for it."""
+    if name == "happybase":
+        return import_module("registry.client.happybase")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

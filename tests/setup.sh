@@ -31,6 +31,7 @@ fi
 
 "$VENV/bin/python" -m tests.support.java
 "$VENV/bin/python" -m tests.support.old_clients
+"$VENV/bin/python" -m tests.support.happybase
 "$VENV/bin/python" -m tests.support.hbase_tools
 "$VENV/bin/python" -m tests.support.recipes
 "$VENV/bin/python" -m tests.support.junit
