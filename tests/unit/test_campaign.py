@@ -31,11 +31,14 @@ def test_of_real_processes_there_are_fewer() -> None:
     real, simulated = (next(each for each in CAMPAIGNS if each.is_real == is_real) for is_real in (True, False))
     assert [real.seeds(asked) for asked in (10, 4000)] == [1, 4]
     assert simulated.seeds(10) == 10
+    [filters] = [each for each in CAMPAIGNS if "hostile" in each.file]
+    assert (filters.seeds(4000), filters.words) == (400, ["tests/hostile/test_hostile_filters.py"])
 
 
 def test_campaigns_are_those_that_take_seeds() -> None:
     files = {path.name for path in (ROOT / "tests" / "sim").glob("test_*.py") if '"HBEACON_SEEDS"' in path.read_text()}
-    assert files | {"test_client_simulation.py"} == {campaign.file for campaign in CAMPAIGNS if not campaign.is_real}
+    others = {"test_client_simulation.py", "tests/hostile/test_hostile_filters.py"}
+    assert files | others == {campaign.file for campaign in CAMPAIGNS if not campaign.is_real}
     for campaign in CAMPAIGNS:
         if campaign.is_real:
             file, _, name = campaign.file.partition("::")
