@@ -126,7 +126,8 @@ def test_the_same_test_meets_the_same_faults(clean: Cluster, hbeacon_start: Star
 
 
 def test_stale_look_ups_stay_as_they_were(hbeacon_start: Start) -> None:
-    with hbeacon_start(masters=2, region_servers=0) as cluster:
+    settings = {"zookeeper.session.timeout": 1000}
+    with hbeacon_start(masters=2, region_servers=0, settings=settings) as cluster:
         active = cluster.active_master
         number = int(active.removeprefix("master"))
         standby = f"master{1 - number}"

@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import wait_for
 from tests.support.tested_pytest import ROOT, PytestRun
 
@@ -123,16 +125,19 @@ def test_what_cannot_start_is_told_in_a_sentence_and_what_fails_shows_its_log(tm
     assert (run.processes(), run.files()) == ({}, [])
 
 
+@pytest.mark.chaos
 def test_a_killed_pytest_takes_all_of_it_along(tmp_path: Path) -> None:
     run = PytestRun(tmp_path, test_it=WAITS.format(""))
     _ends(run, lambda process: process.kill())
 
 
+@pytest.mark.chaos
 def test_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:
     run = PytestRun(tmp_path, test_it=WAITS.format(""))
     _ends(run, lambda process: os.killpg(process.pid, signal.SIGINT))
 
 
+@pytest.mark.chaos
 def test_a_crash_within_a_test_ends_all_of_it(tmp_path: Path) -> None:
     run = PytestRun(tmp_path, test_it=WAITS.format("os.abort()"))
     _ends(run, lambda process: process.wait(GONE_S))
