@@ -109,9 +109,14 @@ class Maintenance:
     # --- compactions ------------------------------------------------------------------------------------------------
 
     def compact(self, hosted: Hosted, *, major: bool) -> None:
-        """Compact a region when those before it are done; one that waits for the same is not asked for twice."""
+        """Compact a region when those before it are done; one that waits for the same is not asked for twice.
+
+        A table that says COMPACTION_ENABLED => false has none, whoever asks.
+        """
         if not self.compactions_enabled:
             _log.info("compaction of %s is ignored: compactions are switched off", hosted.info)
+            return
+        if not hosted.region.rules.is_compacted:
             return
         self._queue[hosted.info.encoded_name, major] = hosted
         if self._worker is None:

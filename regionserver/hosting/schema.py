@@ -24,7 +24,9 @@ from registry.wire.region_info import table_text
 
 TTL_FOREVER_S = 0x7FFF_FFFF
 """Java's Integer.MAX_VALUE, FOREVER in a shell; -1 means the same."""
-_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+TIMESTAMP_SLOP = b"hbase.hregion.keyvalue.timestamp.slop.millisecs"
+PURGE_DELETES = b"hbase.hstore.time.to.purge.deletes"
+_INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _DURABILITIES: Mapping[str, Durability | None] = {
     "USE_DEFAULT": None,
     "SKIP_WAL": Durability.MEMORY,
@@ -59,7 +61,7 @@ def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Desc
     for family in schema.column_families:
         if not family.name or b"\0" in family.name:
             raise DoNotRetryIOException(f"Family name {family.name[:64]!r} of table {table} is not one")
-        families[family.name] = family_rules(table, family)
+        families[family.name] = family_rules(table, family, values.get(PURGE_DELETES, b"0"))
     if not families:
         raise DoNotRetryIOException("Table should have at least one column family.")
     durability = _read(values, b"DURABILITY", None, _durability, table)
@@ -68,13 +70,17 @@ def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Desc
         durability=server.durability if durability is None else durability,
         read_only=_read(values, b"READONLY", server.read_only, _boolean, table),
         cell_bytes_max=_read(values, b"hbase.server.keyvalue.maxsize", server.cell_bytes_max, _integer, table),
+        is_compacted=_read(values, b"COMPACTION_ENABLED", True, _boolean, table),
+        future_ms_max=_read(values, TIMESTAMP_SLOP, server.future_ms_max, _slop_ms, table),
     )
     return Described(table, dict(sorted(families.items())), rules, gone_families(schema) - families.keys())
 
 
-def family_rules(table: str, family: HBase_pb2.ColumnFamilySchema) -> FamilyRules:
-    """Read the descriptor of one family. Raises DoNotRetryIOException."""
-    values = {pair.first: pair.second for pair in family.attributes}
+def family_rules(table: str, family: HBase_pb2.ColumnFamilySchema, purge_deletes: bytes = b"0") -> FamilyRules:
+    """Read the descriptor of one family; of its table how long markers stay. Raises DoNotRetryIOException."""
+    values = {PURGE_DELETES: purge_deletes}
+    values.update((pair.name.encode(), pair.value.encode()) for pair in family.configuration)
+    values.update((pair.first, pair.second) for pair in family.attributes)
     where = f"{table}, family {family.name.decode('utf-8', 'replace')}"
     versions_max = _read(values, b"VERSIONS", 1, _versions_max, where)
     versions_min = _read(values, b"MIN_VERSIONS", 0, _versions_min, where)
@@ -82,7 +88,8 @@ def family_rules(table: str, family: HBase_pb2.ColumnFamilySchema) -> FamilyRule
     keep_deleted = _read(values, b"KEEP_DELETED_CELLS", KeepDeleted.FALSE, _keep_deleted, where)
     ttl_ms = FOR_EVER_MS if ttl_s in (TTL_FOREVER_S, -1) else ttl_s * 1000
     new_versions = _read(values, b"NEW_VERSION_BEHAVIOR", False, _boolean, where)
-    return FamilyRules(versions_max, versions_min, ttl_ms, keep_deleted, new_versions)
+    markers_stay_ms = max(_read(values, PURGE_DELETES, 0, _integer, where), 0)
+    return FamilyRules(versions_max, versions_min, ttl_ms, keep_deleted, new_versions, markers_stay_ms)
 
 
 def _read(
@@ -102,6 +109,11 @@ def _integer(text: str) -> int:
     if not _INTEGER.fullmatch(text):
         raise ValueError(text)
     return int(text)
+
+
+def _slop_ms(text: str) -> int | None:
+    number = _integer(text)
+    return None if number == FOR_EVER_MS else number
 
 
 def _versions_max(text: str) -> int:

@@ -103,7 +103,7 @@ def living(
                 left.append(entry)
         elif kept.marker(qualifier, timestamp_ms, -negated_type):
             left.append(entry)
-    return _without_markers(left, rules, oldest_ms, may_go)
+    return _without_markers(left, rules, oldest_ms, now_ms - rules.markers_stay_ms, may_go)
 
 
 class _Kept:
@@ -149,13 +149,16 @@ class _Kept:
         return True
 
 
-def _without_markers(left: list[Entry], rules: FamilyRules, oldest_ms: int, may_go: MarkerMayGo) -> Sequence[Entry]:
+def _without_markers(
+    left: list[Entry], rules: FamilyRules, oldest_ms: int, stays_from_ms: int, may_go: MarkerMayGo
+) -> Sequence[Entry]:
     """Drops markers that hide nothing any more; those that are not kept for readers of the past hide nothing here."""
     needed: list[Entry] = []
     puts: list[Entry] | None = None
     for entry in left:
         qualifier, negated_ms, negated_type, _ = entry
-        if negated_type == _PUT or not may_go(qualifier, -negated_type):
+        stays = rules.markers_stay_ms > 0 and -negated_ms >= stays_from_ms
+        if negated_type == _PUT or stays or not may_go(qualifier, -negated_type):
             needed.append(entry)
             continue
         keep = rules.keep_deleted

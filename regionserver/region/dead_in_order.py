@@ -53,7 +53,7 @@ def living_in_order(
             left += lives
         else:
             left += looked.column(lives)
-    return _with_needed(left, _OF_FAMILIES, looked.keeps) if all_looked_into else left
+    return looked.needed(left, _OF_FAMILIES) if all_looked_into else left
 
 
 class _Look:
@@ -62,6 +62,7 @@ class _Look:
     def __init__(self, rules: FamilyRules, now_ms: int, of_family: Sequence[Entry]) -> None:
         """With the markers of the family."""
         self.keeps = rules.keep_deleted is not KeepDeleted.FALSE
+        """Deleted cells, for readers of the past."""
         self._rules = rules
         self._now_ms = now_ms
         self._oldest_ms = -FOR_EVER_MS if rules.ttl_ms == FOR_EVER_MS else now_ms - rules.ttl_ms
@@ -91,11 +92,12 @@ class _Look:
                 left.append(entry)
             elif negated_type != _PUT:
                 self._versions.add(qualifier, -negated_ms, -negated_type, sequence_of(entry))
+                left.append(entry)
             elif not self._versions.hides(qualifier, -negated_ms, sequence_of(entry)):
                 count += 1
                 if -negated_ms >= self._oldest_ms or count <= self._rules.versions_min:
                     left.append(entry)
-        return left
+        return self.needed(left, _OF_COLUMNS)
 
     def _kept(self, cells: Sequence[Entry]) -> list[Entry]:
         """A put is beyond the number where so many came behind all markers, which then no reader leaves out."""
@@ -114,14 +116,20 @@ class _Look:
                     continue
                 count += is_newer
             left.append(entry)
-        return _with_needed(left, _OF_COLUMNS, keeps=True)
+        return self.needed(left, _OF_COLUMNS)
+
+    def needed(self, left: list[Entry], kinds: Collection[int]) -> list[Entry]:
+        """Without markers of these kinds that are old enough to go and that no reader notices.
+
+        A reader of the past does where one of the puts was written before.
+        """
+        first = NOW
+        if self.keeps:
+            first = min([sequence_of(entry) for entry in left if entry[2] == _PUT], default=NOW)
+        stay_ms = self._rules.markers_stay_ms
+        from_ms = self._now_ms - stay_ms if stay_ms > 0 else FOR_EVER_MS + 1
+        return [entry for entry in left if entry[2] not in kinds or -entry[1] >= from_ms or sequence_of(entry) >= first]
 
 
 def _expires(entry: Entry) -> bool:
     return has_tags(entry[3]) and own_ttl_ms(entry[3]) is not None
-
-
-def _with_needed(left: list[Entry], kinds: Collection[int], keeps: bool) -> list[Entry]:
-    """Of markers of these kinds those that a reader of the past may notice: one of the puts was written before."""
-    first = min([sequence_of(entry) for entry in left if entry[2] == _PUT], default=NOW) if keeps else NOW
-    return [entry for entry in left if entry[2] not in kinds or sequence_of(entry) >= first]

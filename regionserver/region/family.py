@@ -198,10 +198,10 @@ def _add_in_order(
         _put_in_order(batch, family_key, key, entries, last, is_last=False)
 
 
-def put_family_in_order(batch: Batch, family_key: bytes, entries: Sequence[Entry], last: int) -> None:
-    """The same as `put_family` with sequences, of which `last` is that of the last change; no cells: no record."""
+def put_family_in_order(batch: Batch, family_key: bytes, entries: Sequence[Entry], sequence: int) -> None:
+    """The same as `put_family` with sequences, and that of the last change; no cells: no record."""
     if entries:
-        _put_in_order(batch, family_key, family_key, entries, last, is_last=True)
+        _put_in_order(batch, family_key, family_key, entries, sequence, is_last=True)
     else:
         batch.delete(family_key)
 

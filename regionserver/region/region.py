@@ -235,7 +235,7 @@ class Region:
         key, view = family_key(self.prefix + place, put.family), self.store.uncommitted
         cell_bytes_max = self.rules.cell_bytes_max
         if isinstance(put, Shaped):
-            if not 0 < cell_bytes_max < put.shape.cell_bytes_max:
+            if not 0 < cell_bytes_max < put.shape.cell_bytes_max and self.rules.future_ms_max is None:
                 self._put_shaped(put, view, batch, key, now_ms)
                 return
             entries = put.shape.entries(*put.cells(now_ms))
@@ -245,6 +245,9 @@ class Region:
             for entry in entries:
                 if len(entry[3]) > cell_bytes_max:
                     raise self._too_large(entry[3])
+        if self.rules.future_ms_max is not None:
+            for entry in entries:
+                self._check_time(entry, now_ms)
         old = view.get(key)
         if old is None and (made := fresh_record(entries)) is not None:
             batch.put(key, made)
@@ -362,6 +365,8 @@ class Region:
             for family, entry in written:
                 if 0 < cell_bytes_max < len(entry[3]):
                     raise self._too_large(entry[3], made=mutation.kind not in (MutationKind.PUT, MutationKind.DELETE))
+                if mutation.kind is MutationKind.PUT and self.rules.future_ms_max is not None:
+                    self._check_time(entry, now_ms)
                 by_family.setdefault(family, []).append(entry)
                 if mutation.kind in (MutationKind.INCREMENT, MutationKind.APPEND):
                     left.append(entry[3])
@@ -408,10 +413,13 @@ class Region:
         limit = f"with size {len(cell)} exceeds limit of {self.rules.cell_bytes_max} bytes"
         if made:
             return DoNotRetryIOException(f"Cell {limit} in region {self.where.name}")
-        row, family, qualifier, timestamp_ms, key_type, value, _ = decode_cell(memoryview(cell), 0, with_tags=True)[0]
-        column = f"{string_binary(row)}/{string_binary(family)}:{string_binary(qualifier)}/{timestamp_ms}"
-        kind = KeyType(key_type).name.title().replace("_", "")
-        return DoNotRetryIOException(f"Cell[{column}/{kind}/vlen={len(value)}/seqid=0] {limit}")
+        return DoNotRetryIOException(f"Cell[{_told(cell)}] {limit}")
+
+    def _check_time(self, entry: Entry, now_ms: int) -> None:
+        """Source: HRegion#checkTimestamps."""
+        ahead_ms = self.rules.future_ms_max
+        if ahead_ms is not None and -entry[1] > now_ms + ahead_ms:
+            raise FailedSanityCheckException(f"Timestamp for KV out of range {_told(entry[3])} (too.new={ahead_ms})")
 
     def check_writable(self) -> None:
         """Raise where the table is read-only."""
@@ -425,6 +433,14 @@ class Region:
                 f"Column family {family.decode('utf-8', 'replace')} does not exist in region {self.where.name}"
                 f" in table '{self.where.table}'"
             )
+
+
+def _told(cell: bytes) -> str:
+    """As Java's KeyValue#toString."""
+    row, family, qualifier, timestamp_ms, key_type, value, _ = decode_cell(memoryview(cell), 0, with_tags=True)[0]
+    column = f"{string_binary(row)}/{string_binary(family)}:{string_binary(qualifier)}/{timestamp_ms}"
+    kind = KeyType(key_type).name.title().replace("_", "")
+    return f"{column}/{kind}/vlen={len(value)}/seqid=0"
 
 
 def _written_over(shape: Shape, cells: bytes, timestamp_ms: int, old: bytes, rules: FamilyRules) -> bytes | None:

@@ -25,6 +25,10 @@ class TableRules:
     cell_bytes_max: int = CELL_BYTES_MAX
     """0 or less: no limit."""
     row_bytes_max: int = ROW_BYTES_MAX
+    is_compacted: bool = True
+    """COMPACTION_ENABLED."""
+    future_ms_max: int | None = None
+    """hbase.hregion.keyvalue.timestamp.slop.millisecs: puts of a time farther ahead are refused."""
 
     def durability_of(self, asked: Durability | None) -> Durability:
         """How durable a mutation is to be that asked for this; None: for nothing of its own."""

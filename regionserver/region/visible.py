@@ -48,6 +48,8 @@ class FamilyRules:
     keep_deleted: KeepDeleted = KeepDeleted.FALSE
     new_versions: bool = False
     """NEW_VERSION_BEHAVIOR: what was written later decides. Entries have their sequences then: `written_order`."""
+    markers_stay_ms: int = 0
+    """hbase.hstore.time.to.purge.deletes: no marker goes before it is so old."""
 
     @property
     def keeps_newest(self) -> bool:

@@ -91,18 +91,18 @@ def _place(entry: Entry) -> tuple[bytes, int, int, int]:
     return *entry[:3], -sequence_of(entry)
 
 
-def encode_in_order(entries: Sequence[Entry], last: int, *, more: bool = False) -> bytes:
-    """A record of sorted entries."""
+def encode_in_order(entries: Sequence[Entry], sequence: int, *, more: bool = False) -> bytes:
+    """A record of sorted entries; `sequence` is that of the last change."""
     plain = encode_record(entries, more=more)
     head = bytes((FORMAT_IN_ORDER, plain[1] | Mark.IN_ORDER)) + plain[2:HEAD_BYTES]
-    return head + SEQUENCE.pack(last) + plain[HEAD_BYTES:]
+    return head + SEQUENCE.pack(sequence) + plain[HEAD_BYTES:]
 
 
-def with_last(record: bytes, last: int) -> bytes:
+def with_last(record: bytes, sequence: int) -> bytes:
     """The first of several chunks after a change of another."""
     if record[0] == FORMAT:
-        return encode_in_order(entries_of(record, in_order=True), last, more=True)
-    return record[:HEAD_BYTES] + SEQUENCE.pack(last) + record[_CELLS_AT:]
+        return encode_in_order(entries_of(record, in_order=True), sequence, more=True)
+    return record[:HEAD_BYTES] + SEQUENCE.pack(sequence) + record[_CELLS_AT:]
 
 
 def without_order(record: bytes) -> bytes:

@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -184,6 +185,17 @@ async def test_a_compaction_drops_dead_cells(admin: Admin):
     assert after_bytes < before_bytes
     assert admin.desk.rows(FIRST, [b"!row"]) == {b"!row": b"101"}
     assert compacted_ms(store, FIRST.encoded_name) > NOW_MS - 10 * YEAR_MS
+
+
+async def test_a_table_that_is_not_to_be_compacted(admin: Admin):
+    """COMPACTION_ENABLED => false."""
+    await admin.desk.open(FIRST)
+    hosted = admin.desk.regions.get(FIRST.encoded_name)
+    assert hosted is not None
+    hosted.region.rules = replace(hosted.region.rules, is_compacted=False)
+    request = Admin_pb2.CompactRegionRequest(region=specifier(FIRST), major=True)
+    await admin.ask("CompactRegion", request, Admin_pb2.CompactRegionResponse)
+    assert admin.maintenance.compaction_state(FIRST.encoded_name) == Admin_pb2.GetRegionInfoResponse.NONE
 
 
 async def test_compactions_are_switched_off_and_queues_cleared(admin: Admin):

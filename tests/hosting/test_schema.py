@@ -63,6 +63,16 @@ def test_what_is_heeded():
     assert not described(schema(READONLY="yes")).rules.read_only, "as Java's Boolean has it"
 
 
+def test_how_long_markers_stay_and_how_far_ahead_puts_may_be():
+    stay, slop = "hbase.hstore.time.to.purge.deletes", "hbase.hregion.keyvalue.timestamp.slop.millisecs"
+    message = schema({}, COMPACTION_ENABLED="false", **{stay: "5000", slop: "700"})
+    assert described(message).families[b"f"].markers_stay_ms == 5000
+    assert (described(message).rules.is_compacted, described(message).rules.future_ms_max) == (False, 700)
+    message.column_families[0].configuration.add(name=stay, value="9")
+    assert described(message).families[b"f"].markers_stay_ms == 9
+    assert described(schema(**{slop: str(FOR_EVER_MS)})).rules == TableRules()
+
+
 @pytest.mark.parametrize("place", ["attributes", "configuration"])
 def test_the_size_of_cells(place: str):
     message = schema()

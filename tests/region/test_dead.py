@@ -61,6 +61,19 @@ def test_markers_under_another_go_wherever_they_lie():
     assert left([cell(b"a", 3, DELETE), cell(b"a", 2, DELETE_COLUMN)], markers_go=False) == ["a@3!8", "a@2!12"]
 
 
+def test_markers_that_are_to_stay_for_a_while():
+    """They hide what comes later with an older time."""
+    stored = [
+        cell(b"a", 95, DELETE_COLUMN),
+        cell(b"b", 94, DELETE_COLUMN),
+        cell(b"b", 93),
+        cell(b"", 95, DELETE_FAMILY),
+    ]
+    assert left(stored, FamilyRules(markers_stay_ms=5)) == ["@95!14"]
+    assert left(stored[:3], FamilyRules(markers_stay_ms=5)) == ["a@95!12"]
+    assert left(stored) == []
+
+
 def test_deleted_cells_that_are_kept():
     kept = FamilyRules(2, keep_deleted=KeepDeleted.TRUE)
     stored = [cell(b"a", t) for t in (1, 2, 3)] + [cell(b"a", 3, DELETE_COLUMN)]

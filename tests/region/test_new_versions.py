@@ -180,6 +180,17 @@ def test_deleted_cells_that_are_kept():
     assert rows.raw() == ["a@6", "a@5"], "two have come behind the marker"
 
 
+def test_markers_that_are_to_stay_for_a_while():
+    rows = Rows(replace(NEW, markers_stay_ms=10))
+    rows.put(b"a", 950, 985)
+    rows.put(b"b", 985)
+    rows.delete(DELETE_COLUMN, 989, b"a")
+    rows.delete(DELETE_COLUMN, 990, b"b")
+    rows.delete(DELETE_FAMILY, 995)
+    rows.clean()
+    assert rows.raw() == ["@995!14", "b@990!12"]
+
+
 def test_time_to_live():
     rows = Rows(FamilyRules(9, 1, 100, new_versions=True))
     rows.put(b"a", NOW_MS - 300, NOW_MS - 200)

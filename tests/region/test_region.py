@@ -13,6 +13,7 @@ from regionserver.engine.memory import MemoryStore
 from regionserver.engine.store import Batch, Durability, StoreError
 from regionserver.region.conditions import CompareType, Condition
 from regionserver.region.mutations import Change, Mutation, MutationKind
+from regionserver.region.plain_puts import PlainPut
 from regionserver.region.record import without_tags
 from regionserver.region.region import Region, RegionRange, RequestCounts
 from regionserver.region.rules import CELL_BYTES_MAX, USUAL, TableRules
@@ -196,6 +197,17 @@ def test_what_the_table_says():
     where.rules = TableRules(cell_bytes_max=0)
     change(where, PUT, [put(b"a", b"large", bytes(CELL_BYTES_MAX + 1))])
     assert len(got(where)) == 3
+
+
+def test_puts_of_a_time_too_far_ahead():
+    where = region(rules=TableRules(future_ms_max=50))
+    change(where, PUT, [put(b"a", b"q", timestamp_ms=150)])
+    with pytest.raises(FailedSanityCheckException, match=r"out of range row/a:q/151/Put/vlen=1/seqid=0 \(too.new=50\)"):
+        change(where, PUT, [put(b"a", b"p"), put(b"a", b"q", b"v", 151)])
+    with pytest.raises(FailedSanityCheckException, match=r"too\.new=50"):
+        where.put_quick(PlainPut(b"row", b"a", [(b"q", 151, b"v")]), Batch(), 100)
+    change(where, DELETE, [Change(b"a", b"q", 999, KeyType.DELETE_COLUMN)])
+    assert values(where) == []
 
 
 def test_how_durable_a_change_is():

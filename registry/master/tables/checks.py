@@ -28,6 +28,7 @@ MAX_FILESIZE_MIN = 2 << 20
 FLUSH_SIZE_MIN = 1 << 20
 BLOCK_BYTES_MIN, BLOCK_BYTES_MAX = 1 << 10, 16 << 20
 
+PURGE_DELETES = b"hbase.hstore.time.to.purge.deletes"
 _INT, _LONG = 31, 63
 _SPLIT_POLICIES = frozenset(
     f"org.apache.hadoop.hbase.regionserver.{name}"
@@ -82,8 +83,13 @@ def check_supported(schema: HBase_pb2.TableSchema) -> None:
     if number(own, b"REGION_REPLICATION", 1) > 1:
         raise DoNotRetryIOException(f"There are no region replicas here: REGION_REPLICATION of {table} must be 1")
     number(own, b"hbase.server.keyvalue.maxsize", 0)
+    for name in (b"hbase.hregion.keyvalue.timestamp.slop.millisecs", PURGE_DELETES):
+        number(own, name, 0, _LONG)
     for family in schema.column_families:
         own = values(family)
+        number(
+            {pair.name.encode(): pair.value.encode() for pair in family.configuration} | own, PURGE_DELETES, 0, _LONG
+        )
         for name, least in ((b"VERSIONS", 1), (b"TTL", 1), (b"MIN_VERSIONS", 0)):
             if number(own, name, least) < least:
                 raise DoNotRetryIOException(
