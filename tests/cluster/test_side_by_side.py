@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
 
 from protos.hbase import Admin_pb2, HBase_pb2, Master_pb2
 from regionserver.region.visible import FamilyRules, KeepDeleted
@@ -81,8 +82,23 @@ TIMES = {name: times for name, (_, times, _) in FAMILIES.items()}
 # Where deleted cells are kept, markers that hide nothing any more go from our stores earlier than from HBase's.
 RAW = [b"f", b"g", b"n", b"t"]
 # A time range may leave out the file of a clean-up: HBase forgets then what pushed out what was written behind it.
-CLEANED = Histories(TIMES, RAW, [b"n"], cleaned=True)
-HISTORIES = Histories(TIMES, RAW).history() | CLEANED.history()
+CLEANED = [b"n"]
+
+
+def of_families(*names: bytes, dense: bool = True) -> st.SearchStrategy[list[Step]]:
+    times, raw = {name: TIMES[name] for name in names}, [name for name in RAW if name in names]
+    kept, cleaned = (Histories(times, raw, CLEANED, cleaned=each, dense=dense) for each in (False, True))
+    return kept.history() | cleaned.history()
+
+
+HISTORIES = (
+    of_families(*FAMILIES, dense=False)
+    | of_families(b"n")
+    | of_families(b"f", b"n")
+    | of_families(b"k", b"u")
+    | of_families(b"g", b"t")
+)
+"""Of all families, and of few, so that calls meet."""
 
 
 class Sides:

@@ -69,18 +69,23 @@ class Histories:
         kept_as_written: Sequence[bytes] = (),
         *,
         cleaned: bool = False,
+        dense: bool = False,
     ) -> None:
         """`raw_families`: those of which raw scans are the same after a clean-up too.
 
         `cleaned`: with a clean-up in the middle; then no cell will expire on its own, for what it pushes out stays here
-        until it has. Behind it nothing is written to those of `kept_as_written`.
+        until it has. Behind it nothing is written to those of `kept_as_written`. `dense`: of one row, and more deletes.
         """
         self._families = families
         self._raw_families = raw_families
         self._cleaned = cleaned
         behind = {name: times for name, times in families.items() if name not in kept_as_written}
-        self._behind = self if not cleaned or len(behind) == len(families) else Histories(behind, raw_families)
+        self._behind: Histories | None = self
+        if cleaned and len(behind) < len(families):
+            self._behind = Histories(behind, raw_families, dense=dense) if behind else None
         self._ttls = (TTL_OVER_MS,) if cleaned else (TTL_OVER_MS, TTL_LONG_MS)
+        self._dense = dense
+        self._rows = st.just(ROW_NAMES[0]) if dense else ROWS
         self._names = st.sampled_from(sorted(families))
         self._usual = sorted({time for times in families.values() for time in times.usual})
         rows, values = [PREFIX + row for row in ROW_NAMES], [b"", b"1", b"value", b"\xff", (5).to_bytes(8, "big")]
@@ -95,7 +100,8 @@ class Histories:
             changes.map(lambda call: [call]),
             changes.map(lambda call: [call, call]),
         )  # lost on the way, perhaps
-        some = st.lists(once | once | twice | read.map(lambda call: [call]), min_size=1, max_size=10)
+        of_each = once | once | twice | read.map(lambda call: [call])
+        some = st.lists(of_each, min_size=6 if self._dense else 1, max_size=14 if self._dense else 10)
         nothing, cleaned, crashed, both = (
             st.just(list[Step](steps)) for steps in ([], [Compact()], [Crash()], [Crash(both=True)])
         )
@@ -103,7 +109,7 @@ class Histories:
         repeated = (changes | counted).map(lambda call: [call, Crash(), call])
         # a region of HBase's takes a second to be opened again
         middle = cleaned | cleaned | both if self._cleaned else nothing | nothing | crashed | repeated
-        last = read | self._behind.mutates() | self._behind.multis()
+        last = read if self._behind is None else read | self._behind.mutates() | self._behind.multis()
         return st.tuples(some, middle, st.lists(last, max_size=3), read).map(
             lambda parts: [*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3]]
         )
@@ -130,7 +136,7 @@ class Histories:
     @staticmethod
     def _drawn(draw: st.DrawFn, self: Histories, kinds: tuple[int, ...]) -> Client_pb2.MutationProto:
         kind = draw(st.sampled_from(kinds))
-        message = Client_pb2.MutationProto(row=draw(ROWS), mutate_type=kind)  # type: ignore[arg-type]
+        message = Client_pb2.MutationProto(row=draw(self._rows), mutate_type=kind)  # type: ignore[arg-type]
         deletes = kind == Client_pb2.MutationProto.DELETE
         deltas = kind in (Client_pb2.MutationProto.INCREMENT, Client_pb2.MutationProto.APPEND)
         if deltas:
@@ -159,9 +165,8 @@ class Histories:
 
     def mutations(self, *kinds: int) -> st.SearchStrategy[Client_pb2.MutationProto]:
         proto = Client_pb2.MutationProto
-        return self._drawn(
-            self, kinds or (proto.PUT, proto.PUT, proto.PUT, proto.DELETE, proto.INCREMENT, proto.APPEND)
-        )
+        usual = proto.PUT, proto.PUT, proto.PUT, proto.DELETE, proto.INCREMENT, proto.APPEND
+        return self._drawn(self, kinds or (usual if not self._dense else (proto.PUT, proto.PUT, proto.DELETE)))
 
     def mutates(self) -> st.SearchStrategy[Call]:
         """Inline, or by the cell block, with tags or without; what has a nonce may come twice."""
@@ -205,7 +210,7 @@ class Histories:
         some = st.lists(self.mutations() | self._get_messages(), min_size=1, max_size=5).map(_multi)
         whole = st.tuples(
             st.lists(self.mutations(proto.PUT, proto.DELETE, proto.INCREMENT), min_size=1, max_size=3),
-            ROWS,
+            self._rows,
             st.none() | st.tuples(self._names, QUALIFIERS, st.none() | VALUES, st.sampled_from(range(6))),
         ).map(lambda parts: _atomic(*parts))
         return some | whole
@@ -213,7 +218,7 @@ class Histories:
     @st.composite
     @staticmethod
     def _one_get(draw: st.DrawFn, self: Histories) -> Client_pb2.Get:
-        message = Client_pb2.Get(row=draw(ROWS), max_versions=draw(st.sampled_from([1, 1, 2, 5])))
+        message = Client_pb2.Get(row=draw(self._rows), max_versions=draw(st.sampled_from([1, 1, 2, 5])))
         self._shaped(draw, message)
         message.existence_only = draw(st.integers(0, 6)) == 0
         return message
@@ -265,7 +270,7 @@ class Histories:
         if draw(st.booleans()):
             scan.include_start_row = draw(st.booleans())
             scan.include_stop_row = draw(st.booleans())
-        if draw(st.integers(0, 3)) == 0:
+        if self._raw_families and draw(st.integers(0, 3)) == 0:
             scan.attribute.add(name="_raw_", value=b"\xff")
             for name in self._raw_families:
                 scan.column.add(family=name)
