@@ -21,7 +21,7 @@ from registry.wire.text import lenient_text
 PAGE_BYTES = 256 * 1024
 """Cells that are held at one time, beside a record of the store."""
 FILTERED_ROW_BYTES_MAX = 64 << 20
-"""A filter judges whole rows, and so they are read whole; larger ones are RowTooBigException."""
+"""Where a filter judges whole rows, and so they are read whole; larger ones are RowTooBigException."""
 ROW_COUNT = "GetRowNum"
 FIRST_KEY_ONLY = "org.apache.hadoop.hbase.filter.FirstKeyOnlyFilter"
 
@@ -41,7 +41,11 @@ class Aggregating:
         self._is_cut = bool(asked.batch)
         """A batch is a row for a real server."""
         self._scan = open_asked(region, asked, now_ms)
-        self._may_cut = asked.filter is None
+        filter_ = asked.filter
+        self._may_cut = filter_ is None or not (filter_.has_filter_row or filter_.may_end)
+        """Where such a scan ends may hang on the parts of its rows, if its filter may end it within one."""
+        self._is_within_row = False
+        """The row that was added last may go on."""
         if not self._may_cut:
             self._scan.row_bytes_max = min(self._scan.row_bytes_max, FILTERED_ROW_BYTES_MAX)
 
@@ -63,10 +67,14 @@ class Aggregating:
     def _add(self, page: Page) -> None:
         aggregation = self._aggregation
         values = values_of(b"".join(page.blocks)) if aggregation.reads_values else iter(())
+        if self._is_within_row and page.rows_done > page.partial.count(False):
+            self._is_within_row = False  # it has ended, and nothing of its rest has passed the filter
+            aggregation.end_row()
         for count, is_part in zip(page.counts, page.partial, strict=True):
             for value in islice(values, count):
                 aggregation.add(value)
-            if self._is_cut or not is_part:
+            self._is_within_row = is_part and not self._is_cut
+            if not self._is_within_row:
                 aggregation.end_row()
 
 
