@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import socket
 import tempfile
@@ -50,10 +51,11 @@ class Cluster:
         self._chance = random.Random(seed)
         self._asking = threading.Lock()
         self._heard = b""
-        handle, name = tempfile.mkstemp(prefix="hbeacon-cluster-", suffix=".log")
+        self._directory = zygote.directory
+        handle, name = tempfile.mkstemp(prefix="cluster-", suffix=".log", dir=self._directory)
         self.logs = Logs(Path(name))
         """What all its processes have logged."""
-        self._conf: tempfile.TemporaryDirectory[str] | None = None
+        self._conf: Path | None = None
         try:
             try:
                 self._control: socket.socket | None = zygote.fork(options, handle)
@@ -142,11 +144,11 @@ class Cluster:
         (HOST:PORT) and ZOOKEEPER_ZNODE_PARENT.
         """
         if self._conf is None:
-            self._conf = tempfile.TemporaryDirectory(prefix="hbeacon-conf-")
-            write_files(Path(self._conf.name), self._by_registry(), self._by_zookeeper())
+            self._conf = Path(tempfile.mkdtemp(prefix="conf-", dir=self._directory))
+            write_files(self._conf, self._by_registry(), self._by_zookeeper())
         return {
             **os.environ,
-            "HBASE_CONF_DIR": self._conf.name,
+            "HBASE_CONF_DIR": str(self._conf),
             "HBASE_MASTERS": ",".join(self.masters),
             "HBASE_ZOOKEEPER_QUORUM": self.zookeeper,
             "ZOOKEEPER_ZNODE_PARENT": self.znode_parent,
@@ -349,7 +351,7 @@ class Cluster:
                     pass
             control.close()
         if self._conf is not None:
-            self._conf.cleanup()
+            shutil.rmtree(self._conf, ignore_errors=True)
             self._conf = None
         self.logs.remove()
 

@@ -1,10 +1,10 @@
 """The process that has all modules loaded and forks a cluster whenever a test asks for one.
 
-    python -m registry.testing.loaded FD
+    python -m registry.testing.loaded FD DIRECTORY
 
 FD is a Unix socket: each message is a line of JSON (registry.testing.options) with two descriptors, the socket on which
 the test talks to its cluster and the file for the cluster's log; it is answered with one byte when the fork is done.
-When the socket ends, so do all clusters, and then this process.
+When the socket ends, so do all clusters, and then this process, which removes DIRECTORY before.
 
 Nothing is started here but by fork, and nothing runs here: no loop, no thread, so that every fork is safe.
 
@@ -17,6 +17,7 @@ import contextlib
 import gc
 import os
 import select
+import shutil
 import signal
 import socket
 import sys
@@ -126,7 +127,10 @@ def main() -> int:
     for name in ("mmap", "marshal"):
         import_module(name)
     gc.freeze()
-    return serve(control)
+    try:
+        return serve(control)
+    finally:
+        shutil.rmtree(sys.argv[2], ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from registry.testing.options import ClusterOptions
 
 LOAD_TIMEOUT_S = 60.0
 END_TIMEOUT_S = 10.0
+LOG = "loaded.log"
 LOG_TAIL_LINES = 30
 OF_OTHERS = ("HBASE_", "HBEACON_", "ZOOKEEPER_")
 """Variables by which settings are told: those of the machine are not meant for the clusters of tests."""
@@ -34,25 +36,34 @@ class Zygote:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._log: Path | None = None
-        self._asking = threading.Lock()
+        self._directory: Path | None = None
+        self._asking = threading.RLock()
 
     @property
     def pid(self) -> int:
         """0 where it was never needed."""
         return self._process.pid if self._process is not None else 0
 
+    @property
+    def directory(self) -> Path:
+        """For logs, and for files that clients are given; the process removes it, however this one ends."""
+        self.begin()
+        assert self._directory is not None
+        return self._directory
+
     def begin(self) -> None:
         """Start it, unless it runs."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        self.close()
+        with self._asking:
+            if self._process is None or self._process.poll() is not None:
+                self.close()
+                self._start()
+
+    def _start(self) -> None:
         self._control, theirs = socket.socketpair()
-        handle, name = tempfile.mkstemp(prefix="hbeacon-testing-", suffix=".log")
-        self._log = Path(name)
-        with theirs, os.fdopen(handle, "wb") as log:
+        self._directory = Path(tempfile.mkdtemp(prefix="hbeacon-testing-"))
+        with theirs, (self._directory / LOG).open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "registry.testing.loaded", str(theirs.fileno())],
+                [sys.executable, "-m", "registry.testing.loaded", str(theirs.fileno()), str(self._directory)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -92,12 +103,13 @@ class Zygote:
             if process.poll() is None:
                 process.kill()
                 process.wait()
-        if self._log is not None:
-            self._log.unlink(missing_ok=True)
-            self._log = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
 
     def _problem(self, what: str) -> str:
-        log = self._log.read_text(errors="replace") if self._log is not None else ""
+        assert self._directory is not None
+        log = (self._directory / LOG).read_text(errors="replace")
         return f"the process that forks clusters {what}{tail_of(log)}"
 
 

@@ -157,7 +157,7 @@ def _ends(run: PytestRun, end: Callable[[subprocess.Popen[str]], object]) -> Non
         end(process)
         process.communicate(timeout=GONE_S)
         wait_for("the end of all", lambda: not run.processes(), GONE_S)
-        wait_for("the end of all files", lambda: not [name for name in run.files() if "dev" in name], GONE_S)
+        wait_for("the end of all files", lambda: not run.files(), GONE_S)
     finally:
         process.kill()
         process.communicate()
