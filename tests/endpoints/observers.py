@@ -249,3 +249,40 @@ class Both(Endpoint, Observer):
 
     def call(self, region: RegionView, method: str, request: bytes) -> bytes:
         return b"%d" % self.count
+
+
+class OfStory(Index):
+    """What tests/cluster/java/ObserverStory.java tells of, on its table; of others it is asked and says nothing."""
+
+    def pre_put(self, c: ObserverContext, put: Mutation) -> None:
+        if c.region.table != "observed":
+            return
+        if put.row == b"forbidden":
+            raise AccessDeniedException(f"{put.row!r} may not be written")
+        for cell in list(put.cells):
+            put.set(cell.family, cell.qualifier, cell.value.upper())
+
+    def pre_get(self, c: ObserverContext, get: Client_pb2.Get, results: list[Cell]) -> None:
+        if c.region.table != "observed":
+            return
+        match get.row:
+            case b"raise":
+                raise RuntimeError("whatever")
+            case b"hang":
+                time.sleep(60)
+            case b"ping":
+                results.append(Cell(get.row, b"f", b"q", 1, 4, b"pong"))
+                c.bypass()
+            case _:
+                pass
+
+    def post_get(self, c: ObserverContext, get: Client_pb2.Get, results: list[Cell]) -> None:
+        pass
+
+    def post_scanner_next(self, c: ObserverContext, scan: Client_pb2.Scan, results: list[list[Cell]]) -> None:
+        if c.region.table == "observed":
+            results[:] = [row for row in results if not row[0].row.startswith((b"hidden", b"i/"))]
+
+    def pre_batch_mutate(self, c: ObserverContext, batch: MiniBatch) -> None:
+        if c.region.table in {"observed", "indexed"}:
+            super().pre_batch_mutate(c, batch)
