@@ -14,10 +14,11 @@ from functools import partial
 from itertools import islice
 
 from protos.hbase import Client_pb2
+from regionserver.client_service.filtered_gets import outcome_steps
 from regionserver.client_service.multi_answer import Part, Whole, one_done
 from regionserver.client_service.nonces import kept_key
 from regionserver.client_service.quick_puts import quick_put
-from regionserver.client_service.reads import read_get
+from regionserver.client_service.reads import GetAsked, read_get
 from regionserver.client_service.results import CellForm, get_result
 from regionserver.client_service.rows import (
     DELTAS,
@@ -41,7 +42,7 @@ from regionserver.client_service.writes import (
 from regionserver.engine.store import Batch, Durability, StoreError
 from regionserver.region.conditions import Condition
 from regionserver.region.plain_puts import PlainPut
-from regionserver.region.region import Region
+from regionserver.region.region import Found, Region
 from regionserver.region.shapes import Shaped
 from registry.wire.cellblock import Cell
 from registry.wire.errors import (
@@ -159,12 +160,13 @@ class MultiCalls:
             mutation = action.mutation
             put = None if action.HasField("get") else quick_put(mutation, cells, now_ms)
             own = NO_CELLS if put is not None else _own_cells(action, cells)
+            steps: Generator[None, None, bool] | None = None
             try:
                 if put is not None:
                     puts.add_quick(index, put, DURABILITIES[mutation.durability], now_ms)
                 elif action.HasField("get"):
                     puts.write()
-                    part.set(index, _got(region, action.get, form, now_ms, part.whole))
+                    steps = self._get(region, part, index, form, now_ms, is_turn_over, cells)
                 elif action.HasField("service_call"):
                     puts.write()
                     part.whole.expect_one()
@@ -172,19 +174,60 @@ class MultiCalls:
                 elif not action.HasField("mutation"):
                     raise DoNotRetryIOException("an action that is neither Get nor mutation")
                 else:
-                    asked = read_mutation(mutation, own)
-                    if asked.mutation.kind in DELTAS:
-                        puts.write()
-                        told = part.expect(index)
-                        try:
-                            self._rows.apply(region, asked, nonce_group, None, form, now_ms, told)
-                        except (HBaseError, StoreError) as error:
-                            told(as_hbase(error))
-                    else:
-                        puts.add(index, asked, now_ms)
+                    self._mutate(
+                        region, puts, part.expect, index, read_mutation(mutation, own), nonce_group, form, now_ms
+                    )
             except (HBaseError, StoreError, ProtocolError) as error:
                 part.set(index, as_hbase(error))
+            if steps is not None and (yield from steps):
+                return
         puts.write()
+
+    def _get(
+        self,
+        region: Region,
+        part: Part,
+        index: int,
+        form: CellForm,
+        now_ms: int,
+        is_turn_over: Callable[[], bool],
+        cells: Iterator[Cell],
+    ) -> Generator[None, None, bool] | None:
+        """Do a Get; one with a filter is left to steps, which end with whether the region has gone meanwhile."""
+        get = part.action.action[index].get
+        part.whole.check_size()
+        if not get.HasField("filter"):
+            asked = read_get(get)
+            part.set(index, _result(asked, got(region, asked, now_ms), form, part.whole))
+            return None
+
+        def steps() -> Generator[None, None, bool]:
+            told = yield from outcome_steps(region, get, now_ms, is_turn_over)
+            part.set(index, told if isinstance(told, HBaseError) else _result(*told, form, part.whole))
+            return self._has_gone(region, part, index + 1, cells)
+
+        return steps()
+
+    def _mutate(
+        self,
+        region: Region,
+        puts: _Puts,
+        expect: Callable[[int], Reply],
+        index: int,
+        asked: MutationAsked,
+        nonce_group: int,
+        form: CellForm,
+        now_ms: int,
+    ) -> None:
+        if asked.mutation.kind not in DELTAS:
+            puts.add(index, asked, now_ms)
+            return
+        puts.write()
+        told = expect(index)
+        try:
+            self._rows.apply(region, asked, nonce_group, None, form, now_ms, told)
+        except (HBaseError, StoreError) as error:
+            told(as_hbase(error))
 
     def _plain_region(
         self, part: Part, cells: Iterator[Cell], nonce_group: int, form: CellForm, client: Callable[[], Client]
@@ -356,12 +399,7 @@ class _Puts:
             ended(error)
 
 
-def _got(
-    region: Region, get: Client_pb2.Get, form: CellForm, now_ms: int, whole: Whole
-) -> tuple[Client_pb2.Result, bytes]:
-    whole.check_size()
-    asked = read_get(get)
-    found = got(region, asked, now_ms)
+def _result(asked: GetAsked, found: Found, form: CellForm, whole: Whole) -> tuple[Client_pb2.Result, bytes]:
     if not asked.existence_only:
         whole.size_bytes += len(found.block)
     return get_result(found, form, existence_only=asked.existence_only)

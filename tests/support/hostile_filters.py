@@ -296,7 +296,7 @@ class HostileFilters:
         many = rng.choice([50, 400, 1500, 10_001] if rng.random() < 0.9 else [9_990])
         match rng.randrange(7):
             case 0:
-                return f.listed(*[self._leaf() for _ in range(20)] * (many // 20), one=rng.random() < 0.5)
+                return f.listed(*[self._leaf() for _ in range(20)] * (min(many, 1500) // 20), one=rng.random() < 0.5)
             case 1:
                 return self._ranges(many * rng.choice([1, 4]))
             case 2:

@@ -12,7 +12,19 @@ from registry.rpc.client import RpcChannel
 from registry.wire.cellblock import decode_cells
 from registry.wire.errors import DoNotRetryIOException, RegionServerStoppedException
 from tests.support import filters as f
-from tests.support.region_door import RegionDoor, fill, get, mutate, open_scan, put, region_door, scan, values
+from tests.support.region_door import (
+    TABLE,
+    RegionDoor,
+    fill,
+    get,
+    mutate,
+    open_scan,
+    put,
+    region_door,
+    scan,
+    spec,
+    values,
+)
 from tests.support.rpc import eventually
 
 COLUMNS = 3000
@@ -77,6 +89,44 @@ async def test_a_get_is_not_answered_when_the_lease_is_over() -> None:
         door.lease.end()
         with pytest.raises(RegionServerStoppedException):
             await long
+
+
+async def test_gets_of_a_multi_have_turns_in_them() -> None:
+    async with region_door() as door, await door.connect() as channel, await door.connect() as other:
+        await wide_row(channel)
+        await mutate(channel, put(b"other"))
+        request = Client_pb2.MultiRequest()
+        actions = request.regionAction.add(region=spec()).action
+        actions.add(index=0, mutation=put(b"other", b"changed").mutation)
+        actions.add(index=1, get=Client_pb2.Get(row=b"wide", filter=odd_columns()))
+        actions.add(index=2, get=Client_pb2.Get(row=b"other", filter=Filter_pb2.Filter(name="NoFilter")))
+        actions.add(index=3, get=Client_pb2.Get(row=b"other"))
+        door.slow(0.9)
+        long = asyncio.create_task(channel.call_bytes("Multi", request.SerializeToString(), timeout_ms=1e8))
+        await eventually(lambda: turns_count(door) == 1)
+        assert await values(other, b"other", timeout_ms=1e8) == [b"changed"]
+        assert turns_count(door) == 1
+        answer = await long
+        results = Client_pb2.MultiResponse.FromString(answer.message).regionActionResult[0].resultOrException
+        assert [each.result.associated_cell_count for each in results] == [0, COLUMNS // 2, 0, 1]
+        assert b"ClassNotFoundException: NoFilter" in results[2].exception.value
+
+
+async def test_a_region_that_goes_in_the_middle_of_a_get_of_a_multi() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        await wide_row(channel)
+        request = Client_pb2.MultiRequest()
+        actions = request.regionAction.add(region=spec()).action
+        actions.add(index=0, get=Client_pb2.Get(row=b"wide", filter=odd_columns()))
+        actions.add(index=1, mutation=put(b"other").mutation)
+        door.slow(0.9)
+        long = asyncio.create_task(channel.call_bytes("Multi", request.SerializeToString(), timeout_ms=1e8))
+        await eventually(lambda: turns_count(door) == 1)
+        region = door.regions.pop(TABLE)
+        results = Client_pb2.MultiResponse.FromString((await long).message).regionActionResult[0].resultOrException
+        assert results[0].result.associated_cell_count == COLUMNS // 2
+        assert results[1].exception.name.endswith("NotServingRegionException")
+        assert not region.get(b"other", {}, int(door.clock.wall_ms())).cells_count
 
 
 async def test_filters_are_parsed_turn_by_turn() -> None:
