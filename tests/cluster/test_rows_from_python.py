@@ -76,7 +76,7 @@ def test_the_page_of_the_client_does_what_it_shows(server: tuple[str, bool]) -> 
     if is_old:
         pytest.skip("the page shows what HBase from 2.0 on can do")
     examples = [text for page, text in blocks("python") if page.name == "python-client.md"]
-    assert len(examples) >= 9
+    assert len(examples) >= 8
     for text in examples[:2]:
         exec(compile(text.replace("hbase+rpc://m1:16000,m2:16000", uri), str(ROOT), "exec"), {"hbeacon": hbeacon})
     asyncio.run(_played(uri, examples[2:]))

@@ -141,7 +141,7 @@ def test_public_names() -> None:
 
 def test_the_import_is_lean() -> None:
     """What a look-up by RPC does not need is not loaded: ZooKeeper's client, faces, tables for people."""
-    heavy = ("kazoo", "fastapi", "rich", "grpc", "watchfiles")
+    heavy = ("kazoo", "fastapi", "rich", "grpc", "watchfiles", "regionserver", "pyarrow", "prompt_toolkit")
     code = f"import hbeacon, sys; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -33,7 +33,7 @@ from registry.client.data.calls import Calls
 from registry.client.data.names import Bytes, table_name, to_bytes
 from registry.client.data.region_map import Region
 from registry.names import ServerName
-from registry.wire.errors import TableNotFoundException
+from registry.wire.errors import DoNotRetryIOException, TableNotFoundException
 from registry.wire.region_info import table_name as name_message
 from registry.wire.region_info import table_text
 
@@ -117,11 +117,14 @@ class Admin:
         await self._procedure("DisableTable", request, Master_pb2.DisableTableResponse, timeout_ms)
 
     async def is_enabled(self, name: Name, *, timeout_ms: float | None = None) -> bool:
-        """Whether a table is enabled, by its state in hbase:meta. Raises TableNotFoundException."""
+        """Whether a table is enabled, by its state in hbase:meta.
+
+        Raises TableNotFoundException, and DoNotRetryIOException on HBase 1.x, which keeps states in ZooKeeper alone.
+        """
         return await self._state(name, timeout_ms) == "ENABLED"
 
     async def is_disabled(self, name: Name, *, timeout_ms: float | None = None) -> bool:
-        """Whether a table is disabled. Raises TableNotFoundException."""
+        """Whether a table is disabled. Raises as `is_enabled`."""
         return await self._state(name, timeout_ms) == "DISABLED"
 
     async def truncate_table(
@@ -331,7 +334,10 @@ class Admin:
         state = await self._calls.finder.state(plain, self._until(timeout_ms))
         if not state:
             await self.describe(plain, timeout_ms=timeout_ms)  # there is none: TableNotFoundException
-        return state or "ENABLED"
+            raise DoNotRetryIOException(
+                f"{plain} has no state in hbase:meta: HBase 1.x keeps states in ZooKeeper alone"
+            )
+        return state
 
 
 def _named(name: Name) -> HBase_pb2.TableName:

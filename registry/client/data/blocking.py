@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar, Unpack
 
 from registry.client.data.conditions import Condition
 from registry.client.data.names import Bytes, ColumnName
@@ -15,8 +15,11 @@ from registry.client.data.operations import Durability, Mutation, Operation, Row
 from registry.client.data.region_map import Region
 from registry.client.data.results import Row
 from registry.client.data.scanning import Scanner
-from registry.client.data.table import CheckResult, ReadOptions, ScanOptions, Table
+from registry.client.data.table import ArrowOptions, CheckResult, ReadOptions, ScanOptions, Table
 from registry.client.data.writer import BatchWriter
+
+if TYPE_CHECKING:
+    from registry.client.arrow import BlockingArrowScan
 
 T = TypeVar("T")
 
@@ -58,6 +61,12 @@ class BlockingTable:
     def scan(self, **options: Unpack[ScanOptions]) -> BlockingScanner:
         """Rows in order, as an iterator."""
         return BlockingScanner(self._table.scan(**options), self._run)
+
+    def scan_arrow(self, **options: Unpack[ArrowOptions]) -> BlockingArrowScan:
+        """The same as record batches of pyarrow, of the columns that are named, as an iterator."""
+        from registry.client.arrow import BlockingArrowScan
+
+        return BlockingArrowScan(self._table.scan_arrow(**options), self._run)
 
     def put(
         self,

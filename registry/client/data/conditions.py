@@ -98,7 +98,7 @@ class If:
 
     @classmethod
     def present(cls, name: ColumnName) -> Condition:
-        """That the column is there and not empty."""
+        """That the column is there and not empty. HBase 1.x says so of columns that are not there, too."""
         return _compared(column(name), HBase_pb2.NOT_EQUAL, b"")
 
     @classmethod

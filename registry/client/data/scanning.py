@@ -76,6 +76,7 @@ class Scanner:
                 self._ahead = None
         if rows and not self._scan.done and self._scan.inside is not None:
             self._ahead = asyncio.create_task(self._step(), name="scan ahead")
+            self._ahead.add_done_callback(_taken)  # who has left the scan is not told of its errors
         return rows
 
     async def aclose(self) -> None:
@@ -165,3 +166,8 @@ class Scanner:
         """Tell the server that a scanner is not needed; it keeps files for it until the lease ends."""
         if closing is not None and self._server is not None:
             self._calls.tell(self._server, "Scan", closing.SerializeToString())
+
+
+def _taken(task: asyncio.Task[list[Row]]) -> None:
+    if not task.cancelled():
+        task.exception()

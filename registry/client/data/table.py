@@ -6,7 +6,7 @@ Source: org.apache.hadoop.hbase.client.AsyncTable, RawAsyncTableImpl.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal, NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from protos.hbase import Client_pb2
 from registry.client.data.batching import run_batch
@@ -37,6 +37,10 @@ from registry.client.data.writer import BatchWriter
 from registry.client.scan import INT32_MAX
 from registry.rpc.client import Answer as RpcAnswer
 from registry.wire.errors import HBaseError, ProtocolError
+
+if TYPE_CHECKING:
+    from registry.client.arrow import ArrowScan
+    from registry.client.arrow_types import ColumnType, OnError
 
 
 class ReadOptions(TypedDict, total=False):
@@ -73,6 +77,21 @@ class ScanOptions(ReadOptions, total=False):
     raw: bool
     """Deleted cells and the markers of deletes too."""
     timeout_ms: float | None
+
+
+class ArrowOptions(ScanOptions, total=False):
+    """What scans into record batches take besides."""
+
+    types: Mapping[ColumnName, ColumnType] | None
+    """Column to int, "int32", float, bool, str, bytes, ..., a type of pyarrow, a callable or (callable, type).
+
+    Columns that `columns` names and this does not are binary; "row" is the type of the keys.
+    """
+    rows_per_batch: int
+    timestamps: bool
+    """Have a column "cf:q timestamp" behind each."""
+    errors: OnError
+    """What becomes of a value that does not fit its type: "raise" a ValueError, or "null"."""
 
 
 class CheckResult(NamedTuple):
@@ -135,6 +154,18 @@ class Table:
         """Rows in order, as an async iterator; nothing is asked before the first is wanted. Raises ValueError."""
         timeout_ms = options.get("timeout_ms")
         return Scanner(self._calls, self._regions, scan_spec(options), self._until(timeout_ms))
+
+    def scan_arrow(self, **options: Unpack[ArrowOptions]) -> ArrowScan:
+        """The same as record batches of pyarrow, of the columns that are named (docs/python-client.md).
+
+        Raises ValueError, and ImportError where pyarrow is not installed: the extra `arrow`.
+        """
+        from registry.client.arrow import ROWS_PER_BATCH, ArrowScan, batch_spec
+
+        types, rows_per_batch = options.pop("types", None), options.pop("rows_per_batch", ROWS_PER_BATCH)
+        timestamps, on_error = options.pop("timestamps", False), options.pop("errors", "raise")
+        spec = batch_spec(options, types, timestamps=timestamps, on_error=on_error)
+        return ArrowScan(self.scan(**options), spec, rows_per_batch)
 
     # --- writing ------------------------------------------------------------------------------------------------
 
