@@ -13,6 +13,7 @@ import contextlib
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -230,10 +231,15 @@ class RocksSnapshot:
         move, value_of = moment.next, moment.value
         values: list[bytes] = []
         size_bytes = 0
-        while size_bytes < AHEAD_BYTES and len(values) < count_max and (value := value_of()) is not None:
+        for _ in repeat(None, count_max):
+            value = value_of()
+            if value is None:
+                break
             values.append(value)
             size_bytes += len(value)
             move()
+            if size_bytes >= AHEAD_BYTES:
+                break
         following = moment.key()
         if following is not None and following <= upper:
             return values, following

@@ -10,12 +10,11 @@ from regionserver.filters.comparators import BinaryComparator, Comparator, Compa
 from regionserver.filters.filter import Filter, ReturnCode, SeenCell
 from regionserver.filters.whole_rows import (
     Plan,
-    finder,
     pick_all_if,
     pick_column,
     pick_qualifiers,
     pick_values,
-    value_at,
+    value_finder,
 )
 from registry.wire.errors import IOException
 
@@ -102,8 +101,8 @@ class ValueFilter(CompareFilter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        wanted = self.asks_for
-        return Plan(pick=pick_values(self.keeps, wanted.may_be_in if wanted else _always), may_fail=self.may_fail)
+        may_be_in = self.asks_for.may_be_in if self.asks_for is not None else None
+        return Plan(pick=pick_values(self.keeps), may_be_in=may_be_in, may_fail=self.may_fail)
 
 
 class ColumnValueFilter(Filter):
@@ -230,11 +229,12 @@ class SingleColumnValueFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        find, rejects, passes_missing = finder(self.family, self.qualifier), self._rejects, not self._filter_if_missing
+        find, rejects = value_finder(self.family, self.qualifier), self._rejects
+        passes_missing = not self._filter_if_missing
 
         def passes(data: bytes, at: int, row_bytes: int) -> bool:
-            found = find(data, at, row_bytes)
-            return passes_missing if found < 0 else not rejects(value_at(data, found))
+            value = find(data, at, row_bytes)
+            return passes_missing if value is None else not rejects(value)
 
         return Plan(of_column=(passes,), may_fail=self._may_fail)
 
@@ -253,7 +253,3 @@ class SingleColumnValueExcludeFilter(SingleColumnValueFilter):
 
 def _never_compared(_: bytes) -> bool:
     raise IOException("Unknown Compare op NO_OP")
-
-
-def _always(_: bytes) -> bool:
-    return True

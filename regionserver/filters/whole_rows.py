@@ -57,6 +57,8 @@ class Plan:
     """What is given instead of cells."""
     counts: Callable[[], bool] | None = None
     """Whether one more row passes; asked once for each that nothing else drops."""
+    may_be_in: Callable[[bytes], bool] | None = None
+    """Whether a row may pass of which these bytes have all that is known; of more rows, whether one of them may."""
     may_fail: bool = False
     """There are cells that its comparator raises an error for."""
 
@@ -78,15 +80,17 @@ class Plan:
             hears_all=self.hears_all and other.hears_all,
             change=(lambda cells: following(change(cells))) if change and following else change or following,
             counts=self.counts or other.counts,
+            may_be_in=self.may_be_in or other.may_be_in,
         )
 
     def judge(self) -> Callable[[bytes, int, int, int], Cells | GoOn | None]:
         """What is given of a row, but for `counts`; asked with what `Pick` is asked with."""
         of_row, of_column, pick, change = self.of_row, self.of_column, self.pick, self.change
+        may_be_in = self.may_be_in
         if len(of_column) == 1 and not of_row and pick is None and change is None:
             [passes] = of_column
             return lambda data, at, row_bytes, count: (data[at:], count) if passes(data, at, row_bytes) else None
-        if pick is not None and not of_row and not of_column and change is None:
+        if pick is not None and not of_row and not of_column and change is None and may_be_in is None:
             return pick
 
         def judged(data: bytes, at: int, row_bytes: int, count: int) -> Cells | GoOn | None:
@@ -97,6 +101,8 @@ class Plan:
             for each in of_column:
                 if not each(data, at, row_bytes):
                     return None
+            if may_be_in is not None and not may_be_in(data):
+                return None
             cells = (data[at:], count) if pick is None else pick(data, at, row_bytes, count)
             return cells if cells is None or change is None else (change(cells[0]), cells[1])
 
@@ -116,20 +122,20 @@ def _all_of(asked: tuple[OfRow, ...], row: bytes) -> Passes:
     return passes
 
 
-def finder(family: bytes, qualifier: bytes) -> Callable[[bytes, int, int], int]:
-    """Where the cell of a column is among those of a row; -1: nowhere."""
+def value_finder(family: bytes, qualifier: bytes) -> Callable[[bytes, int, int], bytes | None]:
+    """What the cell of a column holds, of those of a row; None: there is none."""
     column = bytes((len(family),)) + family + qualifier
     around_bytes = _AROUND_COLUMN + len(column)
     lengths = _CELL_AND_KEY.unpack_from
 
-    def find(data: bytes, at: int, row_bytes: int) -> int:
+    def find(data: bytes, at: int, row_bytes: int) -> bytes | None:
         stop, wanted_bytes, before = len(data), around_bytes + row_bytes, _BEFORE_ROW + row_bytes
         while at < stop:
             cell_bytes, key_bytes = lengths(data, at)
             if key_bytes == wanted_bytes and data.startswith(column, at + before):
-                return at
+                return data[at + 12 + key_bytes : at + 4 + cell_bytes]
             at += 4 + cell_bytes
-        return -1
+        return None
 
     return find
 
@@ -173,9 +179,10 @@ def pick_prefix(prefix: bytes) -> Pick:
         del count
         stop, taken, begin = len(data), 0, at
         before = _BEFORE_ROW + 1 + row_bytes + data[at + _BEFORE_ROW + row_bytes]
+        least_bytes = before - 3 + len(prefix)
         while at < stop:
             cell_bytes, key_bytes = lengths(data, at)
-            if data.startswith(prefix, at + before, at + 3 + key_bytes):
+            if key_bytes >= least_bytes and data.startswith(prefix, at + before):
                 if not taken:
                     begin = at
                 taken += 1
@@ -233,10 +240,9 @@ def pick_qualifiers(keeps: Callable[[bytes], bool]) -> Pick:
     return pick_where(lambda data, at, column_at, key_bytes: keeps(data[column_at : at + 3 + key_bytes]))
 
 
-def pick_values(keeps: Callable[[bytes], bool], may_be_in: Callable[[bytes], bool]) -> Pick:
-    """Cells whose values pass; `may_be_in`: whether any part of these bytes may."""
-    pick = pick_where(lambda data, at, _, __: keeps(value_at(data, at)))
-    return lambda data, at, row_bytes, count: pick(data, at, row_bytes, count) if may_be_in(data) else None
+def pick_values(keeps: Callable[[bytes], bool]) -> Pick:
+    """Cells whose values pass."""
+    return pick_where(lambda data, at, _, __: keeps(value_at(data, at)))
 
 
 def pick_all_if(keeps: Callable[[bytes], bool]) -> Pick:

@@ -71,6 +71,7 @@ class PlainRows:
         self._family = bytes((len(name),)) + name
         self._filter = asked
         self._judge = plan.judge()
+        self._may_be_in = plan.may_be_in
         self._counts = plan.counts
         self._now_ms = now_ms
         wanted, ttl_ms = self._read.wanted, self._read.rules.ttl_ms
@@ -133,9 +134,12 @@ class PlainRows:
     def _give(self, records: list[bytes], page: Page, limits: PageLimits) -> tuple[Stop | None, bytes | None]:
         """Put what is given of these into the page; what has ended it, and the key to go on at if not behind them."""
         room = min(limits.results_max - len(page.counts), limits.rows_max - page.rows_done)
+        counts = self._counts
         for kept in self._judged(records):
             if isinstance(kept, GoOn):
                 if kept.row is None:
+                    self._judged_count -= 1  # HBase counts it as dropped and not as read
+                    page.rows_empty += 1
                     return Stop.DONE, self._upper
                 assert self._last is not None
                 if kept.row > _row_of(self._last):
@@ -148,13 +152,12 @@ class PlainRows:
                 assert self._last is not None
                 self._judged_count -= 1
                 return Stop.CELLS, self._key_of(_row_of(self._last))
-            passes = self._counts is None or self._counts()
-            if passes:
+            if counts is None or counts():
                 page.blocks.append(cells)
                 page.counts.append(count)
                 page.size_bytes += size_bytes
                 room -= 1
-            if self._counts is not None and self._filter.filter_all_remaining():
+            if counts is not None and self._filter.filter_all_remaining():
                 return Stop.DONE, self._upper
             if not room:
                 return Stop.LIMIT, None
@@ -162,34 +165,43 @@ class PlainRows:
 
     def _judged(self, records: list[bytes]) -> Iterator[Cells | GoOn]:
         """What the filter gives of rows, and where it says to go on, until one has to be read cell by cell."""
-        head_at, family, judge, from_ms, to_ms = (
-            _HEAD.unpack_from,
-            self._family,
-            self._judge,
-            self._from_ms,
-            self._to_ms,
-        )
+        head_at, family, judge = _HEAD.unpack_from, self._family, self._judge
+        if self._may_be_in is not None and not self._may_be_in(b"".join(records)):
+            judge = _nothing
+        from_ms, to_ms, is_dear, effort = self._from_ms, self._to_ms, self._is_dear, self._effort
+        judged_count = 0
+        last: bytes | None = None
         for record in records:
+            if is_dear and effort.left <= 0:
+                self._is_cut = True
+                break
             if len(record) < _SHORTEST_BYTES:
                 self._met_cells = True
-                return
+                break
             known, marks, count, newest_ms, oldest_ms, row_bytes = head_at(record)
             if known != FORMAT:
                 self._met_cells = True
-                return
+                break
             if not record.startswith(family, _ROW_AT + row_bytes):
                 continue  # of a family that is not asked for
             data, at = record, HEAD_BYTES
             if marks or oldest_ms < from_ms or newest_ms >= to_ms:
-                if not newest_are_visible(head_of(record), self._read.rules, self._read.wanted, self._now_ms):
+                if not self._is_newest(record):
                     self._met_cells = True
-                    return
+                    break
                 (data, count), at = newest_of(record), 0
-            self._last = record
-            self._judged_count += 1
             kept = judge(data, at, row_bytes, count)
+            last = record
+            judged_count += 1
             if kept is not None:
+                self._last, self._judged_count = last, judged_count
                 yield kept
+        self._last, self._judged_count = last, judged_count
+
+    def _is_newest(self, record: bytes) -> bool:
+        """Whether the newest cell of each column is what is seen of it."""
+        head = head_of(record)
+        return record[0] == FORMAT and newest_are_visible(head, self._read.rules, self._read.wanted, self._now_ms)
 
 
 def plain_rows(
@@ -209,6 +221,10 @@ def plain_rows(
         return None
     plan = asked.plan()
     return None if plan is None else PlainRows(snapshot, keys, key_of, (family, read), asked, plan, now_ms)
+
+
+def _nothing(*_: object) -> None:
+    """What is given of rows of which none has what is looked for."""
 
 
 def _row_of(record: bytes) -> bytes:
