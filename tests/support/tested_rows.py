@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from protos.hbase import Client_pb2, HBase_pb2, Master_pb2
@@ -77,6 +77,20 @@ class Tables:
                 request = Client_pb2.GetRequest(region=region, get=get(row))
                 found = await channel.call("Get", request, Client_pb2.GetResponse, timeout_ms=timeout_ms)
                 return found.result.cell[0].value if found.result.cell else None
+
+        return run(read())
+
+    def scan_across(self, table: str, between: Callable[[], object]) -> list[bytes]:
+        """The first row and the second, `between` done while the scanner is open."""
+
+        async def read() -> list[bytes]:
+            async with self._region(table, b"") as (channel, region):
+                request = Client_pb2.ScanRequest(region=region, scan=Client_pb2.Scan(), number_of_rows=1)
+                first = await channel.call("Scan", request, Client_pb2.ScanResponse)
+                await asyncio.to_thread(between)
+                request = Client_pb2.ScanRequest(scanner_id=first.scanner_id, number_of_rows=1, next_call_seq=0)
+                second = await channel.call("Scan", request, Client_pb2.ScanResponse)
+                return [result.cell[0].row for answer in (first, second) for result in answer.results]
 
         return run(read())
 

@@ -22,7 +22,8 @@ def costs(zygote_pid: int) -> dict[str, int]:
     gc.collect()
     pid = os.getpid()
     running = [int(path.name) for path in Path("/proc").glob("[0-9]*")]
-    files = [path for path in Path(os.environ["TMPDIR"]).iterdir() if not path.name.startswith("pytest-of-")]
+    temporary = Path(os.environ["TMPDIR"])
+    files = [*temporary.glob("hbeacon-*"), *temporary.glob("hbeacon-testing-*/*")]
     return {
         "processes": len([each for each in running if parent_of(each) in (pid, zygote_pid)]),
         "files in the temporary directory": len(files),

@@ -71,8 +71,11 @@ def test_cells_expire_as_its_calendar_goes_on_and_scanners_do_not(clean: Cluster
     tables.create("lasting")
     for table in ("ageing", "lasting"):
         tables.put(table, b"row", b"value")
+    tables.put("lasting", b"row2", b"value")
     before = clean.now
-    clean.advance(minutes=59)
+    assert tables.scan_across("lasting", lambda: clean.advance(minutes=59)) == [b"row", b"row2"], (
+        "its lease is a minute"
+    )
     assert tables.get("ageing", b"row") == b"value"
     clean.advance(minutes=2)
     assert tables.get("ageing", b"row") is None
