@@ -132,8 +132,10 @@ class Player:
                 partial = response.partial_flag_per_result
                 told += [(result, *flag) for result, *flag in zip(results, partial, strict=True)]
             if not response.more_results or not response.more_results_in_region:
-                # Which page finds the end depends on what a server has looked at, and so does the end of a row's parts.
-                return told if message.scan.batch_size else [*told, response.more_results]
+                # Which page finds the end depends on what a server has looked at, and so does the end of a row's parts;
+                # and then whether the last row is counted before the region ends.
+                depends = message.scan.batch_size or (message.scan.max_result_size and message.limit_of_rows)
+                return told if depends else [*told, response.more_results]
             asked = Client_pb2.ScanRequest(
                 scanner_id=response.scanner_id,
                 next_call_seq=seq,
