@@ -54,6 +54,8 @@ class Table:
     def __init__(self, name: bytes, connection: TableConnection) -> None:
         self.name = name
         self.connection = connection
+        self._opened: tuple[BlockingConnection, BlockingTable] | None = None
+        """hbeacon's table, and the connection that it is of: the program may close and open it."""
 
     def families(self) -> dict[bytes, dict[str, Any]]:
         """Column families and their options, as Thrift names them."""
@@ -237,7 +239,10 @@ class Table:
 
     @property
     def _table(self) -> BlockingTable:
-        return self.connection.hbase.table(self.name.decode())
+        hbase = self.connection.hbase
+        if self._opened is None or self._opened[0] is not hbase:
+            self._opened = hbase, hbase.table(self.name.decode())
+        return self._opened[1]
 
     def __repr__(self) -> str:
         return f"<happybase.Table of hbeacon, name={self.name!r}>"
@@ -246,7 +251,7 @@ class Table:
 def _row_data(row: Row, include_timestamp: bool) -> RowData:
     if include_timestamp:
         return {cell.family + b":" + cell.qualifier: (cell.value, cell.timestamp_ms) for cell in row.cells}
-    return {cell.family + b":" + cell.qualifier: cell.value for cell in row.cells}
+    return row.to_dict()
 
 
 def _region_id(name: bytes) -> int:

@@ -1,0 +1,1 @@
+"""Rows from Python: hbeacon's client and its façade of happybase beside happybase through Thrift, and hbase-driver."""
