@@ -93,6 +93,17 @@ async def test_a_condition_is_not_tried_again_when_nobody_knows_whether_it_held(
         assert await table.get("a") == {b"f:q": b"1"}
 
 
+async def test_row_mutations_with_an_increment_are_not_made_twice() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        script.faults = [LOST]
+        await table.mutate_row("a", [Put("a", {"f:q": "1"}), Put("a", {"f:r": "2"})])
+        assert len(script.asked) == 2, "puts are made again"
+        script.faults = [CallQueueTooBigException("full"), LOST]
+        with pytest.raises(hbeacon.OutcomeUnknownException, match="the answer was lost"):
+            await table.mutate_row("a", [Put("a", {"f:q": "1"}), Increment("a", {"f:n": 2})])
+        assert (await table.get("a") or {})[b"f:n"] == (2).to_bytes(8, "big")
+
+
 async def test_the_server_s_no_is_the_caller_s() -> None:
     async with scripted_rows([b""], [0]) as (script, table, _):
         script.faults = [DoNotRetryIOException("never")]
