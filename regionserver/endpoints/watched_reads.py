@@ -9,18 +9,19 @@ Source: RSRpcServices#get, #scan, RegionCoprocessorHost#postScannerNext.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from protos.hbase import Client_pb2
-from regionserver.client_service.reads import read_get
+from regionserver.client_service.filtered_gets import outcome_steps
+from regionserver.client_service.reads import GetAsked, read_get
 from regionserver.client_service.rows import as_hbase, got
 from regionserver.client_service.scans import Paging
 from regionserver.client_service.watched import Client
 from regionserver.endpoints.seen import cells_of, check_cell, found_of, in_order
 from regionserver.endpoints.watching import Asked, Watching
 from regionserver.engine.store import StoreError
-from regionserver.region.region import Found
+from regionserver.region.region import Found, Region
 from regionserver.region.scan import Page
 from regionserver.turns import IsOver, Turns
 from registry.rpc.services import Call
@@ -47,8 +48,7 @@ class WatchedReads:
                 raise outcome
             if outcome:
                 return found_of(made), message.existence_only
-        watching.check()
-        found = got(watching.region, read_get(get), watching.now_ms)
+        found = await self._found(get)
         if watching.has("post_get"):
             results[:] = cells_of(found.block)
             [outcome], made = await watching.ask(client, [("post_get", (get, results))], lambda _: in_order(results))
@@ -56,6 +56,18 @@ class WatchedReads:
                 raise outcome
             found = found_of(made)
         return found, message.existence_only
+
+    async def _found(self, get: Client_pb2.Get) -> Found:
+        self._watching.check()
+        region, now_ms = self._watching.region, self._watching.now_ms
+        if not get.HasField("filter"):
+            return got(region, read_get(get), now_ms)
+        filtering = _Filtering(region, get, now_ms, self._watching.check)
+        self._turns.take(filtering)
+        found = await filtering.end
+        if isinstance(found, HBaseError):
+            raise found
+        return found
 
     async def opening(self, client: Client, message: Client_pb2.Scan) -> Client_pb2.Scan:
         """The scan as it is to be opened. Raises what hooks do."""
@@ -127,6 +139,35 @@ def _keep(page: Page, rows: Sequence[_Row], kept: Sequence[tuple[bytes, int, byt
     page.blocks = [block for _, _, block in kept]
     page.size_bytes = sum(map(len, page.blocks))
     page.tagged = True
+
+
+class _Filtering:
+    """A Get with a filter, turn by turn, among other calls; implements Work."""
+
+    def __init__(self, region: Region, get: Client_pb2.Get, now_ms: int, check: Callable[[], None]) -> None:
+        self.end: asyncio.Future[Found | HBaseError] = asyncio.get_running_loop().create_future()
+        self._steps = outcome_steps(region, get, now_ms, lambda: self._is_over())
+        self._is_over: IsOver = bool
+        self._check = check
+
+    def turn(self, now_ms: float, is_over: IsOver) -> bool:
+        """Read on; whether it is known what is found."""
+        del now_ms
+        self._is_over = is_over
+        outcome: Found | HBaseError
+        try:
+            self._check()
+            next(self._steps)
+            return False
+        except StopIteration as end:
+            told: tuple[GetAsked, Found] | HBaseError = end.value
+            outcome = told if isinstance(told, HBaseError) else told[1]
+        except HBaseError as gone:
+            self._steps.close()
+            outcome = gone
+        if not self.end.done():
+            self.end.set_result(outcome)
+        return True
 
 
 class _Reading:

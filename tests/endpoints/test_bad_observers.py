@@ -23,8 +23,10 @@ from tests.endpoints.observed import (
 )
 from tests.endpoints.observers import HERE, BadOnes, Recorder
 from tests.support.region_door import (
+    META,
     TABLE,
     fill,
+    get,
     mutate,
     open_scan,
     put,
@@ -101,6 +103,25 @@ async def test_a_class_that_hangs_is_refused_and_no_other(install: Install) -> N
             while door.door.endpoints.running(f"{HERE}:BadOnes"):
                 await asyncio.sleep(0.01)
         assert await values(channel, b"good") == [b"v"]
+
+
+async def test_calls_of_other_tables_go_on_while_hooks_hang_and_spin() -> None:
+    async with region_door(endpoints=settings("BadOnes", timeout_ms=1000)) as door, await door.connect() as channel:
+        row = put(b"r", region=META, family=b"info")
+        async with await door.connect() as other:
+            hung = [mutate(channel, put(each)) for each in (b"wait", b"wait too", b"spin", b"wait")]
+            bad = asyncio.gather(*hung, return_exceptions=True)
+            progress = 0
+            while not bad.done():
+                await mutate(other, row)
+                await other.call_bytes("Get", get(b"r", region=META).SerializeToString())
+                progress += 1
+        assert progress > 10, f"{progress} puts and Gets in a second"
+        assert [type(each) for each in await bad] == [
+            DoNotRetryIOException,
+            Client_pb2.MutateResponse,
+            *[DoNotRetryIOException] * 2,
+        ]
 
 
 async def test_more_calls_than_threads_wait_for_one() -> None:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from protos.hbase import Client_pb2
+from protos.hbase import Client_pb2, Filter_pb2
 from regionserver.endpoints.classes import HostSettings
 from regionserver.engine.store import Batch, Committed, Durability
 from registry import coprocessors
@@ -82,6 +82,20 @@ async def test_every_hook_in_its_order() -> None:
         ]  # fmt: skip
         await mutate(channel, one(APPEND, b"a", b"x"))
         assert seen() == ["pre_append", *batch, "post_append b'x'"]
+
+
+async def test_a_get_with_a_filter_has_its_turns_between_its_hooks() -> None:
+    async with region_door(endpoints=settings("Recorder")) as door, await door.connect() as channel:
+        for number in range(40):
+            await mutate(channel, put(b"r", b"%02d" % number, qualifier=b"q%02d" % number))
+        seen()
+        asked = get(b"r")
+        asked.get.filter.name = "org.apache.hadoop.hbase.filter.ColumnPrefixFilter"
+        asked.get.filter.serialized_filter = Filter_pb2.ColumnPrefixFilter(prefix=b"q3").SerializeToString()
+        door.slow(0.7)  # each look at the clock: three of them and a turn is over
+        answer = await channel.call_bytes("Get", asked.SerializeToString())
+        assert [cell.value for cell in decode_cells(answer.cells)] == [b"%02d" % number for number in range(30, 40)]
+        assert seen() == ["pre_get b'r' []", f"post_get {[b'%02d' % number for number in range(30, 40)]}"]
 
 
 async def test_conditions_are_told_and_judged_behind_hooks() -> None:
