@@ -32,5 +32,5 @@ soak: ; python -m benchmarks.soak --minutes $(or $(MINUTES),60) --seed $(or $(SE
 side-by-side: ; HBEACON_EXAMPLES=$(or $(EXAMPLES),2000) python -m pytest -m cluster tests/cluster/test_side_by_side.py
 # a thousand tests with a cluster each, in one session: nothing may be left, nothing may grow
 tested: ; python -m benchmarks.fixture --tests $(or $(TESTS),1000)
-bench: ; for each in registry coordinator dev fixture facade subscribers race data_path fixture python_rows; do python -m benchmarks.$$each || exit 1; done
+bench: ; for each in registry coordinator dev fixture facade subscribers race data_path python_rows; do python -m benchmarks.$$each || exit 1; done
 protos: ; python protos/generate.py
