@@ -1,7 +1,7 @@
 """The data path beside a real HBase: `python -m benchmarks.data_path` runs every row and prints the table.
 
 Needs Go, Java, Debian's zookeeper package, HBase's and YCSB's jars (tests/setup.sh fetches all that); takes about
-fifteen minutes, about one with --quick, which shows that everything runs and whose figures mean nothing.
+eighteen minutes, about one with --quick, which shows that everything runs and whose figures mean nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from benchmarks import load
 from benchmarks.comparison import Comparison, Run
-from benchmarks.data_path import first, loads, regions, ycsb
+from benchmarks.data_path import cleanup, filters, first, loads, regions, ycsb
 from benchmarks.data_path.sides import REGION_SERVERS, HBaseSide, HBeaconSide, Side
 from benchmarks.data_path.table import HEADINGS, MEMORY, DataPathTable
 from benchmarks.record import Record
@@ -27,7 +27,7 @@ from tests.support.java import ClientError
 
 RECORD = Record("data_path")
 VERSIONS = ("python", "uvloop", "protobuf", "java", "go")
-GROUPS = ("speed", "wide", "ycsb", "memory", "regions", "first", "cold")
+GROUPS = ("speed", "wide", "filters", "cleanup", "ycsb", "memory", "regions", "first", "cold")
 SETTLE_S = 2.0
 Tick = Callable[[str], None]
 Group = tuple[str, int, Callable[[Tick], None]]
@@ -43,6 +43,10 @@ class Plan:
     rows: loads.Rows
     effort: Effort
     wide_effort: Effort
+    people: int
+    filter_effort: Effort
+    dying: int
+    cleanup_effort: Effort
     ycsb_records: int
     ycsb_rounds: int
     ycsb_ms: tuple[float, float]
@@ -57,6 +61,10 @@ FULL = Plan(
     rows=loads.Rows(20_000, 100_000),
     effort=Effort(5, 1500, 500, 5000),
     wide_effort=Effort(3, 1500, 500, 0),
+    people=100_000,
+    filter_effort=Effort(3, 300, 0, 2000),
+    dying=20_000,
+    cleanup_effort=Effort(2, 2500, 500, 0),
     ycsb_records=20_000,
     ycsb_rounds=3,
     ycsb_ms=(1000, 3000),
@@ -69,6 +77,10 @@ QUICK = Plan(
     rows=loads.Rows(1000, 2000),
     effort=Effort(1, 300, 50, 100),
     wide_effort=Effort(1, 200, 0, 0),
+    people=2000,
+    filter_effort=Effort(1, 0, 0, 0),
+    dying=500,
+    cleanup_effort=Effort(1, 200, 0, 0),
     ycsb_records=500,
     ycsb_rounds=1,
     ycsb_ms=(0, 200),
@@ -95,6 +107,8 @@ class Groups:
         together: list[Group] = [
             ("speed", len(loads.LOADS) * (1 + self._plan.effort.rounds * 2) + 2, self._speed),
             ("wide", 2 + (1 + self._plan.wide_effort.rounds) * 2, self._wide),
+            ("filters", 2 + (1 + self._plan.filter_effort.rounds) * 2 * len(filters.FILTERS), self._filters),
+            ("cleanup", 4 + (1 + self._plan.cleanup_effort.rounds) * 4, self._cleanup),
             ("ycsb", 2 + (1 + self._plan.ycsb_rounds) * 2 * len(ycsb.WORKLOADS), self._ycsb),
             ("memory", 2, self._memory),
             ("regions", self._plan.region_rounds * 4, self._regions),
@@ -146,6 +160,14 @@ class Groups:
     def _wide(self, tick: Tick) -> None:
         plan = self._plan
         loads.measure_wide(self._program, self._sides, plan.rows, plan.wide_effort, self._samples, tick)
+
+    def _filters(self, tick: Tick) -> None:
+        plan = self._plan
+        filters.measure(self._program, self._sides, plan.people, plan.filter_effort, self._samples, tick)
+
+    def _cleanup(self, tick: Tick) -> None:
+        plan = self._plan
+        cleanup.measure(self._program, self._sides, plan.dying, plan.cleanup_effort, self._samples, tick)
 
     def _ycsb(self, tick: Tick) -> None:
         ycsb.measure(

@@ -171,7 +171,9 @@ def active_master(side: Side) -> Address:
     return wait_for(f"an active master of {side.name}", asked, READY_S_MAX)
 
 
-def create_table(side: Side, name: str, splits: tuple[bytes, ...] = ()) -> float:
+def create_table(
+    side: Side, name: str, splits: tuple[bytes, ...] = (), attributes: Mapping[bytes, bytes] | None = None
+) -> float:
     """Make a table with one family `f`; seconds until its procedure has ended, all regions open."""
 
     async def created() -> float:
@@ -180,7 +182,7 @@ def create_table(side: Side, name: str, splits: tuple[bytes, ...] = ()) -> float
                 async with MasterCalls.connected(active_master(side), CREATE_S_MAX) as master:
                     began_s = time.perf_counter()
                     try:
-                        await master.create(name, splits)
+                        await master.create(name, splits, attributes or {})
                         return time.perf_counter() - began_s
                     except PleaseHoldException:  # an HBase master is active long before it has finished its start
                         await asyncio.sleep(0.2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from benchmarks.data_path import first, loads, regions, ycsb
+from benchmarks.data_path import cleanup, filters, first, loads, regions, ycsb
 from benchmarks.data_path.sides import HBASE, HBEACON
 from benchmarks.samples import Samples, median
 from benchmarks.table import HELD, LOST, TOLD, Row
@@ -59,6 +59,8 @@ class DataPathTable:
         for workload in ycsb.WORKLOADS:
             self._load_rows(ycsb.measure_of(workload), "per_s", YCSB_GOAL, None)
         self._wide_rows()
+        self._filter_rows()
+        self._cleanup_rows()
         self._memory_row()
         self._first_rows()
         self._region_rows()
@@ -87,7 +89,13 @@ class DataPathTable:
             goal = f"at least {at_least:g} times" if at_least != 1 else "at least as many"
             verdict = _verdict(ratio >= at_least)
         elif at_most is not None:
-            goal = f"at most {at_most:g} of it" if at_most < 1 else f"at most {at_most:g} times"
+            goal = (
+                f"at most {at_most:g} of it"
+                if at_most < 1
+                else f"at most {at_most:g} times"
+                if at_most > 1
+                else "no more"
+            )
             verdict = _verdict(ratio <= at_most)
         self.rows.append(Row(name, text(both[0]), text(both[1]), f"{ratio:.2f}", goal, verdict))
 
@@ -109,6 +117,19 @@ class DataPathTable:
         self._row("the same, p99", self._both(loads.WIDE_UPDATE.measure, "p99_us"), _us)
         scan = self._both(loads.WIDE_SCAN, "ms")
         self._row(f"scan of a row of {cells:.0f} cells", scan, _ms, at_most=WIDE_GOAL)
+
+    def _filter_rows(self) -> None:
+        for each in filters.FILTERS:
+            self._row(f"{each.measure}, rows", self._both(each.measure, "per_s"), _rate, at_least=1)
+
+    def _cleanup_rows(self) -> None:
+        for kind in cleanup.KINDS:
+            for measure in (kind.writes, kind.reads):
+                self._row(f"{measure}, rate", self._both(measure, "per_s"), _rate, at_least=1)
+                self._row(f"{measure}, p99", self._both(measure, "p99_us"), _us, at_most=1)
+            dead = self._samples.median(kind.gone, HBEACON, "dead") or 0
+            self._row(f"{kind.gone}, {dead:.0f} of them", self._both(kind.gone, "ms"), _ms, at_most=1)
+            self._row(f"of it processor time, {kind.name}", self._both(kind.gone, "cpu_ms"), _ms, at_most=1)
 
     def _memory_row(self) -> None:
         processes = [self._samples.median(MEMORY, side, "processes") or 0 for side in (HBEACON, HBASE)]

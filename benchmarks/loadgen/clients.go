@@ -195,6 +195,7 @@ func (cl *client) watch(over <-chan struct{}) {
 // dataJobs are what is done once and not measured by the clock of `measure`.
 var dataJobs = map[string]func(options, *shape, *regions) (map[string]any, error){
 	"load": loadRows, "verify": verifyRows, "wideload": wideLoad, "widescan": wideScans,
+	"people": loadPeople, "filtered": filteredScans, "cleanup": cleanUp,
 	"regions": func(_ options, _ *shape, found *regions) (map[string]any, error) {
 		return map[string]any{"regions": len(found.all), "servers": found.servers}, nil
 	},

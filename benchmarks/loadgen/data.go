@@ -11,7 +11,10 @@ import (
 
 // A connection to ClientService that announces KeyValueCodec: cells travel behind the message, in both directions.
 
-const dataService = "ClientService"
+const (
+	dataService  = "ClientService"
+	adminService = "AdminService"
+)
 
 type dataConn struct {
 	c      net.Conn
@@ -24,7 +27,9 @@ type dataConn struct {
 	lastID uint32
 }
 
-func dialData(address string) (*dataConn, error) {
+func dialData(address string) (*dataConn, error) { return dialService(address, dataService) }
+
+func dialService(address, service string) (*dataConn, error) {
 	c, err := net.DialTimeout("tcp", address, dialTimeout)
 	if err != nil {
 		return nil, err
@@ -35,7 +40,7 @@ func dialData(address string) (*dataConn, error) {
 	}
 	version = appendVarintField(appendVarintField(version, 7, 2), 8, 6)
 	header := appendBytesField(nil, 1, appendTextField(nil, 1, "hbload"))
-	header = appendTextField(appendTextField(header, 2, dataService), 3, keyValueCodec)
+	header = appendTextField(appendTextField(header, 2, service), 3, keyValueCodec)
 	header = appendBytesField(header, 5, version)
 	b := []byte{'H', 'B', 'a', 's', 0, 80}
 	b = append(binary.BigEndian.AppendUint32(b, uint32(len(header))), header...)

@@ -17,13 +17,17 @@ const (
 
 // eachRegion works on all regions, one connection for each server, and gives the first error.
 func eachRegion(found *regions, work func(*dataConn, *region) error) error {
+	return eachRegionOf(found, dataService, work)
+}
+
+func eachRegionOf(found *regions, service string, work func(*dataConn, *region) error) error {
 	failed := make([]error, len(found.servers))
 	var workers sync.WaitGroup
 	for i, server := range found.servers {
 		workers.Add(1)
 		go func(i int, server string) {
 			defer workers.Done()
-			conn, err := dialData(server)
+			conn, err := dialService(server, service)
 			if err != nil {
 				failed[i] = err
 				return

@@ -23,12 +23,15 @@
 //	load, verify               write all rows; read all of them and compare
 //	get put mutate multi scan  Get, Multi of one put, Mutate, Multi of -batch puts, Scan of -batch rows in one call
 //	wideload widescan update   one row of -cells cells: written; read -n times; one cell of it written again and again
+//	people filtered            rows of five columns of texts; all of them scanned with -filter, again and again
+//	cleanup                    all regions flushed and compacted, and what is dead is gone
 //	regions                    how many there are, and where
 //
 // One line of JSON on standard output. A run with errors still reports; exit 1 when nothing was answered.
 package main
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -62,12 +65,15 @@ type options struct {
 	valueBytes  int
 	batch       int
 	rounds      int
-	rowsPerCall int // of the call that is measured; 0 for those that move no rows
+	filter      []byte // of filtered
+	raw         bool
+	mayBeGone   bool // rows of get
+	rowsPerCall int  // of the call that is measured; 0 for those that move no rows
 }
 
 func main() {
 	if len(os.Args) < 2 || strings.HasPrefix(os.Args[1], "-") {
-		fmt.Fprintln(os.Stderr, "usage: hbload clusterid|activemaster|metalocations|masters|bootstrapnodes|storm|regist|idle|once|zkprepare|zkget|zkset|zkcreate|zkmixed|zkwatch|load|verify|get|put|mutate|multi|scan|wideload|widescan|update|regions -addr HOST:PORT")
+		fmt.Fprintln(os.Stderr, "usage: hbload clusterid|activemaster|metalocations|masters|bootstrapnodes|storm|regist|idle|once|zkprepare|zkget|zkset|zkcreate|zkmixed|zkwatch|load|verify|get|put|mutate|multi|scan|wideload|widescan|update|people|filtered|cleanup|regions -addr HOST:PORT")
 		os.Exit(2)
 	}
 	o := options{op: os.Args[1]}
@@ -84,6 +90,9 @@ func main() {
 	set.IntVar(&o.cells, "cells", 10, "in a row")
 	set.IntVar(&o.valueBytes, "vlen", 100, "bytes in a cell")
 	set.IntVar(&o.batch, "batch", 50, "puts or rows in a call of multi and scan")
+	filter := set.String("filter", "", "of filtered: a serialized Filter, in hexadecimal digits")
+	set.BoolVar(&o.raw, "raw", false, "filtered reads all that is there, dead or not")
+	set.BoolVar(&o.mayBeGone, "gone", false, "a row of get may be gone, as a whole")
 	procs := set.Int("procs", 0, "processors for this program; 0: all")
 	set.Parse(os.Args[2:])
 	o.targets = strings.Split(*addr, ",")
@@ -91,6 +100,14 @@ func main() {
 		runtime.GOMAXPROCS(*procs)
 	}
 
+	var err error
+	if o.filter, err = hex.DecodeString(*filter); err != nil || *filter == "" {
+		o.filter = nil
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "hbload: -filter:", err)
+		os.Exit(2)
+	}
 	if o.op == "put" {
 		o.batch = 1
 	}

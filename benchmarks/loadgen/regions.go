@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"sort"
 )
 
@@ -112,14 +113,25 @@ type scanner struct {
 	start, stop []byte
 	includeStop bool
 	rowsPerCall int
-	bytesMax    int // hbase.client.scanner.max.result.size; 0: not sent
+	bytesMax    int    // hbase.client.scanner.max.result.size; 0: not sent
+	filter      []byte // a serialized Filter
+	raw         bool   // markers, dead cells and all versions
 	calls       int
 }
 
 // each gives every row once and whole; a row that comes in pieces is put together.
 func (s *scanner) each(take func(row []byte, cells []cell) error) error {
 	scan := appendBytesField(nil, 1, appendTextField(nil, 1, s.family))
+	if s.raw {
+		scan = appendBytesField(scan, 2, append(appendTextField(nil, 1, "_raw_"), 2<<3|2, 1, 0xff))
+	}
 	scan = appendBytesField(appendBytesField(scan, 3, s.start), 4, s.stop)
+	if s.filter != nil {
+		scan = appendBytesField(scan, 5, s.filter)
+	}
+	if s.raw {
+		scan = appendVarintField(scan, 7, math.MaxInt32)
+	}
 	if s.bytesMax > 0 {
 		scan = appendVarintField(scan, 10, uint64(s.bytesMax))
 	}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.data_path import first, loads, regions, ycsb
+from benchmarks.data_path import cleanup, filters, first, loads, regions, ycsb
 from benchmarks.data_path.sides import HBASE, HBEACON
 from benchmarks.data_path.table import MEMORY
 
@@ -19,6 +19,8 @@ OF_BOTH = (
     *(load.measure for load in (*loads.LOADS, loads.WIDE_UPDATE)),
     *(ycsb.measure_of(workload) for workload in ycsb.WORKLOADS),
     loads.WIDE_SCAN,
+    *(each.measure for each in filters.FILTERS),
+    *(measure for kind in cleanup.KINDS for measure in (kind.writes, kind.reads, kind.gone)),
     MEMORY,
     regions.CREATE,
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from types import MappingProxyType
 from typing import Self
 
 from google.protobuf.message import Message
@@ -50,10 +51,14 @@ class MasterCalls:
         async with await RpcChannel.connect(address, "MasterService") as channel:
             yield cls(channel, timeout_s)
 
-    async def create(self, table: str, splits: tuple[bytes, ...] = ()) -> None:
-        schema = HBase_pb2.TableSchema(
-            table_name=table_name(table), column_families=[HBase_pb2.ColumnFamilySchema(name=b"f")]
-        )
+    async def create(
+        self, table: str, splits: tuple[bytes, ...] = (), attributes: Mapping[bytes, bytes] = MappingProxyType({})
+    ) -> None:
+        """With a family `f` that has these attributes."""
+        family = HBase_pb2.ColumnFamilySchema(name=b"f")
+        for name, value in attributes.items():
+            family.attributes.add(first=name, second=value)
+        schema = HBase_pb2.TableSchema(table_name=table_name(table), column_families=[family])
         request = Master_pb2.CreateTableRequest(table_schema=schema, split_keys=splits)
         await self.do("CreateTable", request, Master_pb2.CreateTableResponse)
 

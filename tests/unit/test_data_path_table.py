@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.data_path import first, loads, regions, ycsb
+from benchmarks.data_path import cleanup, filters, first, loads, regions, ycsb
 from benchmarks.data_path.sides import HBASE, HBEACON
 from benchmarks.data_path.table import MEMORY, DataPathTable, in_a_line
 from benchmarks.samples import Samples
@@ -52,6 +52,19 @@ def test_what_shall_be_small() -> None:
     for mib, verdict in ((199.0, HELD), (201.0, LOST)):
         samples = both(MEMORY, {"mib": mib, "processes": 6}, {"mib": 1000.0, "processes": 5})
         assert verdicts(samples) == {"memory of all processes after the load (6, 5)": verdict}
+
+
+def test_scans_with_filters_and_the_end_of_dead_cells() -> None:
+    scan, kind = filters.FILTERS[0], cleanup.EXPIRED
+    assert verdicts(both(scan.measure, rate(1000), rate(1000))) == {"scan with PrefixFilter, rows": HELD}
+    assert verdicts(both(scan.measure, rate(999), rate(1000))) == {"scan with PrefixFilter, rows": LOST}
+    gone = both(kind.gone, {"ms": 99.0, "cpu_ms": 201.0, "dead": 5000}, {"ms": 100.0, "cpu_ms": 200.0, "dead": 5000})
+    assert verdicts(gone) == {
+        "dead cells gone, cells that expire, 5000 of them": HELD,
+        "of it processor time, cells that expire": LOST,
+    }
+    written = both(kind.writes, rate(1001, p99_us=2000.0), rate(1000, p99_us=1999.0))
+    assert list(verdicts(written).values()) == [HELD, LOST]
 
 
 def test_times_are_held_by_themselves_with_and_without_another_side() -> None:

@@ -1,0 +1,128 @@
+"""Dead cells under load: rows are written again and again, or expire soon, while others are read and regions compacted.
+
+The load comes first, with a flush and a major compaction of the whole table in its middle; when it has ended, and what
+expires has expired, the same is done once more and alone, until a raw scan of all versions finds none but living cells.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import load
+from benchmarks.data_path.filters import splits
+from benchmarks.data_path.sides import Side, create_table
+from benchmarks.samples import Sample, Samples
+from benchmarks.servers import usage
+from benchmarks.speed import Effort
+
+CELLS = 5
+"""Of a row; rows of eight and more have no dead versions here, since those go when a row is written."""
+VALUE_BYTES = 100
+CONNECTIONS = 4
+TTL_S = 2
+GONE_S_MAX = 120.0
+
+
+@dataclass(frozen=True)
+class Dying:
+    """Why cells die."""
+
+    name: str
+    table: str
+    attributes: Mapping[bytes, bytes]
+    """Of the family."""
+    expires: bool = False
+
+    @property
+    def writes(self) -> str:
+        """Under which name its rounds are kept."""
+        return f"rows written, {self.name}"
+
+    @property
+    def reads(self) -> str:
+        """The same of reads meanwhile."""
+        return f"rows read, {self.name}"
+
+    @property
+    def gone(self) -> str:
+        """And of the end of all dead cells."""
+        return f"dead cells gone, {self.name}"
+
+
+VERSIONS = Dying("old versions", "versions", {})
+EXPIRED = Dying("cells that expire", "expired", {b"TTL": b"%d" % TTL_S}, expires=True)
+KINDS = (VERSIONS, EXPIRED)
+
+
+def measure(
+    program: Path,
+    sides: Sequence[Side],
+    rows: int,
+    effort: Effort,
+    samples: Samples,
+    tick: Callable[[str], None],
+) -> None:
+    """Both kinds in every round, A B then B A; a first round is not counted."""
+    for kind in KINDS:
+        for side in sides:
+            tick(f"{kind.table}, {side.name}")
+            create_table(side, kind.table, splits(rows), kind.attributes)
+            load.job(program, "load", side.masters[0], _words(kind, rows))
+    for number in range(-1 if effort.warm_up_ms else 0, effort.rounds):
+        for kind in KINDS:
+            for side in sides if number % 2 == 0 else reversed(sides):
+                tick(f"{kind.name}, {side.name}")
+                written, read = _under_load(program, side, kind, rows, effort)
+                if kind.expires:
+                    time.sleep(TTL_S + 0.1)
+                gone = _until_gone(program, side, kind, rows)
+                if number >= 0:
+                    samples.add(kind.writes, side.name, written)
+                    samples.add(kind.reads, side.name, read)
+                    samples.add(kind.gone, side.name, gone)
+
+
+def _words(kind: Dying, rows: int) -> tuple[str, ...]:
+    return ("-table", kind.table, "-rows", str(rows), "-cells", str(CELLS), "-vlen", str(VALUE_BYTES))
+
+
+def _under_load(program: Path, side: Side, kind: Dying, rows: int, effort: Effort) -> tuple[Sample, Sample]:
+    """Writes and reads at once."""
+    words = _words(kind, rows)
+
+    def run(op: str, more: Sequence[str] = ()) -> Sample:
+        return load.run(
+            program,
+            op,
+            side.masters[:1],
+            connections=CONNECTIONS,
+            outstanding=4,
+            measured_ms=effort.measured_ms,
+            warm_up_ms=effort.warm_up_ms,
+            words=(*words, *more),
+        )
+
+    with ThreadPoolExecutor(2) as both:
+        written = both.submit(run, "put")
+        read = both.submit(run, "get", ["-gone"] if kind.expires else [])
+        time.sleep((effort.warm_up_ms + effort.measured_ms / 3) / 1000)
+        load.job(program, "cleanup", side.masters[0], words, limit_s=GONE_S_MAX)
+        return written.result(), read.result()
+
+
+def _until_gone(program: Path, side: Side, kind: Dying, rows: int) -> Sample:
+    words, living = _words(kind, rows), 0 if kind.expires else rows * CELLS
+    before = load.job(program, "filtered", side.masters[0], (*words, "-raw", "-d", "0s", "-w", "0s"))["cells"]
+    began_s, spent_s = time.perf_counter(), usage(side.pids()).cpu_s
+    while True:
+        done = load.job(program, "cleanup", side.masters[0], words, limit_s=GONE_S_MAX)
+        took_s, cpu_s = time.perf_counter() - began_s, usage(side.pids()).cpu_s - spent_s
+        left = load.job(program, "filtered", side.masters[0], (*words, "-raw", "-d", "0s", "-w", "0s"))["cells"]
+        if left == living:
+            return {"ms": took_s * 1000, "cpu_ms": cpu_s * 1000, "dead": before - living, "flush_ms": done["flush_ms"]}
+        if took_s > GONE_S_MAX or left < living:
+            raise load.LoadError(f"{kind.gone}, {side.name}: {left} cells where {living} live")
