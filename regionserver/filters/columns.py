@@ -184,7 +184,7 @@ class ColumnPaginationFilter(_ColumnFilter):
         """See Filter."""
         if self._column_offset is not None:
             return None
-        return Plan(pick=pick_numbered(self._offset, self._offset + self._limit), hears_all=False)
+        return Plan(pick=pick_numbered(self._offset, self._limit), hears_all=False)
 
 
 class FirstKeyOnlyFilter(_ColumnFilter):

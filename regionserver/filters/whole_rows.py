@@ -194,13 +194,13 @@ def pick_prefix(prefix: bytes) -> Pick:
     return pick
 
 
-def pick_numbered(first: int, behind: int) -> Pick:
-    """Columns by their numbers, from one to before another."""
+def pick_numbered(skipped_count: int, count_max: int) -> Pick:
+    """So many columns behind so many."""
     sizes = _SIZE.unpack_from
 
     def pick(data: bytes, at: int, row_bytes: int, count: int) -> Cells | None:
         del row_bytes
-        begin, end = max(first, 0), min(behind, count)
+        begin, end = max(skipped_count, 0), min(skipped_count + count_max, count)
         if begin >= end:
             return None
         for _ in range(begin):
