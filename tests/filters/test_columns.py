@@ -116,3 +116,14 @@ def test_times():
     assert asked(hinting, *cells) == [HINT, INCLUDE, HINT, INCLUDE, NEXT_COL]
     assert hinting.next_cell_hint(cells[2]) == (b"r", b"f", b"q", -2, -255)
     assert asked(made(Filter_pb2.TimestampsFilter()), cell()) == [NEXT_COL]
+
+
+def test_the_first_column_of_a_page_is_that_of_the_row_not_of_each_family():
+    filter_ = made(Filter_pb2.ColumnPaginationFilter(limit=5, column_offset=b"m"))
+    told = asked(filter_, cell("a"), cell("n"), cell("a", family="g"))
+    assert told == [HINT, INCLUDE_COL, INCLUDE_COL]
+
+
+def test_a_time_between_those_that_are_wanted_ends_no_column():
+    times = made(Filter_pb2.TimestampsFilter(timestamps=[3, 9]))
+    assert asked(times, cell(timestamp_ms=4), cell(timestamp_ms=3), cell(timestamp_ms=2)) == [SKIP, INCLUDE, NEXT_COL]

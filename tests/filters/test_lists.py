@@ -214,3 +214,17 @@ def test_a_filter_of_all_kinds_within_each_other():
     assert (filter_.has_filter_row, filter_.weight) == (True, 6)
     assert filter_.filter_cell(cell(value=b"abc")) is INCLUDE
     assert filter_.transform_cell(cell(value=b"abc")).value == b"\0\0\0\3"
+
+
+def test_older_versions_of_a_column_that_one_has_taken_are_not_taken_again():
+    page = f.envelope(Filter_pb2.ColumnPaginationFilter(limit=5, offset=0))
+    nothing = f.envelope(Filter_pb2.ValueFilter(compare_filter=f.compared(f.EQUAL, f.binary(b"other"))))
+    told = asked(made(f.listed(page, nothing, one=True)), cell(timestamp_ms=5), cell(timestamp_ms=4), cell("r"))
+    assert told == [INCLUDE, SKIP, INCLUDE]
+
+
+def test_what_one_has_said_of_a_row_says_nothing_of_the_next():
+    page = f.envelope(Filter_pb2.ColumnPaginationFilter(limit=1, offset=0))
+    nothing = f.envelope(Filter_pb2.ValueFilter(compare_filter=f.compared(f.EQUAL, f.binary(b"other"))))
+    told = asked(made(f.listed(page, nothing, one=True)), cell(row="a"), cell(row="b"))
+    assert told == [INCLUDE, INCLUDE]

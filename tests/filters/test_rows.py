@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from protos.hbase import Filter_pb2
+from regionserver.filters.fuzzy import FuzzyKey
 from regionserver.filters.rows import behind_prefix
 from tests.filters.cells import HINT, INCLUDE, NEXT_ROW, asked, cell, hint, made
 
@@ -79,3 +80,10 @@ def test_chance():
         assert filter_.filter_row_key(b"r") is is_out
         assert filter_.filter_row() is is_out
         assert filter_.filter_cell(cell()) is (NEXT_ROW if is_out else INCLUDE)
+
+
+def test_behind_a_row_whose_open_places_are_at_their_end_the_next_begins_anew():
+    key = FuzzyKey(b"??b", b"\1\1\0", is_mask_v2=False)
+    assert key.next_row(b"a\xffc", downwards=False) == b"b\0b"
+    assert key.next_row(b"a\xff\xff", downwards=False) == b"b\0b"
+    assert key.next_row(b"a\x05c", downwards=False) == b"a\x06b"
