@@ -296,7 +296,7 @@ class HostileFilters:
         many = rng.choice([50, 400, 1500, 10_001] if rng.random() < 0.9 else [9_990])
         match rng.randrange(7):
             case 0:
-                return f.listed(*[self._leaf() for _ in range(20)] * (min(many, 1500) // 20), one=rng.random() < 0.5)
+                return f.listed(*[self._leaf() for _ in range(20)] * (min(many, 400) // 20), one=rng.random() < 0.5)
             case 1:
                 return self._ranges(many * rng.choice([1, 4]))
             case 2:
@@ -314,7 +314,7 @@ class HostileFilters:
             case 5:
                 substring = f.compared(2, f.substring("b" * 30))
                 return f.listed(
-                    *[f.envelope(Filter_pb2.ValueFilter(compare_filter=substring))] * min(many, 2000), one=True
+                    *[f.envelope(Filter_pb2.ValueFilter(compare_filter=substring))] * min(many, 400), one=True
                 )
             case _:
                 prefixes = [b"%06d" % each for each in range(many)]
