@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -77,11 +78,10 @@ def _options(arguments: argparse.Namespace) -> ClusterOptions:
 
 
 def _beside(zygote: Zygote, options: ClusterOptions, command: Sequence[str]) -> int:
+    if shutil.which(command[0]) is None:
+        raise BadOption(f"{command[0]} is no command here")
     with Cluster(zygote, options) as cluster:
-        try:
-            code = subprocess.run(command, env=cluster.environ, check=False).returncode
-        except OSError as error:
-            raise ClusterError(f"{command[0]} cannot be run: {error.strerror}") from None
+        code = subprocess.run(command, env=cluster.environ, check=False).returncode
     return code if code >= 0 else 128 - code  # as shells count signals
 
 

@@ -78,6 +78,8 @@ def pytest_runtest_makereport(
         for cluster in item.stash.get(_CLUSTERS, ()):
             lines = str(cluster.logs).splitlines()[-REPORTED_LINES:]
             report.sections.append((f"log of {cluster!r} ({call.when})", "\n".join(lines)))
+    if call.when == "teardown" and _CLUSTERS in item.stash:
+        del item.stash[_CLUSTERS]  # pytest keeps the item until the end of the session
     return report
 
 

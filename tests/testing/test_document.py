@@ -15,26 +15,19 @@ def blocks(language: str) -> list[str]:
     return [text for found, text in BLOCK.findall(DOCUMENT.read_text()) if found == language]
 
 
-def test_its_python_runs(tmp_path: Path) -> None:
-    shown = blocks("python")
-    run = PytestRun(tmp_path, **{f"test_{number}": text for number, text in enumerate(shown)})
-    run.add_to_ini("asyncio_mode = auto\n")
-    done = run.run()
-    tests_count = sum(len(re.findall(r"^(?:async )?def test_", text, re.MULTILINE)) for text in shown)
-    assert f"{tests_count} passed" in done.stdout, done.stdout
-
-
-def test_its_ini_file_is_heeded(tmp_path: Path) -> None:
-    (text,) = blocks("ini")
-    test = """
+def test_its_python_runs_and_its_ini_file_is_heeded(tmp_path: Path) -> None:
+    (ini,) = blocks("ini")
+    heeded = """
     def test_it(hbeacon):
         assert hbeacon.options.region_servers == 2
         assert hbeacon.options.settings == {"hbase.regionserver.handler.count": "7"}
     """
-    run = PytestRun(tmp_path, test_it=test)
-    run.add_to_ini(text.replace("[pytest]\n", ""))
+    shown = [*blocks("python"), heeded]
+    run = PytestRun(tmp_path, **{f"test_{number}": text for number, text in enumerate(shown)})
+    run.add_to_ini("asyncio_mode = auto\n" + ini.replace("[pytest]\n", ""))
     done = run.run()
-    assert "1 passed" in done.stdout, done.stdout
+    tests_count = sum(len(re.findall(r"^ *(?:async )?def test_", text, re.MULTILINE)) for text in shown)
+    assert f"{tests_count} passed" in done.stdout, done.stdout
 
 
 def test_its_java_is_that_of_the_recipe() -> None:
