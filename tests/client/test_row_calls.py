@@ -257,6 +257,19 @@ async def test_a_writer_tells_of_what_failed() -> None:
         assert b"c" in script.rows, "what was given is written all the same"
 
 
+async def test_a_writer_takes_all_though_an_earlier_batch_failed() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        writer = table.batch_writer(rows_max=2)
+        await writer.put("bad", {"f:q": "1"})
+        await writer.put("a", {"f:q": "1"})
+        while writer._under_way:
+            await asyncio.sleep(0.001)
+        with pytest.raises(hbeacon.BatchError):
+            await writer.add_all([Put(f"r{number}", {"f:q": "1"}) for number in range(5)])
+        await writer.flush()
+        assert set(script.rows) == {b"a", *(b"r%d" % number for number in range(5))}
+
+
 async def test_closing_ends_what_is_under_way() -> None:
     async with scripted_rows([b""], [0], settings=ClientSettings(pause_ms=1000)) as (script, table, calls):
         await table.get("a")

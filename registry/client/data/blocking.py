@@ -5,23 +5,30 @@ Any number of threads may use one BlockingTable. Scanners and writers belong to 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar, Unpack
 
 from registry.client.data.conditions import Condition
 from registry.client.data.names import Bytes, ColumnName
-from registry.client.data.operations import Durability, Mutation, Operation, RowMutations
+from registry.client.data.operations import Delete, Durability, Mutation, Operation, Put, RowMutations
 from registry.client.data.region_map import Region
 from registry.client.data.results import Row
 from registry.client.data.scanning import Scanner
 from registry.client.data.table import ArrowOptions, CheckResult, ReadOptions, ScanOptions, Table
-from registry.client.data.writer import BatchWriter
+from registry.client.data.writer import BatchWriter, size_bytes
+from registry.wire.errors import HBaseError
 
 if TYPE_CHECKING:
     from registry.client.arrow import BlockingArrowScan
 
 T = TypeVar("T")
+
+
+HANDED_OVER_MAX = 64
+HANDED_OVER_BYTES_MAX = 1 << 18
+"""What a writer keeps in the caller's thread at most."""
 
 
 class Run(Protocol):
@@ -212,11 +219,13 @@ class BlockingScanner:
 
 
 class BlockingBatchWriter:
-    """Made by `BlockingTable.batch_writer`."""
+    """Made by `BlockingTable.batch_writer`. Operations go to the loop some at a time: each way there costs as a put."""
 
     def __init__(self, writer: BatchWriter, run: Run) -> None:
         self._writer = writer
         self._run = run
+        self._given: list[Mutation | RowMutations] = []
+        self._given_bytes = 0
 
     def put(
         self,
@@ -227,18 +236,22 @@ class BlockingBatchWriter:
         ttl_ms: int | None = None,
     ) -> None:
         """Write cells of a row, soon. Waits while too much is under way; raises what failed before."""
-        self._run(self._writer.put(row, values, timestamp=timestamp, ttl_ms=ttl_ms))
+        self.add(Put(row, values, timestamp, ttl_ms))
 
     def delete(self, row: Bytes, columns: Iterable[ColumnName] | None = None, *, timestamp: int | None = None) -> None:
         """Delete a row, or families and columns of it, soon."""
-        self._run(self._writer.delete(row, columns, timestamp=timestamp))
+        self.add(Delete(row, columns if columns is None else tuple(columns), timestamp))
 
     def add(self, operation: Mutation | RowMutations) -> None:
         """Make any mutation, soon."""
-        self._run(self._writer.add(operation))
+        self._given.append(operation)
+        self._given_bytes += size_bytes(operation)
+        if len(self._given) >= HANDED_OVER_MAX or self._given_bytes >= HANDED_OVER_BYTES_MAX:
+            self._hand_over()
 
     def flush(self) -> None:
         """Until everything that was given is acknowledged."""
+        self._hand_over()
         self._run(self._writer.flush())
 
     @property
@@ -248,7 +261,7 @@ class BlockingBatchWriter:
 
     def close(self) -> None:
         """Write the rest; may be called again."""
-        self._run(self._writer.aclose())
+        self.flush()
 
     def __enter__(self) -> Self:
         return self
@@ -256,4 +269,16 @@ class BlockingBatchWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._run(self._writer.__aexit__(kind, error, trace))
+        try:
+            if error is None:
+                self._hand_over()
+            elif isinstance(error, Exception):
+                with contextlib.suppress(HBaseError):  # the block's own error is the one to tell
+                    self._hand_over()
+        finally:
+            self._run(self._writer.__aexit__(kind, error, trace))
+
+    def _hand_over(self) -> None:
+        given, self._given, self._given_bytes = self._given, [], 0
+        if given:
+            self._run(self._writer.add_all(given))

@@ -71,6 +71,17 @@ class BatchWriter:
         if self._errors:
             self._raise()
 
+    async def add_all(self, operations: Iterable[Mutation | RowMutations]) -> None:
+        """Make them all, soon; none is left out where an error of an earlier batch is told."""
+        told: HBaseError | None = None
+        for operation in operations:
+            try:
+                await self.add(operation)
+            except HBaseError as error:
+                told = told or error
+        if told is not None:
+            raise told
+
     async def flush(self) -> None:
         """Until everything that was given is acknowledged. Raises BatchError, or what kept a batch from being made."""
         self._begin()
