@@ -74,11 +74,19 @@ def filtered_get(
 
 
 def filtered_get_steps(
-    region: Region, row: bytes, wanted: Mapping[bytes, Wanted], asked: Filter, now_ms: int, limits: PageLimits
+    region: Region,
+    row: bytes,
+    wanted: Mapping[bytes, Wanted],
+    asked: Filter,
+    now_ms: int,
+    limits: PageLimits,
+    *,
+    on_demand: bool = True,
 ) -> Generator[None, None, Found]:
     """The same turn by turn: gives whenever a turn is over, as the limits say. Those of it are for turns alone."""
     region.check_row("Get", row)
-    scan = open_filtered_scan(region, ScanRange(row, row, include_stop=True), ScanShape(wanted), asked, now_ms)
+    rows = ScanRange(row, row, include_stop=True)
+    scan = open_filtered_scan(region, rows, ScanShape(wanted), asked, now_ms, on_demand=on_demand)
     page = Page()
     try:
         page.extend(scan.page(limits))
@@ -93,12 +101,13 @@ def filtered_get_steps(
 def filter_condition(row: bytes, made: Callable[[], Filter], from_ms: int, to_ms: int) -> Condition:
     """That a filter leaves something of a row; `made` is asked for a filter each time that it is judged.
 
-    That is done at once, for nobody may change the row meanwhile: so all of it may cost what one cell may elsewhere.
+    All families are read with the first, unlike in a Get. It is done at once, for nobody may change the row meanwhile:
+    so all of it may cost what one cell may elsewhere.
     """
 
     def judge(region: Region, now_ms: int) -> Checked:
         wanted = dict.fromkeys(region.families, Wanted(None, 1, from_ms, to_ms))
-        found = filtered_get(region, row, wanted, made(), now_ms, PageLimits())
+        found = at_once(filtered_get_steps(region, row, wanted, made(), now_ms, PageLimits(), on_demand=False))
         if not found.cells_count:
             return Checked(False)
         key_bytes = CELL_LENGTHS.unpack_from(found.block)[1]

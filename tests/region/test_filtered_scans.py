@@ -225,11 +225,12 @@ def test_a_get_is_a_scan_of_one_row(region: Region, asked: Asked, row: bytes):
     assert found.cells_count == sum(map(len, expected))
     newest = dict.fromkeys(FAMILIES, Wanted())
     condition = filter_condition(row, lambda: parse_filter(asked.filter, lambda: 0.5), 0, 1 << 62)
-    seen = filtered_get(region, row, newest, made(asked.filter), NOW_MS)
+    # A condition reads all families with the first.
+    [block] = expected_of(region, Asked(asked.filter, one.rows, newest, on_demand=False), 0) or [[]]
     for _ in range(2):
         checked = region.check(condition, NOW_MS)
-        assert checked.matches == (seen.cells_count > 0)
-        first = next(decode_cells(seen.block), None)
+        assert checked.matches == bool(block)
+        first = next(decode_cells(b"".join(block)), None)
         assert checked.timestamp_ms == (first.timestamp_ms if first else 0)
 
 
@@ -382,3 +383,13 @@ def test_cells_that_passed_are_whole_cells():
     asked = Asked(f.envelope(Filter_pb2.KeyOnlyFilter(len_as_val=True)), ScanRange(), {b"f": Wanted()}, on_demand=True)
     [[one, _]], _ = found_of(region, asked)
     assert next(decode_cells(one)) == Cell(b"a", b"f", b"p", 1, KeyType.PUT, b"\0\0\0\1")
+
+
+def test_a_condition_reads_all_families_with_the_first():
+    """A real server sets no families aside there, so that a row without the judged one is not empty."""
+    region = region_of(put(b"row", b"q", family=b"g"))
+    judged = f.envelope(f.single_column(b"f", b"q", f.LESS, f.binary(b""), missing=True))
+    asked = f.envelope(Filter_pb2.SkipFilter(filter=f.envelope(Filter_pb2.SkipFilter(filter=judged))))
+    condition = filter_condition(b"row", lambda: parse_filter(asked, lambda: 0.5), 0, 1 << 62)
+    assert region.check(condition, NOW_MS).matches
+    assert not filtered_get(region, b"row", dict.fromkeys(FAMILIES, Wanted()), made(asked), NOW_MS).cells_count
