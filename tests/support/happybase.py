@@ -49,6 +49,16 @@ def run_api_tests(directory: Path, host: str, timeout_s: float = 120.0) -> subpr
     )
 
 
+def told(directory: Path, host: str, timeout_s: float = 120.0) -> list[str]:
+    """The lines of tests/cluster/python/happybase_story.py, told by the façade."""
+    (directory / "happybase.py").write_text(MODULE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(directory), str(ROOT)])}
+    command = [sys.executable, str(ROOT / "tests" / "cluster" / "python" / "happybase_story.py"), host]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout_s, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return done.stdout.splitlines()
+
+
 def main() -> None:
     """Fetch them."""
     if _kept().is_file():

@@ -18,6 +18,7 @@ from registry.client.data.results import Row
 from registry.client.happybase.batch import Batch
 from registry.client.happybase.columns import column_parts, family_options
 from registry.client.happybase.columns import columns as columns_of
+from registry.wire.errors import TableNotFoundException
 
 RowData = dict[bytes, Any]
 """Columns with their values, or with (value, timestamp)."""
@@ -66,8 +67,11 @@ class Table:
         }
 
     def regions(self) -> list[dict[str, Any]]:
-        """Regions and the servers that have them."""
-        located = self._table.regions(**self.connection.options)
+        """Regions and the servers that have them; none where there is no such table."""
+        try:
+            located = self._table.regions(**self.connection.options)
+        except TableNotFoundException:
+            return []
         return [
             {
                 "start_key": each.start_key,
