@@ -12,5 +12,7 @@ CANNOT_LISTEN = 3
 """An address is in use or not ours; the line names the flag that mends it."""
 REFUSED = 4
 """ZooKeeper refuses us for good: authentication, missing chroot."""
+INCOMPLETE = 5
+"""Done, but for what was bad and was to be left out; each is named on standard error."""
 INTERRUPTED = 130
 """Ctrl-C, as shells count it."""

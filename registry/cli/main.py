@@ -19,6 +19,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "ZooKeeper's client protocol from one process: one node, no quorum",
     ),
     "shell": ("registry.cli.shell:run", "the words of hbase shell: create, put, get, scan, ..."),
+    "export": ("registry.cli.export:run", "a table into a file: JSON lines or Parquet"),
+    "import": ("registry.cli.import_:run", "such a file into a table"),
     "lookup": ("registry.cli.lookup:run", "ask registry servers, or ZooKeeper, where a cluster is"),
     "race": ("registry.cli.race:run", "what new clients pay for hung registry servers, policy by policy"),
     "fault": ("registry.cli.fault:run", "have running servers delay, hang, reset or lie, to test your clients"),

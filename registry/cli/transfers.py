@@ -1,0 +1,74 @@
+"""What `hbeacon export` and `hbeacon import` have in common: the cluster, the form of a file, errors."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import zlib
+from collections.abc import Coroutine
+from pathlib import PurePath
+from typing import Literal
+
+from registry.cli.flags import add_common_flags, flags_of
+from registry.client.connect import ConnectRequest
+from registry.client.target import IMPLEMENTATION, ZOOKEEPER_REGISTRY
+from registry.config.values import BadSetting
+from registry.exits import BAD_SETTING, FAILED
+from registry.transfer.importing import BadInput
+from registry.wire.errors import HBaseError
+
+TIMEOUT = "hbase.client.operation.timeout"
+FORMS = ("jsonl", "parquet")
+
+
+def add_flags(to: argparse.ArgumentParser) -> None:
+    """Behind the flags of the command itself."""
+    to.add_argument(
+        "uri", nargs="?", default="", metavar="URI", help="the cluster, such as hbase+rpc://master1,master2"
+    )
+    to.add_argument("--format", choices=FORMS, help="of the file (.parquet is Parquet, everything else JSON lines)")
+    to.add_argument("--quiet", action="store_true", help="no bar, and no line at the end")
+    to.add_argument("--timeout", type=float, metavar="MS", help=f"of a call with all its retries ({TIMEOUT})")
+    add_common_flags(to)
+
+
+def request_of(arguments: argparse.Namespace) -> ConnectRequest:
+    """The cluster that is meant. Raises BadSetting."""
+    flags = flags_of(arguments)
+    settings = dict(flags.values)
+    if arguments.zookeeper is not None and not arguments.uri:
+        settings.setdefault(IMPLEMENTATION, ZOOKEEPER_REGISTRY)
+    if arguments.timeout is not None:
+        settings[TIMEOUT] = str(round(arguments.timeout))
+    return ConnectRequest(uri=arguments.uri, conf_dir=flags.conf_dir, settings=settings)
+
+
+def form_of(arguments: argparse.Namespace) -> Literal["jsonl", "parquet"]:
+    """By the flag, else by the name. Raises ValueError for Parquet in a stream, which has its end first."""
+    name = PurePath(arguments.file)
+    form = arguments.format or ("parquet" if ".parquet" in name.suffixes else "jsonl")
+    if form == "parquet" and (arguments.file == "-" or name.suffix == ".gz"):
+        raise ValueError(f"{arguments.file}: Parquet is read from its end, and compresses itself: name a plain file")
+    return form
+
+
+def ended(command: str, work: Coroutine[None, None, int]) -> int:
+    """The exit code; what went wrong is one line on standard error."""
+    try:
+        return asyncio.run(work)
+    except (BrokenPipeError, BadSetting):
+        raise
+    except ImportError as error:
+        return told(command, error, BAD_SETTING)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return told(command, f"{where}{error.strerror or error}", FAILED)
+    except (BadInput, HBaseError, ValueError, EOFError, zlib.error) as error:
+        return told(command, error, FAILED)
+
+
+def told(command: str, error: object, code: int) -> int:
+    """Say it, and give the code."""
+    print(f"hbeacon {command}: {error}", file=sys.stderr)
+    return code

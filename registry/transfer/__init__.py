@@ -1,0 +1,1 @@
+"""Tables into files and back: what `hbeacon export` and `hbeacon import` do."""
