@@ -70,9 +70,8 @@ def story(connection: Any) -> None:
     tell("counter of a family", lambda: table.counter_inc(b"c", b"a", 5))
     tell("counter up", lambda: [table.counter_inc(b"c", b"a:n"), table.counter_inc(b"c", b"a:n", 10)])
     tell("counter down", lambda: [table.counter_dec(b"c", b"a:n", 20), table.counter_dec(b"c", b"a:n", -1)])
-    time.sleep(
-        0.05
-    )  # each of several increments within a millisecond is a millisecond newer: they run ahead of the clock
+    # Increments within one millisecond are given one each: they run ahead of the clock.
+    time.sleep(0.05)
     tell("counter set", lambda: [table.counter_set(b"c", b"a:n", -7), table.counter_get(b"c", b"a:n")])
     tell("counter of no number", lambda: table.counter_inc(b"r1", b"b:y"))
     tell("the counter's row", lambda: dict(sorted(table.row(b"c").items())))
