@@ -51,7 +51,7 @@ from registry.wire.cellblock import Cell
 from registry.wire.errors import HBaseError
 
 if TYPE_CHECKING:
-    from registry.client import happybase
+    from registry.client import filters, happybase
 
 __version__ = VERSION
 
@@ -101,12 +101,13 @@ __all__ = [
     "__version__",
     "connect",
     "connect_blocking",
+    "filters",
     "happybase",
 ]
 
 
 def __getattr__(name: str) -> ModuleType:
-    """`happybase` is loaded when somebody asks for it."""
-    if name == "happybase":
-        return import_module("registry.client.happybase")
+    """`happybase` and `filters` are loaded when somebody asks for them."""
+    if name in ("filters", "happybase"):
+        return import_module(f"registry.client.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""HBase's filter language, as users of its shell and of Thrift type it, made into the messages that servers take. Pure.
+"""HBase's filter language, as users of its shell and of Thrift type it, made into filters. Pure.
 
     SingleColumnValueFilter('cf', 'q', =, 'binary:v') AND (PrefixFilter('a') OR SKIP ValueFilter(>, 'substring:x'))
 
@@ -14,22 +14,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from google.protobuf.message import Message
-
-from protos.hbase import Comparator_pb2, Filter_pb2, HBase_pb2
+from protos.hbase import Filter_pb2
+from registry.client import filters
+from registry.client.filters import CompareOp, Filter, FilterList, ListOperator, PatternFlag
 
 DEPTH_MAX = 100
-PACKAGE = "org.apache.hadoop.hbase.filter."
 _SPACE = b" \t"
-_OPERATORS = {
-    b"<": HBase_pb2.LESS,
-    b"<=": HBase_pb2.LESS_OR_EQUAL,
-    b"=": HBase_pb2.EQUAL,
-    b"!=": HBase_pb2.NOT_EQUAL,
-    b">": HBase_pb2.GREATER,
-    b">=": HBase_pb2.GREATER_OR_EQUAL,
-}
-_DOTALL, _CASE_INSENSITIVE = 32, 2
+_OPERATORS = {each.value.encode(): each for each in CompareOp if each is not CompareOp.NO_OP}
 
 
 class FilterSyntaxError(ValueError):
@@ -42,11 +33,7 @@ def parse_filter_string(text: str | bytes) -> Filter_pb2.Filter:
     filter_ = parser.either()
     if not parser.is_at_end():
         raise FilterSyntaxError("Incorrect Filter String")
-    return filter_
-
-
-def _envelope(message: Message) -> Filter_pb2.Filter:
-    return Filter_pb2.Filter(name=PACKAGE + type(message).__name__, serialized_filter=message.SerializeToString())
+    return filter_.to_proto()
 
 
 class _Parser:
@@ -59,33 +46,31 @@ class _Parser:
         self._pass_space()
         return self._at == len(self._text)
 
-    def either(self) -> Filter_pb2.Filter:
+    def either(self) -> Filter:
         """Parts with OR between them."""
-        return self._joined(b"OR", self._both, Filter_pb2.FilterList.MUST_PASS_ONE)
+        return self._joined(b"OR", self._both, ListOperator.MUST_PASS_ONE)
 
-    def _both(self) -> Filter_pb2.Filter:
-        return self._joined(b"AND", self._wrapped, Filter_pb2.FilterList.MUST_PASS_ALL)
+    def _both(self) -> Filter:
+        return self._joined(b"AND", self._wrapped, ListOperator.MUST_PASS_ALL)
 
-    def _joined(
-        self, word: bytes, part: Callable[[], Filter_pb2.Filter], operator: Filter_pb2.FilterList.Operator
-    ) -> Filter_pb2.Filter:
-        filters = [part()]
+    def _joined(self, word: bytes, part: Callable[[], Filter], operator: ListOperator) -> Filter:
+        parts = [part()]
         while self._take_word(word):
             if self.is_at_end():
                 article = "an" if word in (b"OR", b"AND") else "a"
                 raise FilterSyntaxError(f"Incorrect input string - {article} {word.decode()} needs two filters")
-            filters.append(part())
-        return filters[0] if len(filters) == 1 else _envelope(Filter_pb2.FilterList(operator=operator, filters=filters))
+            parts.append(part())
+        return parts[0] if len(parts) == 1 else FilterList(operator, parts)
 
-    def _wrapped(self) -> Filter_pb2.Filter:
+    def _wrapped(self) -> Filter:
         self._depth += 1
         if self._depth > DEPTH_MAX:
             raise FilterSyntaxError(f"filters may be {DEPTH_MAX} deep within each other")
         try:
             if self._take_word(b"SKIP"):
-                return _envelope(Filter_pb2.SkipFilter(filter=self._wrapped()))
+                return filters.SkipFilter(self._wrapped())
             if self._take_word(b"WHILE"):
-                return _envelope(Filter_pb2.WhileMatchFilter(filter=self._wrapped()))
+                return filters.WhileMatchFilter(self._wrapped())
             if self._peek() == b"(":
                 self._at += 1
                 inner = self.either()
@@ -97,7 +82,7 @@ class _Parser:
         finally:
             self._depth -= 1
 
-    def _simple(self) -> Filter_pb2.Filter:
+    def _simple(self) -> Filter:
         if not self._peek():
             raise FilterSyntaxError("Incorrect Filter String")
         begin, end = self._at, _end_of_simple(self._text, self._at)
@@ -110,10 +95,10 @@ class _Parser:
         if make is None:
             raise FilterSyntaxError(f"Filter Name {name.decode('utf-8', 'replace')} not supported")
         try:
-            return _envelope(make(_arguments(self._text[opened + 1 : end - 1])))
+            return make(_arguments(self._text[opened + 1 : end - 1]))
         except FilterSyntaxError:
             raise
-        except ValueError as error:  # a number that is too large for its field
+        except ValueError as error:  # what the class says, such as of a number that is too large
             raise FilterSyntaxError(str(error)) from None
 
     def _take_word(self, word: bytes) -> bool:
@@ -195,7 +180,7 @@ def _boolean(argument: bytes) -> bool:
     return argument.lower() == b"true"
 
 
-def _compare(arguments: Sequence[bytes]) -> tuple[HBase_pb2.CompareType, Comparator_pb2.Comparator]:
+def _compare(arguments: Sequence[bytes]) -> tuple[CompareOp, filters.Comparator]:
     """An operator and a comparator."""
     operator = _OPERATORS.get(arguments[0])
     if operator is None:
@@ -203,132 +188,116 @@ def _compare(arguments: Sequence[bytes]) -> tuple[HBase_pb2.CompareType, Compara
     kind, colon, value = _quoted(arguments[1]).partition(b":")
     if not colon:
         raise FilterSyntaxError("Incorrect comparator")
-    text = value.decode("utf-8", "replace")
-    comparable = Comparator_pb2.ByteArrayComparable(value=value)
-    message: Message
-    match kind:
-        case b"binary":
-            message = Comparator_pb2.BinaryComparator(comparable=comparable)
-        case b"binaryprefix":
-            message = Comparator_pb2.BinaryPrefixComparator(comparable=comparable)
-        case b"regexstring" | b"regexstringnocase":
-            flags = _DOTALL | (_CASE_INSENSITIVE if kind == b"regexstringnocase" else 0)
-            message = Comparator_pb2.RegexStringComparator(
-                pattern=text, pattern_flags=flags, charset="UTF-8", engine="JAVA"
-            )
-        case b"substring":
-            message = Comparator_pb2.SubstringComparator(substr=text.lower())
-        case _:
-            raise FilterSyntaxError("Incorrect comparator")
-    if kind not in (b"binary", b"binaryprefix") and operator not in (HBase_pb2.EQUAL, HBase_pb2.NOT_EQUAL):
+    comparator = _comparator(kind, value)
+    if kind not in (b"binary", b"binaryprefix") and operator not in (CompareOp.EQUAL, CompareOp.NOT_EQUAL):
         raise FilterSyntaxError(
             "A regexstring comparator and substring comparator can only be used with EQUAL and NOT_EQUAL"
         )
-    name = PACKAGE + type(message).__name__
-    return operator, Comparator_pb2.Comparator(name=name, serialized_comparator=message.SerializeToString())
+    return operator, comparator
 
 
-def _compare_filter(arguments: Sequence[bytes]) -> Filter_pb2.CompareFilter:
-    _count(arguments, 2)
-    operator, comparator = _compare(arguments)
-    return Filter_pb2.CompareFilter(compare_op=operator, comparator=comparator)
+def _comparator(kind: bytes, value: bytes) -> filters.Comparator:
+    text = value.decode("utf-8", "replace")
+    match kind:
+        case b"binary":
+            return filters.BinaryComparator(value)
+        case b"binaryprefix":
+            return filters.BinaryPrefixComparator(value)
+        case b"regexstring":
+            return filters.RegexStringComparator(text)
+        case b"regexstringnocase":
+            return filters.RegexStringComparator(text, PatternFlag.DOTALL | PatternFlag.CASE_INSENSITIVE)
+        case b"substring":
+            return filters.SubstringComparator(text)
+        case _:
+            raise FilterSyntaxError("Incorrect comparator")
 
 
 # --- filters ----------------------------------------------------------------------------------------------------------
 
 
-def _none(arguments: Sequence[bytes]) -> Message:
+def _first_key_only(arguments: Sequence[bytes]) -> Filter:
     _count(arguments, 0)
-    return Filter_pb2.FirstKeyOnlyFilter()
+    return filters.FirstKeyOnlyFilter()
 
 
-def _key_only(arguments: Sequence[bytes]) -> Message:
+def _key_only(arguments: Sequence[bytes]) -> Filter:
     _count(arguments, 0, 1)
-    return Filter_pb2.KeyOnlyFilter(len_as_val=bool(arguments) and _boolean(arguments[0]))
+    return filters.KeyOnlyFilter(len_as_val=bool(arguments) and _boolean(arguments[0]))
 
 
-def _one(made: Callable[[bytes], Message]) -> Callable[[Sequence[bytes]], Message]:
-    def make(arguments: Sequence[bytes]) -> Message:
+def _one(made: Callable[[bytes], Filter]) -> Callable[[Sequence[bytes]], Filter]:
+    def make(arguments: Sequence[bytes]) -> Filter:
         _count(arguments, 1)
         return made(arguments[0])
 
     return make
 
 
-def _pagination(arguments: Sequence[bytes]) -> Message:
+def _comparing(made: Callable[[CompareOp, filters.Comparator], Filter]) -> Callable[[Sequence[bytes]], Filter]:
+    def make(arguments: Sequence[bytes]) -> Filter:
+        _count(arguments, 2)
+        return made(*_compare(arguments))
+
+    return make
+
+
+def _pagination(arguments: Sequence[bytes]) -> Filter:
     _count(arguments, 2)
-    return Filter_pb2.ColumnPaginationFilter(limit=_number(arguments[0]), offset=_number(arguments[1]))
+    return filters.ColumnPaginationFilter(*map(_number, arguments))
 
 
-def _column_range(arguments: Sequence[bytes]) -> Message:
+def _column_range(arguments: Sequence[bytes]) -> Filter:
     _count(arguments, 4)
-    return Filter_pb2.ColumnRangeFilter(
-        min_column=_quoted(arguments[0]) or None,
-        min_column_inclusive=_boolean(arguments[1]),
-        max_column=_quoted(arguments[2]) or None,
-        max_column_inclusive=_boolean(arguments[3]),
+    return filters.ColumnRangeFilter(
+        _quoted(arguments[0]) or None,
+        _boolean(arguments[1]),
+        _quoted(arguments[2]) or None,
+        _boolean(arguments[3]),
     )
 
 
-def _column_value(arguments: Sequence[bytes]) -> Message:
+def _column_value(arguments: Sequence[bytes]) -> Filter:
     _count(arguments, 4)
-    operator, comparator = _compare(arguments[2:])
     family, qualifier = map(_quoted, arguments[:2])
-    return Filter_pb2.ColumnValueFilter(family=family, qualifier=qualifier, compare_op=operator, comparator=comparator)
+    return filters.ColumnValueFilter(family, qualifier, *_compare(arguments[2:]))
 
 
-def _single_column_value(arguments: Sequence[bytes]) -> Filter_pb2.SingleColumnValueFilter:
-    _count(arguments, 4, 6)
-    operator, comparator = _compare(arguments[2:])
-    family, qualifier = map(_quoted, arguments[:2])
-    if_missing, latest = map(_boolean, arguments[4:] or (b"false", b"true"))
-    return Filter_pb2.SingleColumnValueFilter(
-        column_family=family,
-        column_qualifier=qualifier,
-        compare_op=operator,
-        comparator=comparator,
-        filter_if_missing=if_missing,
-        latest_version_only=latest,
-    )
+def _single_column_value(made: type[filters.SingleColumnValueFilter]) -> Callable[[Sequence[bytes]], Filter]:
+    def make(arguments: Sequence[bytes]) -> Filter:
+        _count(arguments, 4, 6)
+        family, qualifier = map(_quoted, arguments[:2])
+        return made(family, qualifier, *_compare(arguments[2:]), *map(_boolean, arguments[4:]))
+
+    return make
 
 
-def _dependent(arguments: Sequence[bytes]) -> Message:
+def _dependent(arguments: Sequence[bytes]) -> Filter:
     _count(arguments, 2, 3, 5)
-    compare = Filter_pb2.CompareFilter(compare_op=HBase_pb2.NO_OP)
-    if len(arguments) > 3:
-        compare = _compare_filter(arguments[3:])
-    return Filter_pb2.DependentColumnFilter(
-        column_family=_quoted(arguments[0]),
-        column_qualifier=_quoted(arguments[1]),
-        drop_dependent_column=len(arguments) > 2 and _boolean(arguments[2]),
-        compare_filter=compare,
-    )
+    family, qualifier = map(_quoted, arguments[:2])
+    drops = len(arguments) > 2 and _boolean(arguments[2])
+    operator, comparator = _compare(arguments[3:]) if len(arguments) > 3 else (None, None)
+    return filters.DependentColumnFilter(family, qualifier, drops, operator, comparator)
 
 
-_FILTERS: dict[str, Callable[[Sequence[bytes]], Message]] = {
-    "ColumnCountGetFilter": _one(lambda limit: Filter_pb2.ColumnCountGetFilter(limit=_number(limit))),
+_FILTERS: dict[str, Callable[[Sequence[bytes]], Filter]] = {
+    "ColumnCountGetFilter": _one(lambda limit: filters.ColumnCountGetFilter(_number(limit))),
     "ColumnPaginationFilter": _pagination,
-    "ColumnPrefixFilter": _one(lambda prefix: Filter_pb2.ColumnPrefixFilter(prefix=_quoted(prefix))),
+    "ColumnPrefixFilter": _one(lambda prefix: filters.ColumnPrefixFilter(_quoted(prefix))),
     "ColumnRangeFilter": _column_range,
     "ColumnValueFilter": _column_value,
     "DependentColumnFilter": _dependent,
-    "FamilyFilter": lambda arguments: Filter_pb2.FamilyFilter(compare_filter=_compare_filter(arguments)),
-    "FirstKeyOnlyFilter": _none,
-    "InclusiveStopFilter": _one(lambda row: Filter_pb2.InclusiveStopFilter(stop_row_key=_quoted(row))),
+    "FamilyFilter": _comparing(filters.FamilyFilter),
+    "FirstKeyOnlyFilter": _first_key_only,
+    "InclusiveStopFilter": _one(lambda row: filters.InclusiveStopFilter(_quoted(row))),
     "KeyOnlyFilter": _key_only,
-    "MultipleColumnPrefixFilter": lambda arguments: Filter_pb2.MultipleColumnPrefixFilter(
-        sorted_prefixes=sorted(map(_quoted, arguments))
-    ),
-    "PageFilter": _one(lambda size: Filter_pb2.PageFilter(page_size=_number(size))),
-    "PrefixFilter": _one(lambda prefix: Filter_pb2.PrefixFilter(prefix=_quoted(prefix))),
-    "QualifierFilter": lambda arguments: Filter_pb2.QualifierFilter(compare_filter=_compare_filter(arguments)),
-    "RowFilter": lambda arguments: Filter_pb2.RowFilter(compare_filter=_compare_filter(arguments)),
-    "SingleColumnValueExcludeFilter": lambda arguments: Filter_pb2.SingleColumnValueExcludeFilter(
-        single_column_value_filter=_single_column_value(arguments)
-    ),
-    "SingleColumnValueFilter": _single_column_value,
-    "TimestampsFilter": lambda arguments: Filter_pb2.TimestampsFilter(
-        timestamps=sorted(set(map(_number, arguments))), can_hint=False
-    ),
-    "ValueFilter": lambda arguments: Filter_pb2.ValueFilter(compare_filter=_compare_filter(arguments)),
+    "MultipleColumnPrefixFilter": lambda arguments: filters.MultipleColumnPrefixFilter(map(_quoted, arguments)),
+    "PageFilter": _one(lambda size: filters.PageFilter(_number(size))),
+    "PrefixFilter": _one(lambda prefix: filters.PrefixFilter(_quoted(prefix))),
+    "QualifierFilter": _comparing(filters.QualifierFilter),
+    "RowFilter": _comparing(filters.RowFilter),
+    "SingleColumnValueExcludeFilter": _single_column_value(filters.SingleColumnValueExcludeFilter),
+    "SingleColumnValueFilter": _single_column_value(filters.SingleColumnValueFilter),
+    "TimestampsFilter": lambda arguments: filters.TimestampsFilter(map(_number, arguments)),
+    "ValueFilter": _comparing(filters.ValueFilter),
 }

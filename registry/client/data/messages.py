@@ -26,7 +26,6 @@ from registry.client.data.operations import (
     Put,
     TimeRange,
 )
-from registry.client.filter_language import parse_filter_string
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, encode_cell
 
 _LONG = struct.Struct(">q")
@@ -67,6 +66,8 @@ def filter_message(wanted: AnyFilter) -> Filter_pb2.Filter:
     if isinstance(wanted, Filter_pb2.Filter):
         return wanted
     if isinstance(wanted, str | bytes):
+        from registry.client.filter_language import parse_filter_string  # who needs none does not load all filters
+
         return parse_filter_string(wanted)
     return wanted.to_proto()
 
