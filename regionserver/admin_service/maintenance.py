@@ -35,8 +35,9 @@ CHECK_S = 60.0
 """How often it is looked which regions are due."""
 JITTER = 0.5
 """hbase.hregion.majorcompaction.jitter."""
-PAUSE_SHARE = 1.0
-"""Between two slices of a clean-up the loop is left to calls for as long as the last slice took."""
+PAUSE_SHARE = 0.25
+"""Between two slices of a clean-up the loop is left to calls for this share of what the last slice took, and for all
+that has come by then: the more calls there are, the less of the loop a clean-up has."""
 
 _log = logging.getLogger(__name__)
 

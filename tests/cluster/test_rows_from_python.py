@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import hbeacon
+from registry.cli.main import main
 from tests.support.dev import DevProcess
 from tests.support.real_cluster import RealClusters
 from tests.support.row_stories import STORIES, Teller
@@ -68,6 +69,28 @@ def test_without_async(server: tuple[str, bool]) -> None:
         assert table.get("r0001") == {b"f:q": b"1"}
         connection.admin.disable_table("blocking", timeout_ms=60_000)
         connection.admin.delete_table("blocking", timeout_ms=60_000)
+
+
+def test_a_table_goes_into_a_file_and_comes_back(server: tuple[str, bool], tmp_path: Path) -> None:
+    """`hbeacon export` and `import`: every version and delete is where it was, in another table."""
+    uri, _ = server
+    file = str(tmp_path / "moved.jsonl.gz")
+    with hbeacon.connect_blocking(uri, settings=SETTINGS) as connection:
+        connection.admin.create_table("moved", {"f": {"VERSIONS": 3, "KEEP_DELETED_CELLS": "TRUE"}}, timeout_ms=60_000)
+        table = connection.table("moved", timeout_ms=60_000)
+        for number in range(200):
+            table.put(f"r{number:03}", {"f:q": str(number), b"f:\xff": b"\x00"}, timestamp=1000 + number)
+        table.put("r007", {"f:q": "newer"}, timestamp=5000)
+        table.delete("r008", ["f:q"], timestamp=5000)
+        assert main(["export", "moved", file, uri, "--raw", "--quiet"]) == 0
+        assert main(["import", file, "moved-again", uri, "--create", "--quiet"]) == 0
+        copied = connection.table("moved-again", timeout_ms=60_000)
+        cells = [row.cells for row in table.scan(raw=True, versions=10)]
+        assert [row.cells for row in copied.scan(raw=True, versions=10)] == cells
+        assert sum(map(len, cells)) == 402
+        for name in ("moved", "moved-again"):
+            connection.admin.disable_table(name, timeout_ms=60_000)
+            connection.admin.delete_table(name, timeout_ms=60_000)
 
 
 @pytest.mark.parametrize("server", ["HBase 2.6.4", "hbeacon"], indirect=True)
