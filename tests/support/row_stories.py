@@ -9,6 +9,7 @@ import pytest
 
 import hbeacon
 from hbeacon import Append, Delete, Durability, Get, If, Increment, Put, RowMutations
+from hbeacon import filters as f
 from registry.wire.errors import (
     DoNotRetryIOException,
     NoSuchColumnFamilyException,
@@ -98,6 +99,12 @@ async def scans(teller: Teller) -> None:
     assert await told(reverse=True, limit=60, rows_per_call=7) == keys[:-61:-1]
     assert await told(filter="SingleColumnValueFilter('f', 'n', =, 'binary:77')") == [keys[77]]
     assert await told(filter="PageFilter(3)", stop="r05") == keys[:3]
+    assert await told(filter=f.PrefixFilter("r05") & (f.Column("f:n") < "52")) == keys[50:52]
+    assert await told(filter=f.FuzzyRowFilter([("r??-03", b"\0\1\1\0\0\0"), ("r07-09", bytes(6))])) == [
+        key for key in keys if key.endswith(b"-03") or key == b"r07-09"
+    ]
+    ranges = [f.RowRange("r18"), f.RowRange(stop="r01")]
+    assert await told(filter=f.MultiRowRangeFilter(ranges)) == keys[:10] + keys[180:]
     assert await told(answer_bytes_max=700, columns=["g"]) == keys, "rows are cut, and joined again"
     assert await told(rows_per_call=3, start="r09") == keys[90:]
     parts = [row async for row in table.scan(batch_cells=2, stop="r01")]
