@@ -33,7 +33,7 @@ from tests.support.java import JDK_FLAGS, ClassPath, program_classes
 from tests.support.processes import tool
 
 RECORDED = Path(__file__).with_name("filter_messages.txt")
-LINES = [line[2:].rpartition(" | ") for line in RECORDED.read_text().splitlines()]
+LINES = [line[2:].rpartition(" | ") for line in RECORDED.read_text(encoding="utf-8").splitlines()]
 A, B, C = (PrefixFilter(each) for each in "abc")
 KNOWN: dict[str, Any] = {name: getattr(filters, name) for name in filters.__all__} | {"Decimal": Decimal}
 
