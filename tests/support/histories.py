@@ -35,6 +35,8 @@ class Times:
     expired: tuple[int, ...]
     qualifiers: tuple[bytes, ...] = QUALIFIER_NAMES
     """Of what is written."""
+    once_a_change: bool = False
+    """No change writes a column twice."""
 
 
 NO_REGION = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=b"-")
@@ -111,8 +113,26 @@ class Histories:
         middle = cleaned | cleaned | both if self._cleaned else nothing | nothing | crashed | repeated
         last = read if self._behind is None else read | self._behind.mutates() | self._behind.multis()
         return st.tuples(some, middle, st.lists(last, max_size=3), read).map(
-            lambda parts: [*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3]]
+            lambda parts: [
+                self._apart(step) for step in (*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3])
+            ]
         )
+
+    def _apart(self, step: Step) -> Step:
+        """Without a column of these families that one change writes twice: HBase counts both as one version."""
+        if not isinstance(step, Call) or not isinstance(step.request, Client_pb2.MultiRequest):
+            return step
+        names = {name for name, times in self._families.items() if times.once_a_change}
+        written: set[tuple[bytes, bytes, bytes]] = set()
+        for part in step.request.regionAction:
+            for mutation in (action.mutation for action in part.action if action.HasField("mutation")):
+                for column in mutation.column_value:
+                    if column.family in names and mutation.mutate_type != Client_pb2.MutationProto.DELETE:
+                        for one in column.qualifier_value:
+                            while (key := (mutation.row, column.family, one.qualifier)) in written:
+                                one.qualifier += b"+"
+                            written.add(key)
+        return step
 
     def _once(self, message: Client_pb2.MutationProto) -> Call:
         """With a nonce in any case."""
