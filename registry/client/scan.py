@@ -19,10 +19,10 @@ ScanRequest and ScanResponse in Client.proto; RSRpcServices#scan for the meaning
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast, overload
 
 from protos.hbase import Client_pb2, HBase_pb2
-from registry.client.rows import RowReader
+from registry.client.rows import Row, RowReader
 from registry.wire.errors import ProtocolError
 
 META_REGION = b"hbase:meta,,1"
@@ -100,6 +100,12 @@ class Reader(Protocol[R]):
 
 class RegionScan(Generic[R]):
     """One scan over one region, over as many scanners as it takes."""
+
+    @overload
+    def __init__(self: RegionScan[Row], scan: Scan) -> None: ...
+
+    @overload
+    def __init__(self, scan: Scan, reader: Reader[R]) -> None: ...
 
     def __init__(self, scan: Scan, reader: Reader[R] | None = None) -> None:
         """`reader` makes the rows; without it they are registry.client.rows.Row."""

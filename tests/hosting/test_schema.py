@@ -70,7 +70,7 @@ def test_how_long_markers_stay_and_how_far_ahead_puts_may_be():
     assert (described(message).rules.is_compacted, described(message).rules.future_ms_max) == (False, 700)
     message.column_families[0].configuration.add(name=stay, value="9")
     assert described(message).families[b"f"].markers_stay_ms == 9
-    assert described(schema(**{slop: str(FOR_EVER_MS)})).rules == TableRules()
+    assert described(schema(None, **{slop: str(FOR_EVER_MS)})).rules == TableRules()
 
 
 @pytest.mark.parametrize("place", ["attributes", "configuration"])
