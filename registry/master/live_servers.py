@@ -19,6 +19,9 @@ from registry.wire.errors import ClockOutOfSyncException, YouAreDeadException
 
 MAX_CLOCK_SKEW_MS = 30_000
 """hbase.master.maxclockskew"""
+UNHEARD_MS = 60_000
+"""A process that holds a store for so long without being in ZooKeeper does not start: it hangs, and no master that
+still lives has seen it end."""
 DEAD_MAX, FATAL_MAX, STORES_MAX = 1000, 100, 10_000
 FATAL_TEXT_MAX = 20_000
 
@@ -89,6 +92,10 @@ class LiveServers:
         """All that were told, also those that `fatal` keeps no more."""
         self.changes = 0
         """Rises when regions may find a place that had none before."""
+        self._unheard: dict[str, float] = {}
+        """Owners of stores that nobody has heard of, to when this master first heard of them from others, monotonic."""
+        self._given_up: set[str] = set()
+        """Those of them that hang."""
 
     # --- what is asked ------------------------------------------------------------------------------------------
 
@@ -107,11 +114,15 @@ class LiveServers:
         )
 
     def owner_is_gone(self, owner: str) -> bool:
-        """Whether the one that a store names as its owner is dead, so that the store may be taken from it."""
+        """Whether the one that a store names as its owner is dead, so that the store may be taken from it.
+
+        It hangs and is dead, too, where a master has forgotten it that ended before this one began.
+        """
         try:
-            return self.is_dead(ServerName.parse(owner))
+            name = ServerName.parse(owner)
         except ValueError:
             return False
+        return self.is_dead(name) or (owner in self._given_up and name not in self.known)
 
     # --- what is told -------------------------------------------------------------------------------------------
 
@@ -142,7 +153,20 @@ class LiveServers:
         server.reported_ms, server.stores, server.load = now_ms, reached, load
         if changed:
             self.changes += 1
+        self._listen_for({store.owner for store in reached.values() if store.reach == OWNED}, now_ms)
         return changed
+
+    def _listen_for(self, owners: set[str], now_ms: float) -> None:
+        """Owners that a server meets: those of whom nothing else is heard for long are given up."""
+        if not owners and not self._unheard:
+            return
+        heard = {str(name) for name in (*self.known, *self.dead)}
+        for owner in owners - heard - self._given_up:
+            if now_ms - self._unheard.setdefault(owner, now_ms) >= UNHEARD_MS:
+                self._given_up.add(owner)
+                self.changes += 1
+        for owner in self._unheard.keys() & heard:
+            del self._unheard[owner]
 
     def fatal_error(self, name: ServerName, text: str, wall_ms: float) -> None:
         """Kept for people."""

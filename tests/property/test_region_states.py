@@ -262,6 +262,8 @@ class Cluster(RuleBasedStateMachine):
         """For a while."""
         for _ in range(rounds):
             self.now_ms += 1000
+            self._report_stores()
+            self.states.look_again()
             self.advance()
             self.begin_to_write()
             self.write(is_answered=True)
