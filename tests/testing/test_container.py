@@ -8,6 +8,8 @@ import re
 import urllib.request
 from pathlib import Path
 
+import pytest
+
 import hbeacon
 from registry.dev.plan import plan_of
 from registry.names import Address
@@ -35,6 +37,7 @@ def test_it_opens_the_ports_that_it_exposes() -> None:
     assert [int(text) for text in exposed.split()] == [plan.zookeeper.port, *(each.port for each in doors)]
 
 
+@pytest.mark.chaos
 def test_what_it_runs_is_a_cluster_that_clients_reach_by_its_advertised_name(tmp_path: Path) -> None:
     assert words("ENTRYPOINT") == ["hbeacon", "dev"]
     dev = DevProcess(tmp_path / "log", *words("CMD"), env={**os.environ, **variables()})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.support.tested_pytest import ROOT, PytestRun
 
 DOCUMENT = ROOT / "docs" / "testing.md"
@@ -15,6 +17,7 @@ def blocks(language: str) -> list[str]:
     return [text for found, text in BLOCK.findall(DOCUMENT.read_text()) if found == language]
 
 
+@pytest.mark.chaos  # many processes, like all marked so
 def test_its_python_runs_and_its_ini_file_is_heeded(tmp_path: Path) -> None:
     (ini,) = blocks("ini")
     heeded = """

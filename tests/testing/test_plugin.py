@@ -70,6 +70,7 @@ def test_each_test_has_a_cluster_of_its_own_made_as_it_says(tmp_path: Path) -> N
     assert (run.processes(), run.files()) == ({}, [])
 
 
+@pytest.mark.chaos
 def test_many_tests_leave_nothing_behind_and_nothing_grows(tmp_path: Path) -> None:
     """The same with a thousand: `make tested`."""
     run = PytestRun(tmp_path, test_many=(ROOT / "tests" / "testing" / "many.py").read_text())
@@ -78,6 +79,7 @@ def test_many_tests_leave_nothing_behind_and_nothing_grows(tmp_path: Path) -> No
     assert (run.processes(), run.files()) == ({}, [])
 
 
+@pytest.mark.chaos
 def test_processes_of_xdist_have_clusters_beside_each_other(tmp_path: Path) -> None:
     run = PytestRun(
         tmp_path,
