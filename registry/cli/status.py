@@ -1,7 +1,8 @@
-"""`hbeacon status`: what a running server says of itself, over HTTP."""
+"""`hbeacon status`: what a running server says of itself, over HTTP, or what the master of a cluster says of all."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -18,10 +19,12 @@ examples:
   hbeacon status                          the server on this machine
   hbeacon status beacon1:16010 beacon2    the port defaults to 16010
   hbeacon status --json http://beacon1:16010
+  hbeacon status hbase+rpc://master1,master2   masters and region servers of a cluster, HBase's own too
 
-exit codes: 0 every server is ready, 1 one is not or does not answer, 2 bad command line.
+exit codes: 0 every server is ready (the master answers), 1 one is not or does not answer, 2 bad command line.
 """
 
+CLUSTER_SCHEMES = ("hbase+rpc://", "hbase+zk://")
 HOSTS_MAX = 20
 """Hosts printed for each way to the cluster that keeps ZooKeeper's port open; --json has all."""
 PATHS = (
@@ -35,11 +38,13 @@ PATHS = (
 def run(argv: Sequence[str]) -> int:
     """Ask each server and print what it says."""
     made = parser("status", "Print what running servers know, how old that is, and whether they are ready.", EPILOG)
-    made.add_argument("servers", metavar="HOST[:PORT]|URL", nargs="*")
+    made.add_argument("servers", metavar="HOST[:PORT]|URL|URI", nargs="*")
     made.add_argument("--json", action="store_true", help="the servers' own JSON, one object by server")
     made.add_argument("--timeout", metavar="SECONDS", type=float, default=3.0, help="for each question (3)")
     add_common_flags(made)
     arguments = made.parse_args(argv)
+    if len(arguments.servers) == 1 and arguments.servers[0].startswith(CLUSTER_SCHEMES):
+        return _of_cluster(arguments)
     bases = [base_of(text) for text in arguments.servers] or [
         own_base(flags_of(arguments).load().str_("hbeacon.http.address"))
     ]
@@ -52,6 +57,16 @@ def run(argv: Sequence[str]) -> int:
     else:
         print("\n\n".join("\n".join(_lines(base, answers)) for base, answers in found.items()))
     return STOPPED if all(answers.get("ready") for answers in found.values()) else FAILED
+
+
+def _of_cluster(arguments: argparse.Namespace) -> int:
+    """The shell's `status 'detailed'`, within the time-out."""
+    from registry.cli import shell
+
+    words = [arguments.servers[0], "-e", "status 'detailed'", "--timeout", str(arguments.timeout * 1000)]
+    words += ["--json"] * arguments.json
+    words += [word for text in arguments.set for word in ("--set", text)]
+    return shell.run([*words, "--conf", arguments.conf] if arguments.conf else words)
 
 
 def _ask(base: str, timeout_s: float) -> dict[str, Any]:

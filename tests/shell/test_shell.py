@@ -18,6 +18,7 @@ import pytest
 from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
+from registry.cli.main import main
 from registry.shell.prompt import ShellCompleter, coloured
 from registry.shell.session import WORDS
 from registry.testing.cluster import Cluster
@@ -110,6 +111,17 @@ def test_json_has_a_line_for_each_row_and_nothing_else(hbeacon_session: Cluster)
     (status,) = records(shell(hbeacon_session, "--json", "-e", "status")[0])
     assert len(status["servers"]) >= 1
     assert status["dead_servers"] == []
+
+
+def test_status_of_a_cluster(hbeacon_session: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", hbeacon_session.uri]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^1 active master, \d+ backup masters, [1-9]\d* servers, 0 dead", out)
+    assert "regions=" in out
+    assert main(["status", hbeacon_session.uri, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["active_master"]
+    assert main(["status", "hbase+rpc://127.0.0.1:1", "--timeout", "0.3"]) == 1
+    assert "127.0.0.1:1" in capsys.readouterr().err
 
 
 def test_what_cannot_be_done_is_said_and_ends_the_run(hbeacon_session: Cluster) -> None:
