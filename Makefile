@@ -3,15 +3,15 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test setup check lint plain zookeeper cluster chaos campaign campaign-chaos soak side-by-side bench protos compiled tested
+.PHONY: demo test setup check lint plain zookeeper cluster with-clusters without-clusters chaos campaign campaign-chaos soak side-by-side bench protos compiled tested
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
-# Lint beside the plain tests. Then another process of tests: threads that look after real servers would draw from the
-# random source that Hypothesis replays.
+# Lint beside the plain tests. Then other processes of tests, for threads that look after real servers would draw from
+# the random source that Hypothesis replays: two, which mostly wait for what they have started.
 test: setup
 	$(MAKE) -j2 --output-sync=target lint plain
-	python -m pytest -m "zookeeper or cluster or chaos or compiler" --durations=15
+	$(MAKE) -j2 --output-sync=target with-clusters without-clusters
 
 setup: ; VENV=$(VENV) tests/setup.sh
 check: lint plain
@@ -19,6 +19,8 @@ lint: ; ruff check . && ruff format --check . && pyright && lint-imports && pyth
 plain: ; python -m pytest -n 2
 zookeeper: ; python -m pytest -m "zookeeper and not cluster"
 cluster: ; python -m pytest -m "cluster"
+with-clusters: ; python -m pytest -m cluster --durations=15
+without-clusters: ; python -m pytest -m "(zookeeper or chaos or compiler) and not cluster" --durations=15
 chaos: ; python -m pytest -m "chaos"
 # the hot path by mypyc, into build/compiled
 compiled: ; python deploy/compile.py
