@@ -114,13 +114,19 @@ def expected_of(region: Region, asked: Asked, batch: int) -> list[list[bytes]]:
     rows = sorted([row for row in ROWS if _in_range(asked.rows, row)], reverse=asked.rows.reverse)
     reads = {family: family_read(FAMILIES[family], wanted) for family, wanted in asked.wanted.items()}
     cells: dict[bytes, list[SeenCell]] = {family: [] for family in reads}
+    ends = b"filter.WhileMatchFilter" in asked.filter.SerializeToString()
     for row in rows:
+        firsts = {family: region.store.get(family_key(region.row_key(row), family)) for family in reads}
+        seen_count = 0
         for family, read in reads.items():
-            key = family_key(region.row_key(row), family)
-            first = region.store.get(key)
-            if first is not None:
+            if (first := firsts[family]) is not None:
+                key = family_key(region.row_key(row), family)
                 entries = visible(read_cells(region.store, key, first), read.rules, read.wanted, NOW_MS)
-                cells[family] += [SeenCell(row, family, each[0], -each[1], -each[2], each[3]) for each in entries]
+                found = [SeenCell(row, family, each[0], -each[1], -each[2], each[3]) for each in entries]
+                cells[family] += found
+                seen_count += len(found)
+        # Rows of which nothing is seen have keys to ask about, too, and may end the scan: the model knows none of them.
+        assume(not ends or seen_count or not any(firsts.values()))
     filter_ = made(asked.filter)
     if asked.rows.reverse:
         filter_.set_reversed()
