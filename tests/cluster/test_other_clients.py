@@ -212,20 +212,25 @@ def test_hbase_driver(driver: OldClient, results: Results) -> None:
 
 
 def test_the_readme_in_python(cluster: OwnCluster, results: Results) -> None:
-    """Its lines as they stand there, but for the port."""
-    found = re.search(r"```python\n(from hbasedriver.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert found is not None
+    """Its lines as they stand there, but for the ports: with hbeacon's own client, and with hbase-driver."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    ours, drivers = re.findall(r"```python\n((?:import hbeacon\n\nwith|from hbasedriver).*?)```", readme, re.DOTALL)
     asyncio.run(_create_greetings(cluster))
+    _run(ours.replace("127.0.0.1:16000", f"127.0.0.1:{cluster.master_ports[0]}"))
     with results.feature(SERVER, PYPI.name, PATH, "the README's example"):
-        done = subprocess.run(
-            [sys.executable, "-c", found[1].replace("127.0.0.1:2181", cluster.zookeeper)],
-            env={**os.environ, "PYTHONPATH": str(pypi_directory())},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert (done.returncode, done.stdout) == (0, "b'hello'\n"), done.stderr
+        _run(drivers.replace("127.0.0.1:2181", cluster.zookeeper), PYTHONPATH=str(pypi_directory()))
+
+
+def _run(program: str, **environment: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "b'hello'\n"), done.stderr
 
 
 async def _create_greetings(cluster: OwnCluster) -> None:
