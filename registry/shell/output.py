@@ -15,7 +15,7 @@ from typing import IO, Any, Protocol
 
 from registry.client.data.results import Row
 from registry.shell.converters import Converters, shown
-from registry.wire.cellblock import Cell, KeyType
+from registry.wire.cellblock import CELL_TYPES, Cell, KeyType
 from registry.wire.preamble import string_binary
 
 WIDTH_MIN = 40
@@ -23,7 +23,6 @@ FIRST_COLUMN_PART = 3
 """The first column has a third of the width."""
 MILLIS_MAX = 253_402_300_799_999
 """The last of the year 9999."""
-DELETES = (KeyType.DELETE, KeyType.DELETE_FAMILY_VERSION, KeyType.DELETE_COLUMN, KeyType.DELETE_FAMILY)
 
 
 class Output(Protocol):
@@ -163,9 +162,4 @@ def _cell_json(cell: Cell, converters: Converters) -> dict[str, Any]:
 
 def _kind(cell: Cell) -> str:
     """As Cell.Type is called; a number for what HBase has no name for."""
-    known = {KeyType.DELETE, KeyType.DELETE_FAMILY_VERSION, KeyType.DELETE_COLUMN, KeyType.DELETE_FAMILY}
-    return (
-        "".join(part.title() for part in KeyType(cell.key_type).name.split("_"))
-        if cell.key_type in known
-        else str(cell.key_type)
-    )
+    return CELL_TYPES.get(cell.key_type, str(cell.key_type))

@@ -14,11 +14,12 @@ from registry.client.connection import Connection
 from registry.client.data.table import Table
 from registry.client.data.writer import BatchWriter
 from registry.transfer.files import Source
-from registry.transfer.lines import BadRecord, TableSchema, read_line, text_of
+from registry.transfer.lines import BadRecord, TableSchema, read_line
 from registry.transfer.operations import operations_of, versions_lost
 from registry.transfer.progress import Progress
 from registry.wire.cellblock import Cell
 from registry.wire.errors import TableNotFoundException
+from registry.wire.preamble import string_binary
 
 LINE_BYTES_MAX = 1 << 30
 """A row of 256 MiB, the longest that scans give, with every byte written as \\xHH."""
@@ -133,8 +134,8 @@ class Importer:
         written = operations_of(cells, new_timestamps=self._options.new_timestamps)
         if not families <= self._kept.keys():
             if not self._options.create:
-                missing = ", ".join(sorted(map(text_of, families - self._kept.keys())))
-                there = ", ".join(map(text_of, self._kept))
+                missing = ", ".join(sorted(map(string_binary, families - self._kept.keys())))
+                there = ", ".join(map(string_binary, self._kept))
                 raise BadRecord(f"table {self._table.name} has {there}, and no family {missing}: --create adds it")
             await self._make(dict.fromkeys(map(_family, sorted(families - self._kept.keys()))))
         self.counts.older += written.older_count
@@ -183,4 +184,4 @@ def _family(name: bytes) -> str:
     try:
         return name.decode()
     except UnicodeDecodeError:
-        raise BadRecord(f"family {text_of(name)} is no text, and cannot be made") from None
+        raise BadRecord(f"family {string_binary(name)} is no text, and cannot be made") from None

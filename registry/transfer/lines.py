@@ -22,20 +22,12 @@ from typing import Any, NamedTuple, cast
 
 from registry.client.data.names import column, row_key
 from registry.client.data.operations import INT64_MAX
-from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType
+from registry.wire.cellblock import CELL_TYPES, LATEST_TIMESTAMP, Cell, KeyType
 from registry.wire.preamble import string_binary
 
-TYPES: Mapping[int, str] = {
-    KeyType.PUT: "Put",
-    KeyType.DELETE: "Delete",
-    KeyType.DELETE_FAMILY_VERSION: "DeleteFamilyVersion",
-    KeyType.DELETE_COLUMN: "DeleteColumn",
-    KeyType.DELETE_FAMILY: "DeleteFamily",
-}
-"""What cells do, by the names of Cell.Type and the shell."""
-KEY_TYPES: Mapping[str, int] = {name: int(key_type) for key_type, name in TYPES.items()}
+KEY_TYPES: Mapping[str, int] = {name: int(key_type) for key_type, name in CELL_TYPES.items()}
+"""CELL_TYPES the other way round."""
 
-_PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte != 0x5C)
 _ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2})?")
 _ROW_FIELDS, _CELL_FIELDS = {"row", "cells", "encoding"}, {"column", "timestamp", "type", "value"}
 _TABLE_FIELDS = {"table", "families", "splits"}
@@ -51,11 +43,6 @@ class TableSchema(NamedTuple):
     table: str
     families: dict[str, dict[str, str]]
     splits: tuple[bytes, ...] = ()
-
-
-def text_of(data: bytes) -> str:
-    r"""Bytes as HBase prints them; Bytes#toStringBinary."""
-    return string_binary(data) if data.translate(None, _PLAIN) else data.decode("ascii")
 
 
 def bytes_of(text: str) -> bytes:
@@ -78,17 +65,24 @@ def _unescaped(found: re.Match[bytes]) -> bytes:
 
 def row_line(cells: Sequence[Cell], *, as_base64: bool = False) -> str:
     """A row, which has one cell at least."""
-    write = _base64 if as_base64 else text_of
+    write = _base64 if as_base64 else string_binary
     found = [
         {
             "column": f"{write(cell.family)}:{write(cell.qualifier)}",
             "timestamp": cell.timestamp_ms,
-            **({"value": write(cell.value)} if cell.key_type == KeyType.PUT else {"type": _type(cell)}),
+            **({"value": write(cell.value)} if cell.key_type == KeyType.PUT else {"type": type_of(cell)}),
         }
         for cell in cells
     ]
     record = {"encoding": "base64"} if as_base64 else {}
     return json.dumps({**record, "row": write(cells[0].row), "cells": found}) + "\n"
+
+
+def type_of(cell: Cell) -> str:
+    """What the cell does. Raises BadRecord for what no client may write."""
+    if cell.key_type not in CELL_TYPES:
+        raise BadRecord(f"row {string_binary(cell.row)} has a cell of type {cell.key_type}, which nobody can write")
+    return CELL_TYPES[cell.key_type]
 
 
 def read_line(line: bytes) -> list[Cell] | TableSchema:
@@ -126,7 +120,7 @@ def _cell(row: bytes, given: Any, read: Any) -> Cell:
     if not colon:
         raise BadRecord(f"column {family!r}: write family:qualifier")
     kind = fields.get("type", "Put")
-    if kind not in TYPES.values():
+    if kind not in CELL_TYPES.values():
         raise BadRecord(f"type {kind!r}: there are {', '.join(KEY_TYPES)}")
     key_type = KEY_TYPES[kind]
     if key_type != KeyType.PUT and "value" in fields:
@@ -154,7 +148,7 @@ def checked(cell: Cell) -> Cell:
 
 def schema_line(schema: TableSchema) -> str:
     """A table."""
-    splits = [text_of(split) for split in schema.splits]
+    splits = [string_binary(split) for split in schema.splits]
     return json.dumps({"table": schema.table, "families": schema.families, "splits": splits}) + "\n"
 
 
@@ -186,12 +180,6 @@ def _text(fields: dict[str, Any], name: str) -> str:
     if not isinstance(found := fields.get(name), str):
         raise BadRecord(f"{name} is {'missing' if found is None else 'no text'}")
     return found
-
-
-def _type(cell: Cell) -> str:
-    if cell.key_type not in TYPES:
-        raise BadRecord(f"row {string_binary(cell.row)} has a cell of type {cell.key_type}, which nobody can write")
-    return TYPES[cell.key_type]
 
 
 def _base64(data: bytes) -> str:

@@ -8,8 +8,9 @@ from typing import Literal, NamedTuple
 
 from registry.client.data.names import ColumnName
 from registry.client.data.operations import Delete, Put
-from registry.transfer.lines import BadRecord, text_of
+from registry.transfer.lines import BadRecord
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType
+from registry.wire.preamble import string_binary
 
 _WHOLE = (KeyType.DELETE_COLUMN, KeyType.DELETE_FAMILY)
 _OF_FAMILY = (KeyType.DELETE_FAMILY, KeyType.DELETE_FAMILY_VERSION)
@@ -42,14 +43,16 @@ def operations_of(cells: Sequence[Cell], *, new_timestamps: bool = False) -> Wri
             elif new_timestamps:
                 older_count += 1
             else:
-                raise BadRecord(f"column {text_of(cell.family)}:{text_of(cell.qualifier)} twice at one time")
+                raise BadRecord(
+                    f"column {string_binary(cell.family)}:{string_binary(cell.qualifier)} twice at one time"
+                )
         elif new_timestamps:
             raise BadRecord("a delete without its time would delete what is written beside it: no new timestamps then")
         else:
             if cell.timestamp_ms == LATEST_TIMESTAMP:
                 raise BadRecord("a delete without timestamp")
             if cell.key_type in _OF_FAMILY and cell.qualifier:
-                raise BadRecord(f"a delete of a family with qualifier {text_of(cell.qualifier)}")
+                raise BadRecord(f"a delete of a family with qualifier {string_binary(cell.qualifier)}")
             versions = "all" if cell.key_type in _WHOLE else "latest"
             meant = (cell.family,) if cell.key_type in _OF_FAMILY else name
             deletes.setdefault((versions, cell.timestamp_ms), []).append(meant)

@@ -18,8 +18,8 @@ from typing import IO, Any, Self
 
 from registry.client.arrow_types import NUMBERS, pa
 from registry.client.data.names import column, row_key
-from registry.transfer.lines import KEY_TYPES, TYPES, BadRecord, TableSchema, checked, read_line, schema_line, text_of
-from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType
+from registry.transfer.lines import KEY_TYPES, BadRecord, TableSchema, checked, read_line, schema_line, type_of
+from registry.wire.cellblock import CELL_TYPES, LATEST_TIMESTAMP, Cell, KeyType
 
 parquet: Any = import_module("pyarrow.parquet")
 
@@ -52,8 +52,7 @@ class LongWriter:
     def write(self, cells: Sequence[Cell]) -> None:
         """The cells of a row. Raises BadRecord."""
         for cell in cells:
-            if cell.key_type not in TYPES:
-                raise BadRecord(f"row {text_of(cell.row)} has a cell of type {cell.key_type}, which nobody can write")
+            type_of(cell)  # so that it is raised before any of them is kept
             self._cells_bytes += len(cell.value) + len(cell.row) + len(cell.qualifier)
         self._cells += cells
         if len(self._cells) >= CELLS_PER_GROUP or self._cells_bytes >= GROUP_BYTES_MAX:
@@ -76,7 +75,7 @@ class LongWriter:
             zip(*self._cells, strict=True) if self._cells else ((),) * 7
         )
         self._cells, self._cells_bytes = [], 0
-        columns = (rows, families, qualifiers, times, [TYPES[key_type] for key_type in types], values)
+        columns = (rows, families, qualifiers, times, [CELL_TYPES[key_type] for key_type in types], values)
         arrays = [pa.array(found, field.type) for found, field in zip(columns, LONG, strict=True)]
         self._writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from registry.wire.errors import ProtocolError
@@ -48,6 +48,16 @@ class KeyType(enum.IntEnum):
     DELETE_COLUMN = 12
     DELETE_FAMILY = 14
     MAXIMUM = 255
+
+
+CELL_TYPES: Mapping[int, str] = {
+    KeyType.PUT: "Put",
+    KeyType.DELETE: "Delete",
+    KeyType.DELETE_FAMILY_VERSION: "DeleteFamilyVersion",
+    KeyType.DELETE_COLUMN: "DeleteColumn",
+    KeyType.DELETE_FAMILY: "DeleteFamily",
+}
+"""What clients may write, by the names of Cell.Type."""
 
 
 class TagType(enum.IntEnum):

@@ -107,7 +107,9 @@ def string_binary(data: bytes) -> str:
 
     Source: org.apache.hadoop.hbase.util.Bytes#toStringBinary.
     """
-    return "".join(chr(byte) if 0x20 <= byte <= 0x7E and byte != 0x5C else f"\\x{byte:02X}" for byte in data)
+    if not data.translate(None, _PLAIN):  # nothing is left of most keys, and so they are quickly told
+        return data.decode("ascii")
+    return "".join(chr(byte) if byte in _PLAIN else f"\\x{byte:02X}" for byte in data)
 
 
 def worded(error: HBaseError) -> HBaseError:
@@ -134,6 +136,8 @@ def encode_preamble_error(error: HBaseError) -> bytes:
     return encode_frame(delimited(header.SerializeToString()))
 
 
+_PLAIN = bytes(byte for byte in range(0x20, 0x7F) if byte != 0x5C)
+"""What string_binary leaves as it is: printable ASCII but the backslash."""
 _CALLS = Preamble(PreambleKind.CALLS)
 _SASL = Preamble(PreambleKind.SASL)
 _REGISTRY = Preamble(PreambleKind.REGISTRY)

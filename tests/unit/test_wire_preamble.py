@@ -53,3 +53,9 @@ def test_what_is_refused(six_bytes: bytes, error: type[Exception], text: str) ->
 def test_bytes_as_hbase_prints_them() -> None:
     assert string_binary(bytes(range(0x1F, 0x22))) == r"\x1F !"
     assert string_binary(b"[\\]~\x7f\x80") == r"[\x5C]~\x7F\x80"
+    assert string_binary(b"") == ""
+    for byte in range(256):
+        plain = " " <= chr(byte) <= "~" and chr(byte) != "\\"
+        shown = chr(byte) if plain else f"\\x{byte:02X}"
+        assert string_binary(bytes((byte,))) == shown
+        assert string_binary(b"row" + bytes((byte, byte))) == f"row{shown}{shown}"
