@@ -20,7 +20,7 @@ from registry.names import ServerName
 from tests.support.adapters import ROOT, AdapterProcess
 from tests.support.hbase_tree import CLUSTER_ID, HBaseTreeWriter
 from tests.support.processes import wait_for
-from tests.support.zookeeper import ZooKeeperServer, debian
+from tests.support.zookeeper import ZooKeeperServer
 from tests.unit.test_config_files import site
 
 pytestmark = pytest.mark.zookeeper
@@ -30,22 +30,6 @@ READY = re.compile(
     r"hbeacon adapter ready rpc=127\.0\.0\.1:\d+ http=127\.0\.0\.1:\d+ grpc=off zookeeper=127\.0\.0\.1:\d+"
 )
 OTHER = ServerName("rs9", 16020, 9)
-
-
-@pytest.fixture
-def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Generator[ZooKeeperServer]:
-    server = ZooKeeperServer(debian(), tmp_path_factory.mktemp("zookeeper"))
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def tree(zookeeper: ZooKeeperServer) -> Generator[HBaseTreeWriter]:
-    writer = HBaseTreeWriter(zookeeper.address)
-    writer.write()
-    yield writer
-    writer.close()
 
 
 Start = Callable[..., AdapterProcess]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -14,25 +13,9 @@ from registry.cli import lookup
 from registry.names import ServerName
 from tests.support.adapters import AdapterProcess
 from tests.support.hbase_tree import CLUSTER_ID, MASTER, STANDBY, WORKER, HBaseTreeWriter
-from tests.support.zookeeper import ZooKeeperServer, debian
+from tests.support.zookeeper import ZooKeeperServer
 
 pytestmark = [pytest.mark.zookeeper]
-
-
-@pytest.fixture
-def zookeeper(tmp_path: Path) -> Generator[ZooKeeperServer]:
-    server = ZooKeeperServer(debian(), tmp_path)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def tree(zookeeper: ZooKeeperServer) -> Generator[HBaseTreeWriter]:
-    writer = HBaseTreeWriter(zookeeper.address)
-    writer.write()
-    yield writer
-    writer.close()
 
 
 async def test_zookeeper_uri(zookeeper: ZooKeeperServer, tree: HBaseTreeWriter) -> None:

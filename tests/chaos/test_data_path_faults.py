@@ -10,7 +10,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -31,12 +31,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.chaos, pytest.mark.timeout(300)]
 
 SEEDS = seeds(1)
 KILLS = int(os.environ.get("HBEACON_KILLS", "6"))
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Generator[OwnCluster]:
-    with OwnCluster(tmp_path / "cluster") as made:
-        yield made.wait_ready()
 
 
 def names_of(cluster: OwnCluster) -> list[str]:

@@ -36,14 +36,6 @@ def zookeeper(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ZooKee
     server.close()
 
 
-@pytest.fixture
-def tree(zookeeper: ZooKeeperServer) -> Iterator[HBaseTreeWriter]:
-    writer = HBaseTreeWriter(zookeeper.address)
-    writer.write()
-    yield writer
-    writer.close()
-
-
 def watch_all(connection: WireConnection) -> None:
     """Watches on data, children and absence."""
     for path in ("/hbase", META, MASTER, RS, TABLE, "/hbase/backup-masters", "/hbase/running", "/hbase/draining"):

@@ -7,8 +7,6 @@ and rows are found again, and they can be changed.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,12 +21,6 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(240)]
 
 TRANSACTIONS = 500
 """More than a new ZooKeeper has seen when the cluster is founded on it again."""
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Generator[OwnCluster]:
-    with OwnCluster(tmp_path / "cluster") as made:
-        yield made.wait_ready()
 
 
 def make_epochs_high(cluster: OwnCluster) -> None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Generator
-from pathlib import Path
 
 import pytest
 
@@ -23,12 +21,6 @@ TIMEOUT_MS = 60_000
 SETTINGS = {"hbase.client.pause": "20", "hbase.rpc.timeout": "5000", "hbase.ipc.client.socket.timeout.read": "3000"}
 SPLITS = ["2", "4", "6"]
 KEYS = [b"%d-%02d" % (number, part) for number in range(8) for part in range(25)]
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Generator[OwnCluster]:
-    with OwnCluster(tmp_path / "cluster") as made:
-        yield made.wait_ready()
 
 
 class Load:

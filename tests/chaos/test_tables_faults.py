@@ -6,8 +6,6 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import Generator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -30,12 +28,6 @@ KILLS = int(os.environ.get("HBEACON_KILLS", "3"))
 FAILED_FOR_GOOD_S = 90.0
 RESULT = Master_pb2.GetProcedureResultResponse
 SPLITS = [b"d", b"m", b"t"]
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Generator[OwnCluster]:
-    with OwnCluster(tmp_path / "cluster") as made:
-        yield made.wait_ready(60)
 
 
 class Operator:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections import Counter
-from collections.abc import Generator
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -17,7 +15,7 @@ from registry.names import ServerName
 from tests.support.faultproxy import TcpFaultProxy
 from tests.support.feeds import is_complete, knows_meta, watched_feed
 from tests.support.hbase_tree import STANDBY, WORKER, HBaseTree, HBaseTreeWriter
-from tests.support.zookeeper import ZooKeeperServer, debian
+from tests.support.zookeeper import ZooKeeperServer
 
 pytestmark = [pytest.mark.zookeeper]
 
@@ -32,22 +30,6 @@ OP_CODES = {
     -11: "close",
 }
 """What a reader needs. Source: org.apache.zookeeper.ZooDefs.OpCode."""
-
-
-@pytest.fixture
-def zookeeper(tmp_path: Path) -> Generator[ZooKeeperServer]:
-    server = ZooKeeperServer(debian(), tmp_path)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def tree(zookeeper: ZooKeeperServer) -> Generator[HBaseTreeWriter]:
-    writer = HBaseTreeWriter(zookeeper.address)
-    writer.write()
-    yield writer
-    writer.close()
 
 
 def op_codes(sent: bytes) -> list[int]:

@@ -29,22 +29,6 @@ SESSION_TIMEOUT_MS = 2000.0
 
 
 @pytest.fixture
-def zookeeper(tmp_path: Path) -> Generator[ZooKeeperServer]:
-    server = ZooKeeperServer(debian(), tmp_path)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def tree(zookeeper: ZooKeeperServer) -> Generator[HBaseTreeWriter]:
-    writer = HBaseTreeWriter(zookeeper.address)
-    writer.write()
-    yield writer
-    writer.close()
-
-
-@pytest.fixture
 def proxy(zookeeper: ZooKeeperServer) -> Generator[TcpFaultProxy]:
     proxy = TcpFaultProxy(("127.0.0.1", zookeeper.port), record=True)
     yield proxy

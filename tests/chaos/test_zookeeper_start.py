@@ -18,27 +18,11 @@ from registry.lookup.snapshot import FactState
 from registry.names import Address, ServerName
 from tests.support.feeds import is_complete, knows_meta, watched_feed
 from tests.support.hbase_tree import WORKER, HBaseTree, HBaseTreeWriter
-from tests.support.zookeeper import RELEASES, ZooKeeperEnsemble, ZooKeeperServer, debian
+from tests.support.zookeeper import RELEASES, ZooKeeperEnsemble, ZooKeeperServer
 
 pytestmark = [pytest.mark.zookeeper, pytest.mark.chaos]
 
 OTHER = ServerName("localhost", 27922, 1795249999999)
-
-
-@pytest.fixture
-def zookeeper(tmp_path: Path) -> Generator[ZooKeeperServer]:
-    server = ZooKeeperServer(debian(), tmp_path)
-    server.start()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def tree(zookeeper: ZooKeeperServer) -> Generator[HBaseTreeWriter]:
-    writer = HBaseTreeWriter(zookeeper.address)
-    writer.write()
-    yield writer
-    writer.close()
 
 
 @contextmanager

@@ -8,6 +8,9 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
+from registry.http.app import create_app
+from tests.support.status import FakeStatus
+
 
 @asynccontextmanager
 async def asking(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
@@ -15,3 +18,9 @@ async def asking(app: FastAPI) -> AsyncGenerator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app, raise_app_exceptions=False, client=("192.0.2.7", 40_000))
     async with httpx.AsyncClient(transport=transport, base_url="http://gate-1:16010") as client:
         yield client
+
+
+async def get(source: FakeStatus, path: str, **headers: str) -> httpx.Response:
+    """One answer of the app over this source."""
+    async with asking(create_app(source)) as client:
+        return await client.get(path, headers=headers)

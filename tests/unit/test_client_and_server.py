@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from registry.clock import SystemClock
 from registry.lookup.snapshot import Version
@@ -20,13 +19,9 @@ from registry.wire.errors import ConnectionClosedException, DoNotRetryIOExceptio
 from registry.wire.stamp import Stamp, encode_stamp
 from tests.support.registry import CLUSTER_ID, MASTER, META, bodies, connection_to
 
+pytestmark = pytest.mark.usefixtures("nothing_blocks_the_loop")
+
 SERVICE = "ClientMetaService"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_blocks_the_loop() -> Generator[None]:
-    with blockbuster_ctx():
-        yield
 
 
 @asynccontextmanager

@@ -6,10 +6,8 @@ import asyncio
 import contextlib
 import gc
 import time
-from collections.abc import Iterator
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from protos.hbase import Registry_pb2
 from registry.names import Address
@@ -37,17 +35,13 @@ from tests.support.scripted import (
     unanswered_address,
 )
 
+pytestmark = pytest.mark.usefixtures("nothing_blocks_the_loop")
+
 SERVICE = "ClientMetaService"
 CLUSTER_ID = "dec5e4d9-c8c0-4618-a767-92cb9707d79b"
 BODY = Registry_pb2.GetClusterIdResponse(cluster_id=CLUSTER_ID).SerializeToString()
 REQUEST = Registry_pb2.GetClusterIdRequest()
 RESPONSE = Registry_pb2.GetClusterIdResponse
-
-
-@pytest.fixture(autouse=True)
-def _nothing_blocks_the_loop() -> Iterator[None]:
-    with blockbuster_ctx():
-        yield
 
 
 async def ask(address: Address, **settings: float) -> str:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from protos.hbase import Registry_pb2
 from registry.client.answers import What
@@ -39,13 +37,9 @@ from tests.support.scripted import (
     unanswered_address,
 )
 
+pytestmark = pytest.mark.usefixtures("nothing_blocks_the_loop")
+
 ONE_PASS = ClientSettings(retries_count=0, pause_ms=1)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_blocks_the_loop() -> Iterator[None]:
-    with blockbuster_ctx():
-        yield
 
 
 async def test_all_questions() -> None:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from registry.client.answers import What
 from registry.client.connect import ConnectRequest, open_connection
@@ -28,11 +26,7 @@ QUICK = ClientSettings(
     refresh_min_interval_ms=0,
 )
 
-
-@pytest.fixture(autouse=True)
-def _nothing_blocks_the_loop() -> Iterator[None]:
-    with blockbuster_ctx():
-        yield
+pytestmark = pytest.mark.usefixtures("nothing_blocks_the_loop")
 
 
 def source_of(cluster: Connection) -> RpcSource:

@@ -8,7 +8,6 @@ import threading
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
-import httpx
 import pytest
 
 from registry.http.app import PATHS, create_app
@@ -17,7 +16,7 @@ from registry.http.status import SettingRow
 from registry.lookup.snapshot import Fact, FactState
 from registry.lookup.visitors import VisitPath
 from registry.names import ServerName
-from tests.support.http import asking
+from tests.support.http import asking, get
 from tests.support.status import (
     ACTIVE,
     CLUSTER_ID,
@@ -28,11 +27,6 @@ from tests.support.status import (
     small_snapshot,
     unread_snapshot,
 )
-
-
-async def get(source: FakeStatus, path: str, **headers: str) -> httpx.Response:
-    async with asking(create_app(source)) as client:
-        return await client.get(path, headers=headers)
 
 
 def red() -> FakeStatus:

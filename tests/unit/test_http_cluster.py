@@ -5,10 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-import httpx
-
 from registry.cli import status
-from registry.http.app import create_app
 from registry.http.cluster_status import (
     ClusterStatus,
     FatalErrorRow,
@@ -19,6 +16,7 @@ from registry.http.cluster_status import (
 )
 from registry.http.region_server_status import StoreReach
 from registry.http.status import ElectionStatus
+from tests.support.http import get
 from tests.support.status import ACTIVE, IDENTITY, FakeStatus
 
 SERVER = "rs1.example.org,16020,1795000000101"
@@ -39,12 +37,6 @@ STUCK = TransitionRow("orders,m,1.bb.", "orders", "OFFLINE", 90_000.0, "", REACH
 
 def of(led: ClusterStatus | None, role: str = "active") -> FakeStatus:
     return FakeStatus(identity=replace(IDENTITY, role="master"), led=led, elected=replace(ELECTED, role=role))
-
-
-async def get(source: FakeStatus, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(app=create_app(source))
-    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-        return await client.get(path)
 
 
 async def test_a_cluster_that_lacks_nothing_is_healthy() -> None:

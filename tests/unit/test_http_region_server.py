@@ -9,14 +9,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-import httpx
 import pytest
 
 from registry.cli import status
-from registry.http.app import create_app
 from registry.http.region_server_status import HostedRegion, RegionServerStatus, StoreReach
 from registry.http.status import RpcStatus
 from registry.lookup.snapshot import Fact, FactState
+from tests.support.http import get
 from tests.support.status import ACTIVE, IDENTITY, FakeStatus, small_snapshot
 
 NAME = "rs1.example.org,16020,1795000000101"
@@ -59,12 +58,6 @@ def of(serving: RegionServerStatus, **changes: Any) -> FakeStatus:
     counters = RpcStatus(calls=MappingProxyType({("ClientService", "Get"): 6, ("ClientService", "Multi"): 7}))
     identity = replace(IDENTITY, role="regionserver")
     return FakeStatus(identity=identity, serving=serving, counters=counters, **changes)
-
-
-async def get(source: FakeStatus, path: str) -> httpx.Response:
-    transport = httpx.ASGITransport(app=create_app(source))
-    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-        return await client.get(path)
 
 
 def without_master() -> Any:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 
 import pytest
-from blockbuster import blockbuster_ctx
 
 from protos.hbase import Client_pb2
 from registry.client.channels import Channels
@@ -36,16 +35,12 @@ from tests.support.registry import bodies, connection_to
 from tests.support.rpc import eventually, serving
 from tests.support.status import small_snapshot
 
+pytestmark = pytest.mark.usefixtures("nothing_blocks_the_loop")
+
 SETTINGS = ClientSettings(pause_ms=1, retries_count=5, rpc_timeout_ms=2000)
 ROWS = [[cell(f"t{number}", b"\x08\x00")] for number in range(6)]
 WANTED = [Row(row[0].row, tuple(row)) for row in ROWS]
 SCAN = Scan(META_REGION, columns=((b"table", (b"state",)),))
-
-
-@pytest.fixture(autouse=True)
-def _nothing_blocks_the_loop() -> Generator[None]:
-    with blockbuster_ctx():
-        yield
 
 
 class Places:
