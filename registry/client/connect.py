@@ -134,4 +134,4 @@ async def _follow_files(connection: Connection, settings: Settings, request: Con
             connection.use_servers(target.servers)
 
     watch = await asyncio.to_thread(ConfigWatch, settings, request.load, changed)
-    connection.follow(watch.run())
+    connection.follow(watch.run)

@@ -182,10 +182,10 @@ class Connection:
         source = self._source.registry if isinstance(self._source, LastResortSource) else self._source
         return source if isinstance(source, RpcSource) else None
 
-    def follow(self, changes: Awaitable[None]) -> None:
-        """Keep `changes`, which calls `use_servers`, running until the connection is closed."""
+    def follow(self, changes: Callable[[], Awaitable[None]]) -> None:
+        """Keep `changes()`, which calls `use_servers`, running until the connection is closed."""
         assert self._follower is None, "one file is followed"
-        self._follower = asyncio.ensure_future(_run(changes))
+        self._follower = asyncio.create_task(_run(changes))
 
     async def close(self) -> None:
         """End every connection and task; look-ups under way fail. May be called again."""
@@ -303,8 +303,8 @@ class Connection:
         return self._answers[what].answer
 
 
-async def _run(changes: Awaitable[None]) -> None:
+async def _run(changes: Callable[[], Awaitable[None]]) -> None:
     try:
-        await changes
+        await changes()
     except Exception:
         logger.exception("the configuration is not followed any more")

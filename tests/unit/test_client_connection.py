@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import time
 
 import pytest
@@ -400,6 +401,19 @@ async def test_close_ends_look_ups_and_tasks() -> None:
             await cluster.active_master()
         left = [task for task in asyncio.all_tasks() if task.get_name().startswith("refresh")]
         assert left == []
+
+
+async def test_a_connection_closed_at_once_has_followed_nothing() -> None:
+    """It warned of a coroutine that was never awaited, below what a command line had to say."""
+
+    async def changes() -> None:
+        pytest.fail("begun after the end")
+
+    async with scripted_server(hanging) as address:
+        cluster = connection_to(address)
+        cluster.follow(changes)
+        await cluster.close()
+    gc.collect()
 
 
 async def test_answers_of_another_kind_than_asked_for_do_not_get_in() -> None:
