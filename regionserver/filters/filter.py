@@ -133,6 +133,10 @@ class Filter:
         """Whether the row that was read is dropped."""
         return False
 
+    def has_hint_at(self, cell: SeenCell) -> bool:
+        """Whether it would jump from a cell that another filter of a list drops."""
+        return self.filter_cell(cell) is ReturnCode.SEEK_NEXT_USING_HINT
+
     def next_cell_hint(self, cell: SeenCell) -> Place | None:  # noqa: ARG002
         """Where to go on; None: at the next cell."""
         return None

@@ -123,7 +123,7 @@ class FilterListWithAnd(FilterList):
             if code not in INCLUDED:
                 break
         for each in filters:
-            if each.is_hinting and each.filter_cell(cell) is ReturnCode.SEEK_NEXT_USING_HINT:
+            if each.is_hinting and each.has_hint_at(cell):
                 self._hinted.append(each)
         return ReturnCode.SEEK_NEXT_USING_HINT if self._hinted else code
 
