@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from registry.client.arrow_types import ColumnType, OnError, Wanted, column_array, pa, wanted
+from registry.client.data.cells import HEAD, HEAD_BYTES, STAMP, names_of
 from registry.client.data.names import ColumnName, column, column_or_family
 from registry.client.data.results import Row
 from registry.client.data.scanning import Scanner
@@ -32,9 +33,6 @@ ROW = "row"
 ROWS_PER_BATCH = 10_000
 BATCH_BYTES_MAX = 64 << 20
 """Of cells: a batch of long rows has fewer of them."""
-_HEAD = struct.Struct(">IIIH")
-_STAMP = struct.Struct(">q")
-_HEAD_BYTES = 14
 
 
 class _Field(NamedTuple):
@@ -74,8 +72,7 @@ class BatchSpec:
         self._timestamps = timestamps
         self._on_error: OnError = on_error
         self._fields = [
-            _Field(shown := _shown(*name), bytes((len(name[0]),)) + b"".join(name), wanted(shown, kind))
-            for name, kind in by_column.items()
+            _Field(shown := _shown(*name), names_of(name), wanted(shown, kind)) for name, kind in by_column.items()
         ]
         self._places = {each.cell_names: place for place, each in enumerate(self._fields)}
 
@@ -112,7 +109,7 @@ class BatchSpec:
         keys: list[bytes] = []
         values: list[list[bytes | None]] = [[None] * len(rows) for _ in self._fields]
         stamps: list[list[int | None]] = [[None] * len(rows) for _ in self._fields] if self._timestamps else []
-        place_of, head = self._places.get, _HEAD.unpack_from
+        place_of, head = self._places.get, HEAD.unpack_from
         try:
             for number, row in enumerate(rows):
                 block, offset = row.block, 0
@@ -120,14 +117,14 @@ class BatchSpec:
                 keys.append(row.key)
                 while offset < stop:
                     cell_bytes, key_bytes, value_bytes, row_bytes = head(block, offset)
-                    names_at, stamp_at = offset + _HEAD_BYTES + row_bytes, offset + 3 + key_bytes
+                    names_at, stamp_at = offset + HEAD_BYTES + row_bytes, offset + 3 + key_bytes
                     offset += 4 + cell_bytes
                     if stamp_at + 9 + value_bytes != offset or names_at >= stamp_at:
                         raise ProtocolError("lengths of a cell that do not agree", kind="cell")
                     if (place := place_of(block[names_at:stamp_at])) is not None:
                         values[place][number] = block[stamp_at + 9 : offset]
                         if stamps:
-                            stamps[place][number] = _STAMP.unpack_from(block, stamp_at)[0]
+                            stamps[place][number] = STAMP.unpack_from(block, stamp_at)[0]
                 if offset != stop:
                     raise ProtocolError(f"cells of {offset} bytes in {stop}", kind="cell")
         except struct.error:

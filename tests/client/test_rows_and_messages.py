@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from hbeacon import Append, Delete, Durability, Get, If, Increment, Put, Row
 from protos.hbase import Client_pb2, Filter_pb2, HBase_pb2
+from registry.client.data import cells
 from registry.client.data.attempts import Attempts
 from registry.client.data.batch import Batch
 from registry.client.data.failures import RetriesExhaustedException
@@ -118,6 +119,13 @@ def test_a_mutation_is_the_same_in_both_encodings(mutation: Mutation) -> None:
     if isinstance(mutation, Delete):
         told = [each.delete_type for column in whole.column_value for each in column.qualifier_value]
         assert [cell.key_type for cell in cells] == [kinds[kind] for kind in told]
+
+
+def test_cells_that_java_could_not_count_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cells, "INT32_MAX", 100)
+    assert counted_mutation(Put("r", {"f:q": b"v" * 70}))[1]
+    with pytest.raises(ValueError, match="the cells of row b'r' have more than the 100 bytes"):
+        counted_mutation(Put("r", {"f:q": b"v" * 70, "f:r": b""}))
 
 
 def test_a_condition_has_the_given_value_on_the_left() -> None:

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 import hbeacon
-from hbeacon import happybase
+from hbeacon import Put, happybase
+from registry.client.data.operations import Mutation
 from registry.client.happybase.columns import column, family_attributes, family_options
 from registry.client.happybase.connection import servers
 from registry.testing.cluster import Cluster
@@ -77,6 +78,20 @@ def test_puts_of_a_batch_come_before_its_deletes(connection: happybase.Connectio
         batch.delete("row", ["cf:x"])
         batch.put("row", {"cf:x": "new", "cf:y": b"y"})
     assert table.row("row") == {b"cf:y": b"y"}
+
+
+def test_a_put_that_makes_no_sense_leaves_nothing_in_its_batch() -> None:
+    sent: list[Mutation] = []
+    batch = happybase.Batch(sent.extend, list[bytes])
+    batch.put("row", {"cf:x": "1"})
+    for bad in ({"cf:y": "2", "cf": "3"}, {"cf:y": "2", "cf:z": 3}):
+        with pytest.raises((ValueError, TypeError)):
+            batch.put("row", bad)  # type: ignore[arg-type]
+    with pytest.raises(TypeError):
+        batch.delete("row", ["cf:x", 7])  # type: ignore[list-item]
+    batch.put("row", {"cf:w": b"4"}, wal=False)
+    batch.send()
+    assert sent == [Put(b"row", {(b"cf", b"x"): b"1", (b"cf", b"w"): b"4"}, durability=hbeacon.Durability.SKIP_WAL)]
 
 
 def test_a_batch_without_a_log_and_with_times(connection: happybase.Connection) -> None:

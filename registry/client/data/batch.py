@@ -36,6 +36,9 @@ REQUEST_BYTES_MAX = 4 << 20
 REQUEST_ACTIONS_MAX = 5000
 """hbase.rpc.rows.warning.threshold: servers complain of more."""
 
+_COUNTING = (Increment, Append)
+_UNTOLD = object()
+"""Stands where a result is to be."""
 _TAG_REGION_ACTION = b"\x0a"
 _ATOMIC = b"\x10\x01"
 _TAG_ACTION = b"\x1a"
@@ -48,13 +51,12 @@ _TAG_NONCE_GROUP = b"\x10"
 class Entry:
     """One operation on its way."""
 
-    __slots__ = ("actions", "cells", "index", "is_get", "repeatable", "row", "size_bytes")
+    __slots__ = ("actions", "cells", "index", "repeatable", "row", "size_bytes")
 
     def __init__(self, index: int, operation: Operation, new_nonce: Callable[[], int]) -> None:
         """Raises ValueError."""
         self.index = index
         self.row = row_key(operation.row)
-        self.is_get = isinstance(operation, Get)
         self.repeatable = True
         """Whether it may be made again when it may have been made."""
         self.actions: tuple[bytes, ...] = ()
@@ -68,9 +70,9 @@ class Entry:
                 raise ValueError(f"mutations of several rows cannot be made as one, {self.row!r} is the first")
             self.actions = tuple(_TAG_MUTATION + delimited(message.SerializeToString()) for message, _ in made)
             self.cells = b"".join([cells for _, cells in made])
-            self.repeatable = not any(isinstance(each, Increment | Append) for each in operation.mutations)
+            self.repeatable = not any(isinstance(each, _COUNTING) for each in operation.mutations)
         else:
-            counts = isinstance(operation, Increment | Append)
+            counts = isinstance(operation, _COUNTING)
             message, self.cells = counted_mutation(operation, new_nonce() if counts else 0)
             self.actions = (_TAG_MUTATION + delimited(message.SerializeToString()),)
         self.size_bytes = len(self.cells) + sum(map(len, self.actions))
@@ -191,16 +193,18 @@ class Batch:
             told = len(response.regionActionResult)
             raise ProtocolError(f"results of {told} regions for {len(call.parts)}", kind="multi")
         cells = Cells(block)
-        found: list[tuple[RegionPart, Entry, object]] = []
-        for part, result in zip(call.parts, response.regionActionResult, strict=True):
-            found += _part_results(part, result, cells)
+        outcomes = [
+            _part_results(part, result, cells)
+            for part, result in zip(call.parts, response.regionActionResult, strict=True)
+        ]
         if cells.left_bytes:
             raise ProtocolError(f"{cells.left_bytes} bytes of cells that are no result's", kind="multi")
-        for part, entry, outcome in found:
-            if isinstance(outcome, HBaseError):
-                self._failed(part.region, entry, outcome)
-            else:
-                self.results[entry.index] = outcome
+        for part, of_part in zip(call.parts, outcomes, strict=True):
+            for entry, outcome in zip(part.entries, of_part, strict=True):
+                if isinstance(outcome, HBaseError):
+                    self._failed(part.region, entry, outcome)
+                else:
+                    self.results[entry.index] = outcome
 
     def failed(self, call: MultiCall, error: HBaseError) -> None:
         """No answer came, or one that says nothing about single operations."""
@@ -233,32 +237,25 @@ class Batch:
             self._refusals.append(Refusal(region, error))
 
 
-def _part_results(
-    part: RegionPart, result: Client_pb2.RegionActionResult, cells: Cells
-) -> list[tuple[RegionPart, Entry, object]]:
-    """The outcome of each operation of a region. Raises ProtocolError."""
-    entries = part.entries
+def _part_results(part: RegionPart, result: Client_pb2.RegionActionResult, cells: Cells) -> list[object]:
+    """The outcome of each operation of a region, in their order. Raises ProtocolError."""
+    count = len(part.entries)
     if result.HasField("exception"):
-        error = region_error(result.exception)
-        return [(part, entry, error) for entry in entries]
+        return [region_error(result.exception)] * count
     if part.atomic:
-        (entry,) = entries
         rows = [row_of(each.result, cells) for each in result.resultOrException]
         failed = [region_error(each.exception) for each in result.resultOrException if each.HasField("exception")]
-        return [(part, entry, failed[0] if failed else next((row for row in rows if row is not None), None))]
-    if len(result.resultOrException) != len(entries):
+        return [failed[0] if failed else next((row for row in rows if row is not None), None)]
+    if len(result.resultOrException) != count:
         told = len(result.resultOrException)
-        raise ProtocolError(f"{told} results for {len(entries)} operations of a region", kind="multi")
-    found: list[tuple[RegionPart, Entry, object]] = []
+        raise ProtocolError(f"{told} results for {count} operations of a region", kind="multi")
+    outcomes: list[object] = [_UNTOLD] * count
     for position, each in enumerate(result.resultOrException):
         index = each.index if each.HasField("index") else position
-        if index >= len(entries):
-            raise ProtocolError(f"the result of operation {index} of {len(entries)}", kind="multi")
-        outcome = region_error(each.exception) if each.HasField("exception") else row_of(each.result, cells)
-        found.append((part, entries[index], outcome))
-    if len({id(entry) for _, entry, _ in found}) != len(entries):
-        raise ProtocolError("two results of one operation", kind="multi")
-    return found
+        if index >= count or outcomes[index] is not _UNTOLD:
+            raise ProtocolError(f"the result of operation {index} of {count}, or its second", kind="multi")
+        outcomes[index] = region_error(each.exception) if each.HasField("exception") else row_of(each.result, cells)
+    return outcomes
 
 
 def region_error(exception: HBase_pb2.NameBytesPair) -> HBaseError:

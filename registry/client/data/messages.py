@@ -9,9 +9,9 @@ Source: RequestConverter, ProtobufUtil#toMutation, #toMutationNoData, #toGet; Cl
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
 
 from protos.hbase import Client_pb2, Filter_pb2, HBase_pb2
+from registry.client.data.cells import Change, cells_of
 from registry.client.data.names import Columns, column, column_or_family, columns, row_key, to_bytes
 from registry.client.data.operations import (
     INT64_MAX,
@@ -26,7 +26,7 @@ from registry.client.data.operations import (
     Put,
     TimeRange,
 )
-from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, encode_cell
+from registry.wire.cellblock import LATEST_TIMESTAMP, KeyType
 
 _LONG = struct.Struct(">q")
 _Proto = Client_pb2.MutationProto
@@ -44,21 +44,13 @@ _DURABILITIES = {
     Durability.SYNC_WAL: _Proto.SYNC_WAL,
     Durability.FSYNC_WAL: _Proto.FSYNC_WAL,
 }
+_TIMED = (Put, Delete)
 _INLINE_DELETES = {
     DELETE_ONE: _Proto.DELETE_ONE_VERSION,
     DELETE_COLUMN: _Proto.DELETE_MULTIPLE_VERSIONS,
     DELETE_FAMILY: _Proto.DELETE_FAMILY,
     DELETE_FAMILY_VERSION: _Proto.DELETE_FAMILY_VERSION,
 }
-
-
-class _Change(NamedTuple):
-    """One cell that a mutation writes."""
-
-    family: bytes
-    qualifier: bytes
-    key_type: int
-    value: bytes
 
 
 def filter_message(wanted: AnyFilter) -> Filter_pb2.Filter:
@@ -115,10 +107,10 @@ def mutation_message(mutation: Mutation, nonce: int = 0) -> Client_pb2.MutationP
     """A mutation with its cells inside. Raises ValueError."""
     message = _bare(mutation, nonce)
     is_delete = isinstance(mutation, Delete)
-    own = mutation.timestamp if isinstance(mutation, Put | Delete) else None
+    own = mutation.timestamp if isinstance(mutation, _TIMED) else None
     if own is not None:
         message.timestamp = _timestamp(own)
-    for family, qualifier, key_type, value in _changes(mutation):
+    for (family, qualifier), key_type, value in _changes(mutation):
         if is_delete:
             found = _QualifierValue(qualifier=qualifier, delete_type=_INLINE_DELETES[key_type])
         else:
@@ -132,15 +124,14 @@ def mutation_message(mutation: Mutation, nonce: int = 0) -> Client_pb2.MutationP
 def counted_mutation(mutation: Mutation, nonce: int = 0) -> tuple[Client_pb2.MutationProto, bytes]:
     """A mutation whose cells are beside it, and those. A whole row is deleted without a cell. Raises ValueError."""
     message = _bare(mutation, nonce)
-    own = mutation.timestamp if isinstance(mutation, Put | Delete) else None
+    own = mutation.timestamp if isinstance(mutation, _TIMED) else None
     at = LATEST_TIMESTAMP if own is None else _timestamp(own)
-    row = message.row
-    block = [encode_cell(Cell(row, *change[:2], at, *change[2:])) for change in _changes(mutation)]
-    if block:
-        message.associated_cell_count = len(block)
+    changes = _changes(mutation)
+    if changes:
+        message.associated_cell_count = len(changes)
     elif own is not None:
         message.timestamp = at
-    return message, b"".join(block)
+    return message, cells_of(message.row, changes, at)
 
 
 def _bare(mutation: Mutation, nonce: int) -> Client_pb2.MutationProto:
@@ -162,24 +153,24 @@ def _bare(mutation: Mutation, nonce: int) -> Client_pb2.MutationProto:
 _KINDS = {Put: _Proto.PUT, Delete: _Proto.DELETE, Increment: _Proto.INCREMENT, Append: _Proto.APPEND}
 
 
-def _changes(mutation: Mutation) -> list[_Change]:
+def _changes(mutation: Mutation) -> list[Change]:
     if isinstance(mutation, Delete):
         found = [_deletion(mutation, *column_or_family(name)) for name in mutation.columns or ()]
         if mutation.columns is not None and not found:
             raise ValueError(f"no columns of row {mutation.row!r} to delete: None is the whole row")
         return found
     if isinstance(mutation, Increment):
-        return [_Change(*column(name), PUT, _LONG.pack(amount)) for name, amount in mutation.amounts.items()]
-    return [_Change(*column(name), PUT, to_bytes(value)) for name, value in mutation.values.items()]
+        return [(column(name), PUT, _LONG.pack(amount)) for name, amount in mutation.amounts.items()]
+    return [(column(name), PUT, to_bytes(value)) for name, value in mutation.values.items()]
 
 
-def _deletion(delete: Delete, family: bytes, qualifier: bytes | None) -> _Change:
+def _deletion(delete: Delete, family: bytes, qualifier: bytes | None) -> Change:
     every = delete.versions == "all"
     if qualifier is not None:
-        return _Change(family, qualifier, DELETE_COLUMN if every else DELETE_ONE, b"")
+        return (family, qualifier), DELETE_COLUMN if every else DELETE_ONE, b""
     if not every and delete.timestamp is None:
         raise ValueError(f"family {family!r} has no latest version: name the columns, or the timestamp")
-    return _Change(family, b"", DELETE_FAMILY if every else DELETE_FAMILY_VERSION, b"")
+    return (family, b""), DELETE_FAMILY if every else DELETE_FAMILY_VERSION, b""
 
 
 def _timestamp(timestamp: int) -> int:

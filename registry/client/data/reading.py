@@ -9,11 +9,11 @@ import struct
 from collections.abc import Iterable
 
 from protos.hbase import Client_pb2
+from registry.client.data.cells import LENGTH
 from registry.client.data.results import Cells, Row, inline
 from registry.wire.cellblock import Cell, decode_cells, encode_cells
 from registry.wire.errors import ProtocolError, RowTooBigException
 
-_LENGTH = struct.Struct(">I")
 ROW_BYTES_MAX = 256 << 20
 """A longer row ends a scan with an error: nobody may fill our memory with one row. `batch_cells` reads it in parts."""
 
@@ -134,7 +134,7 @@ def pieces(response: Client_pb2.ScanResponse, block: bytes) -> list[tuple[bytes,
 
 def _rows(counts: Iterable[int], block: bytes) -> list[Row]:
     """One row for each result; the loop that a long scan spends its time in."""
-    length_at = _LENGTH.unpack_from
+    length_at = LENGTH.unpack_from
     offset = 0
     rows: list[Row] = []
     add = rows.append

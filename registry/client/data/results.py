@@ -13,15 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from protos.hbase import Cell_pb2, Client_pb2
+from registry.client.data.cells import HEAD, HEAD_BYTES, LENGTH, STAMP
 from registry.client.data.names import Bytes, ColumnName, column, to_bytes
 from registry.wire.cellblock import FAMILY_BYTES_MAX, ROW_BYTES_MAX, Cell, KeyType, decode_cells, encode_cell
 from registry.wire.errors import ProtocolError
 
-_HEAD = struct.Struct(">IIIH")
-"""Cell, key, value, row: lengths. Read unsigned, so that a negative one is a very long one."""
-_LENGTH = struct.Struct(">I")
-_STAMP = struct.Struct(">q")
-_HEAD_BYTES = 14
 _PUT = int(KeyType.PUT)
 
 COLUMNS_MAX = 10_000
@@ -48,10 +44,10 @@ class Row(Mapping[bytes, bytes]):
     def key(self) -> bytes:
         """The row key."""
         block = self._block
-        end = _HEAD_BYTES + int.from_bytes(block[12:14], "big")
+        end = HEAD_BYTES + int.from_bytes(block[12:14], "big")
         if len(block) < end:
-            raise ProtocolError(f"a row key of {end - _HEAD_BYTES} bytes in {len(block)}", kind="cell")
-        return block[_HEAD_BYTES:end]
+            raise ProtocolError(f"a row key of {end - HEAD_BYTES} bytes in {len(block)}", kind="cell")
+        return block[HEAD_BYTES:end]
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -92,7 +88,7 @@ class Row(Mapping[bytes, bytes]):
             return None
         if len(value) != 8:
             raise ValueError(f"{name!r} is no counter: its value has {len(value)} bytes")
-        return _STAMP.unpack(value)[0]
+        return STAMP.unpack(value)[0]
 
     def to_dict(self) -> dict[bytes, bytes]:
         """Column to newest value, a copy."""
@@ -137,12 +133,12 @@ def newest_values(block: bytes) -> dict[bytes, bytes]:
     Raises ProtocolError.
     """
     values: dict[bytes, bytes] = {}
-    head, known = _HEAD.unpack_from, _columns
+    head, known = HEAD.unpack_from, _columns
     offset, stop = 0, len(block)
     try:
         while offset < stop:
             cell_bytes, key_bytes, value_bytes, row_bytes = head(block, offset)
-            names_at = offset + _HEAD_BYTES + row_bytes
+            names_at = offset + HEAD_BYTES + row_bytes
             stamp_at = offset + 3 + key_bytes
             value_at = stamp_at + 9
             offset += 4 + cell_bytes
@@ -190,7 +186,7 @@ class Cells:
         block = self._block
         try:
             for _ in range(count):
-                offset += 4 + _LENGTH.unpack_from(block, offset)[0]
+                offset += 4 + LENGTH.unpack_from(block, offset)[0]
         except struct.error:
             offset = len(block) + 1
         if offset > len(block):

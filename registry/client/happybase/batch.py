@@ -6,23 +6,12 @@ Source: ThriftHBaseServiceHandler#mutateRowsTs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
 from registry.client.data.names import ColumnName
 from registry.client.data.operations import Delete, Durability, Mutation, Put
-from registry.client.happybase.columns import as_bytes, column
-
-
-@dataclass(slots=True)
-class _RowChanges:
-    """What is asked of one row."""
-
-    puts: dict[ColumnName, bytes] = field(default_factory=dict[ColumnName, bytes])
-    deletes: list[ColumnName] = field(default_factory=list[ColumnName])
-    put_durability: Durability = Durability.SYNC_WAL
-    delete_durability: Durability = Durability.SYNC_WAL
+from registry.client.happybase.columns import as_bytes, column, whole_column
 
 
 class Batch:
@@ -52,49 +41,47 @@ class Batch:
         self._transaction = transaction
         self._wal = wal
         self._families: Sequence[bytes] | None = None
-        self._rows: dict[bytes, _RowChanges] = {}
+        self._puts: dict[bytes, tuple[dict[ColumnName, bytes], Durability]] = {}
+        self._deletes: dict[bytes, tuple[list[ColumnName], Durability]] = {}
         self._mutation_count = 0
 
     def send(self) -> None:
         """Send what there is."""
-        if not self._rows:
-            return
-        puts: list[Mutation] = []
-        deletes: list[Mutation] = []
-        for row, changes in self._rows.items():
-            if changes.puts:
-                puts.append(Put(row, changes.puts, self._timestamp, durability=changes.put_durability))
-            if changes.deletes:
-                deletes.append(Delete(row, changes.deletes, self._timestamp, durability=changes.delete_durability))
-        self._send_mutations(puts)
-        self._send_mutations(deletes)
-        self._rows = {}
+        at = self._timestamp
+        self._send_mutations([Put(row, values, at, durability=how) for row, (values, how) in self._puts.items()])
+        self._send_mutations([Delete(row, names, at, durability=how) for row, (names, how) in self._deletes.items()])
+        self._puts, self._deletes = {}, {}
         self._mutation_count = 0
 
     def put(self, row: bytes | str, data: Mapping[bytes | str, bytes | str], wal: bool | None = None) -> None:
-        """Add cells of a row; `wal` is for these alone."""
-        changes = self._of(row)
+        """Add cells of a row; `wal` is for all that the batch puts into it."""
+        key = as_bytes(row, "a row key")
+        given: dict[ColumnName, bytes] = {}
         for name, value in data.items():
-            where = column(name)
-            if len(where) == 1:
-                raise ValueError(f"column {name!r} has no qualifier: write 'family:qualifier', or 'family:'")
-            changes.puts[where] = as_bytes(value, "a value")
-        changes.put_durability = self._durability(wal)
+            given[whole_column(name)] = value if type(value) is bytes else as_bytes(value, "a value")
+        if not given:
+            return
+        if before := self._puts.get(key):
+            before[0].update(given)
+            given = before[0]
+        self._puts[key] = given, self._durability(wal)
         self._added(len(data))
 
     def delete(self, row: bytes | str, columns: Sequence[bytes | str] | None = None, wal: bool | None = None) -> None:
         """Delete columns or families of a row; None: all families that the table has."""
+        key = as_bytes(row, "a row key")
         if columns is None:
             if self._families is None:  # asked once for all rows of this batch
                 self._families = tuple(self._all_families())
             columns = self._families
-        changes = self._of(row)
-        changes.deletes += [column(name) for name in columns]
-        changes.delete_durability = self._durability(wal)
+        given = [column(name) for name in columns]
+        if not given:
+            return
+        if before := self._deletes.get(key):
+            before[0].extend(given)
+            given = before[0]
+        self._deletes[key] = given, self._durability(wal)
         self._added(len(columns))
-
-    def _of(self, row: bytes | str) -> _RowChanges:
-        return self._rows.setdefault(as_bytes(row, "a row key"), _RowChanges())
 
     def _durability(self, wal: bool | None) -> Durability:
         return Durability.SYNC_WAL if (self._wal if wal is None else wal) else Durability.SKIP_WAL

@@ -5,10 +5,11 @@ Source: CellUtil#parseColumn, ThriftUtilities#colDescFromThrift and #colDescFrom
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from registry.client.data.names import ColumnName
+from registry.client.data.names import REMEMBERED_MAX, ColumnName
 
 TTL_S_MAX = 0x7FFF_FFFF
 
@@ -49,9 +50,22 @@ def column_parts(name: bytes | str) -> tuple[bytes, bytes | None]:
 
 
 def column(name: bytes | str) -> ColumnName:
-    """The same as hbeacon's client takes it."""
+    """The same as hbeacon's client takes it. Raises TypeError."""
+    return _column(as_bytes(name, "a column"))
+
+
+@functools.lru_cache(maxsize=REMEMBERED_MAX)
+def _column(name: bytes) -> ColumnName:
     family, qualifier = column_parts(name)
     return (family,) if qualifier is None else (family, qualifier)
+
+
+def whole_column(name: bytes | str) -> ColumnName:
+    """A column that is written. Raises ValueError for a family."""
+    found = column(name)
+    if len(found) == 1:
+        raise ValueError(f"column {name!r} has no qualifier: write 'family:qualifier', or 'family:'")
+    return found
 
 
 def columns(names: Sequence[bytes | str] | None) -> list[ColumnName] | None:
