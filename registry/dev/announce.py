@@ -117,6 +117,8 @@ def announcement(cluster: Cluster, *, coloured: bool) -> str:
 
     page.heading("Ask it")
     page.lines([f"hbeacon lookup {cluster.uri}"])
+    if cluster.region_servers:
+        page.lines([f"hbeacon shell {cluster.uri}"])
     if cluster.pages:
         page.lines([f"curl -s http://{cluster.pages[0]}/api/v1/registry"])
     page.heading("Python")

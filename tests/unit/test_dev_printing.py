@@ -71,10 +71,12 @@ def test_everything_a_client_needs_is_there() -> None:
     grpc = replace(CLUSTER, grpc=(Address("127.0.0.1", 16005),))
     assert re.search(r"gRPC\s+127\.0\.0\.1:16005\n", announcement(grpc, coloured=False))
     assert "region servers" not in text
+    assert "hbeacon shell" not in text  # of no use without tables
     serving = replace(CLUSTER, region_servers=(Address("h", 16020),), region_server_pages=(Address("h", 16030),))
     shown = announcement(serving, coloured=False)
     assert "on region servers h:16020\n" in shown
     assert "http://h:16030/rs-status\n" in shown
+    assert "hbeacon shell hbase+rpc://127.0.0.1:16000,127.0.0.1:16100\n" in shown
     for properties in (by_registry(MASTERS), by_zookeeper(PLAN.zookeeper, "/hbase")):
         assert "\n".join(f"  {line}" for line in xml_lines(properties)) in text
 
