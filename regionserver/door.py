@@ -40,7 +40,7 @@ from regionserver.filters.parsing import filter_steps
 from regionserver.gate import Gate
 from regionserver.master_calls import MasterCalls, epoch_of
 from regionserver.region.region import Region
-from regionserver.turns import TURN_MS, IsOver, MultiWork, ScanWork, Turns
+from regionserver.turns import TURN_MS, IsOver, ScanWork, StepsWork, Turns
 from registry.clock import Clock
 from registry.rpc.services import KEPT, NORMAL_QOS, SYSTEMTABLE_QOS, Answer, Call, Handled, Kept, ServiceTable
 from registry.wire.cellblock import Cell
@@ -176,7 +176,7 @@ class ClientDoor:
         return Answer(message, cells)
 
     def _filtered_get(self, call: Call, region: Region, form: CellForm) -> None:
-        request, work = call.request, MultiWork(call, self._gate)
+        request, work = call.request, StepsWork(call, self._gate)
         assert isinstance(request, Client_pb2.GetRequest), "the table has the type"
         is_wanted, told = partial(self._is_wanted, call), partial(self._changed, call)
         steps = answer_steps(region, request.get, form, self._now_ms(), work.is_over, is_wanted, told)
@@ -212,7 +212,7 @@ class ClientDoor:
         cells, changed = _cells(call, form), partial(self._changed, call)
         if calls.multi.one_put(request, cells, now_ms, changed):
             return KEPT
-        work = MultiWork(call, self._gate)
+        work = StepsWork(call, self._gate)
         steps = calls.multi.steps(request, cells, form, now_ms, changed, work.is_over, partial(client_of, call))
         self._turns.take(work.begin(steps))
         return KEPT
@@ -231,7 +231,7 @@ class ClientDoor:
         request = call.request
         assert isinstance(request, Client_pb2.ScanRequest), "the table has the type"
         if len(request.scan.filter.serialized_filter) > FILTER_BYTES_AT_ONCE:
-            work = MultiWork(call, self._gate)
+            work = StepsWork(call, self._gate)
             self._turns.take(work.begin(self._scan_steps(call, calls, request.scan.filter, work.is_over)))
             return KEPT
         return self._scan_with(call, calls, None)

@@ -6,6 +6,7 @@ what it has read or done so far; the rest waits as calls do.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Generator
 from typing import Protocol
@@ -14,7 +15,9 @@ from regionserver.client_service.scans import Paging
 from regionserver.gate import Gate
 from registry.clock import Clock
 from registry.rpc.services import Call
-from registry.wire.errors import HBaseError, ScannerResetException, UnknownScannerException
+from registry.wire.errors import HBaseError, IOException, ScannerResetException, UnknownScannerException
+
+logger = logging.getLogger("regionserver.turns")
 
 TURN_MS = 2.0
 """Of one call; then the next one has its turn."""
@@ -31,6 +34,10 @@ class Work(Protocol):
 
     def turn(self, now_ms: float, is_over: IsOver) -> bool:
         """Go on until the turn is over; whether all is done."""
+        ...
+
+    def fail(self, error: HBaseError) -> None:
+        """A turn has raised what it should not, and there is none after it."""
         ...
 
 
@@ -59,19 +66,26 @@ class Turns:
 
     def _round(self) -> None:
         ends_ms = self._clock.monotonic_ms() + ROUND_MS
-        while self._under_way and self._clock.monotonic_ms() < ends_ms:
-            work = self._under_way.popleft()
-            if not self._turn(work):
-                self._under_way.append(work)
-            while self._waiting and len(self._under_way) < UNDER_WAY_MAX:
-                self._under_way.append(self._waiting.popleft())
-        if self._under_way:
-            self._call_soon(self._round)
+        try:
+            while self._under_way and self._clock.monotonic_ms() < ends_ms:
+                work = self._under_way.popleft()
+                if not self._turn(work):
+                    self._under_way.append(work)
+                while self._waiting and len(self._under_way) < UNDER_WAY_MAX:
+                    self._under_way.append(self._waiting.popleft())
+        finally:
+            if self._under_way:
+                self._call_soon(self._round)
 
     def _turn(self, work: Work) -> bool:
         now_ms = self._clock.monotonic_ms()
         ends_ms = now_ms + TURN_MS
-        return work.turn(now_ms, lambda: self._clock.monotonic_ms() >= ends_ms)
+        try:
+            return work.turn(now_ms, lambda: self._clock.monotonic_ms() >= ends_ms)
+        except Exception as error:  # as of a handler: it is its client's error, and the others have their turns
+            logger.exception("a call failed in the middle")
+            work.fail(IOException(f"{type(error).__name__}: {error}"))
+            return True
 
 
 class ScanWork:
@@ -102,6 +116,10 @@ class ScanWork:
             call.answer(*answer)
         return True
 
+    def fail(self, error: HBaseError) -> None:
+        """Tell the client."""
+        self._call.fail(error)
+
 
 def scan_error(call: Call, error: HBaseError) -> HBaseError:
     """What the client of a scan is told: those before 1.4 do not know that scanners are reset."""
@@ -110,8 +128,11 @@ def scan_error(call: Call, error: HBaseError) -> HBaseError:
     return error
 
 
-class MultiWork:
-    """A Multi in the middle. It is done to its end even where its client has gone: a half of it helps nobody."""
+class StepsWork:
+    """A call that is done in steps: a Multi, or what has a filter that takes long.
+
+    It goes on to its end where its client has gone, too: a half of a Multi helps nobody. Others look for themselves.
+    """
 
     __slots__ = ("_call", "_gate", "_is_over", "_steps")
 
@@ -121,7 +142,7 @@ class MultiWork:
         self._is_over: IsOver = bool
         self._steps: Generator[None, None, None]
 
-    def begin(self, steps: Generator[None, None, None]) -> MultiWork:
+    def begin(self, steps: Generator[None, None, None]) -> StepsWork:
         """The steps ask `is_over` when they shall give way; they answer by themselves."""
         self._steps = steps
         return self
@@ -146,3 +167,7 @@ class MultiWork:
             self._call.fail(error)  # it has not begun
             return True
         return False
+
+    def fail(self, error: HBaseError) -> None:
+        """Tell the client."""
+        self._call.fail(error)

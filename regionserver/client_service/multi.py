@@ -19,11 +19,10 @@ from regionserver.client_service.multi_answer import Part, Whole, one_done
 from regionserver.client_service.nonces import kept_key
 from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.reads import GetAsked, read_get
-from regionserver.client_service.results import CellForm, get_result
+from regionserver.client_service.results import CellForm, Reply, get_result
 from regionserver.client_service.rows import (
     DELTAS,
     RegionOf,
-    Reply,
     RowCalls,
     as_hbase,
     change_row,
@@ -134,6 +133,9 @@ class MultiCalls:
             whole.all_begun()
         except (ProtocolError, HBaseError) as error:  # of the first: nobody knows whose cells these are
             whole.fail(as_hbase(error))
+        except Exception:
+            whole.forget()
+            raise
 
     # --- action by action ---------------------------------------------------------------------------------------
 

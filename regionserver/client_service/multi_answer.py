@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from protos.hbase import Client_pb2, HBase_pb2
-from regionserver.client_service.results import Answer, inline_cells
-from regionserver.client_service.rows import Reply
+from regionserver.client_service.results import Answer, Reply, inline_cells
 from registry.wire.errors import HBaseError, MultiActionResultTooLarge
 from registry.wire.framing import encode_varint
 
@@ -62,8 +61,12 @@ class Whole:
 
     def fail(self, error: HBaseError) -> None:
         """All of it fails."""
-        self._awaited = -1  # what still ends is not told
+        self.forget()
         self._reply(error)
+
+    def forget(self) -> None:
+        """Another tells the client, and what still ends is not told."""
+        self._awaited = -1
 
 
 class Part:

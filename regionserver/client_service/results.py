@@ -6,6 +6,7 @@ Source: ProtobufUtil#toResult, #toResultNoData; RSRpcServices#get, #mutate. The 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from protos.hbase import Cell_pb2, Client_pb2
 from regionserver.region.record import without_tags
 from regionserver.region.region import Found
 from registry.wire.cellblock import decode_cells
+from registry.wire.errors import HBaseError
 
 
 class CellForm(enum.Enum):
@@ -32,6 +34,9 @@ class Answer(NamedTuple):
     message: bytes
     cells: bytes = b""
 
+
+Reply = Callable[[Answer | HBaseError], None]
+"""Called once for each call, before or after it has returned."""
 
 PROCESSED = Answer(Client_pb2.MutateResponse(processed=True).SerializeToString())
 NOT_PROCESSED = Answer(Client_pb2.MutateResponse(processed=False).SerializeToString())

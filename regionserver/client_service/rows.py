@@ -13,7 +13,15 @@ from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.nonces import Nonces, kept_key
 from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.reads import GetAsked, read_get
-from regionserver.client_service.results import NOT_PROCESSED, PROCESSED, Answer, CellForm, get_answer, result_of
+from regionserver.client_service.results import (
+    NOT_PROCESSED,
+    PROCESSED,
+    Answer,
+    CellForm,
+    Reply,
+    get_answer,
+    result_of,
+)
 from regionserver.client_service.watched import ChangeRow, RowChanged
 from regionserver.client_service.writes import (
     DURABILITIES,
@@ -31,8 +39,6 @@ from regionserver.region.visible import FOR_EVER_MS, Wanted
 from registry.wire.cellblock import Cell
 from registry.wire.errors import DoNotRetryIOException, HBaseError, IOException, ProtocolError, RegionTooBusyException
 
-Reply = Callable[[Answer | HBaseError], None]
-"""Called once for each call, before or after it has returned."""
 RegionOf = Callable[[HBase_pb2.RegionSpecifier], Region]
 DELTAS = (MutationKind.INCREMENT, MutationKind.APPEND)
 

@@ -24,7 +24,6 @@ from regionserver.region.scan import Page, PageLimits, RegionScan, open_scan
 from regionserver.region.visible import NO_LIMIT
 from registry.wire.errors import (
     DoNotRetryIOException,
-    HBaseError,
     NotServingRegionException,
     ScannerResetException,
 )
@@ -157,7 +156,7 @@ class Paging:
         except StoreError as error:
             self._scanners.close(scanner, at_ms, by_error=True)
             raise ScannerResetException(f"the scanner of {scanner.region} is closed: {error}") from error
-        except HBaseError:  # a row is too large, or its filter fails
+        except Exception:  # a row is too large, its filter fails, or what nobody has thought of
             self._scanners.close(scanner, at_ms, by_error=True)
             raise
         finally:

@@ -7,19 +7,17 @@ are observers, and none of those that go to plain regions looks for them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from protos.hbase import Client_pb2
+from regionserver.client_service.multi_answer import Part
+from regionserver.client_service.results import CellForm
 from regionserver.client_service.writes import MutationAsked
 from regionserver.region.conditions import Condition
 from regionserver.region.region import Region
+from registry.rpc.services import Call
 from registry.wire.cellblock import Cell
 from registry.wire.errors import HBaseError
-
-if TYPE_CHECKING:
-    from regionserver.client_service.multi_answer import Part
-    from regionserver.client_service.results import CellForm
-    from registry.rpc.services import Call
 
 
 class Client(NamedTuple):

@@ -24,7 +24,8 @@ from regionserver.endpoints.api import Endpoint, unknown_method
 from regionserver.endpoints.classes import LOADING
 from regionserver.endpoints.multi_rows import RowsChange
 from regionserver.endpoints.observers import Find, ObserverHost, UsersCode
-from regionserver.endpoints.threads import Counts, Place, Running
+from regionserver.endpoints.threads import Counts, Running
+from regionserver.endpoints.view import Place
 from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.master_calls import client_view
@@ -267,6 +268,11 @@ class _AggregateWork:
         self._aggregating.close()
         self._asked.told(outcome)
         return True
+
+    def fail(self, error: HBaseError) -> None:
+        """Tell the client."""
+        self._aggregating.close()
+        self._asked.told(error)
 
 
 def no_service(name: str, region: Region) -> UnknownProtocolException:

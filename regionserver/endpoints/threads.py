@@ -18,16 +18,13 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from regionserver.client_service.rows import as_hbase
 from regionserver.endpoints.api import EndpointTimeout, RegionView
-from regionserver.endpoints.view import View
+from regionserver.endpoints.view import Place, View
 from regionserver.engine.store import StoreError
-from regionserver.region.region import Region
 from regionserver.region.scan import RegionScan
-from registry.clock import Clock
 from registry.wire.errors import DoNotRetryIOException, HBaseError, RegionTooBusyException
 
 logger = logging.getLogger("regionserver.endpoints")
@@ -39,16 +36,6 @@ RUNNING_MAX = 8
 """Threads of one class; one that hangs has all of them in the end, and others have theirs."""
 WAITING_MAX = 1024
 """Calls that wait for one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """What a call works on, looked at on the loop."""
-
-    region: Region
-    check: Callable[[], None]
-    """Raises where the region is not this server's any more."""
-    clock: Clock
 
 
 class Counts:
@@ -148,7 +135,7 @@ class Threads:
 
 
 class Running(Generic[T]):
-    """One call."""
+    """One call; implements Asking."""
 
     def __init__(
         self,

@@ -165,9 +165,16 @@ class _Filtering:
         except HBaseError as gone:
             self._steps.close()
             outcome = gone
+        self._told(outcome)
+        return True
+
+    def fail(self, error: HBaseError) -> None:
+        """Tell who waits."""
+        self._told(error)
+
+    def _told(self, outcome: Found | HBaseError) -> None:
         if not self.end.done():
             self.end.set_result(outcome)
-        return True
 
 
 class _Reading:
@@ -190,6 +197,13 @@ class _Reading:
                 return False
         except (HBaseError, StoreError) as refused:
             error = as_hbase(refused)
+        self._told(error)
+        return True
+
+    def fail(self, error: HBaseError) -> None:
+        """Tell who waits."""
+        self._told(error)
+
+    def _told(self, error: HBaseError | None) -> None:
         if not self.end.done():
             self.end.set_result(error)
-        return True

@@ -21,7 +21,8 @@ from regionserver.client_service.watched import Client
 from regionserver.endpoints.classes import LOADING, Classes, HostSettings, Made
 from regionserver.endpoints.observer import Observer, ObserverContext
 from regionserver.endpoints.row_locks import RowLocks
-from regionserver.endpoints.threads import Place, Running, Threads
+from regionserver.endpoints.threads import Running, Threads
+from regionserver.endpoints.view import Place
 from regionserver.region.region import Region
 from registry.clock import Clock
 from registry.coprocessors import Named

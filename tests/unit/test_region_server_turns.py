@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from protos.hbase import Client_pb2
+from regionserver.engine.store import Batch, Durability
 from regionserver.region import scan as pages
+from regionserver.region.keys import family_key
 from registry.rpc.client import RpcChannel
 from registry.wire.errors import (
+    IOException,
     NotServingRegionException,
     RegionServerStoppedException,
     UnknownScannerException,
@@ -70,6 +73,28 @@ async def test_many_long_scans_at_once() -> None:
         answers = await asyncio.gather(*(scan(channel, open_scan(), timeout_ms=1e8) for _ in range(70)))
         assert all(found == rows for _, found in answers)
         assert len(door.door.scanners) == 0
+
+
+async def test_what_nobody_has_thought_of_is_an_error_of_its_client_alone() -> None:
+    """A record that a newer version has written is met in the middle: all that has turns then goes on."""
+    async with region_door() as door, await door.connect() as channel:
+        rows = await fill(channel, 60)
+        region = door.regions[TABLE]
+        newer = Batch()
+        newer.put(family_key(region.row_key(rows[30]), b"f"), b"\x07" + bytes(64))
+        door.store.commit(newer, Durability.MEMORY, lambda _: None)
+        door.slow(0.7)
+        short = open_scan()
+        short.scan.stop_row = rows[30]
+        scans = [scan(channel, open_scan()), scan(channel, short), scan(channel, open_scan()), scan(channel, short)]
+        outcomes = await asyncio.gather(*scans, return_exceptions=True)
+        assert [type(each) for each in outcomes] == [IOException, tuple, IOException, tuple]
+        assert str(outcomes[0]).endswith("UnknownRecord: a record of format 7, and this version knows 1 and 2")
+        assert [outcomes[number][1] for number in (1, 3)] == [rows[:30]] * 2  # type: ignore[index]
+        assert len(door.door.scanners) == 0
+        with pytest.raises(IOException, match="UnknownRecord"):
+            await channel.call("Multi", multi(rows[:40], "increment"), Client_pb2.MultiResponse, timeout_ms=1e8)
+        assert (await scan(channel, short))[1] == rows[:30]
 
 
 async def test_a_region_that_goes_in_the_middle_of_a_page_is_no_end_of_it() -> None:
