@@ -24,7 +24,7 @@ from regionserver.region.record import Entry, Mark, encode_record, head_of
 from regionserver.region.region import Region
 from regionserver.region.scan import ScanRange, key_range
 from regionserver.region.visible import FamilyRules
-from regionserver.region.written_order import entries_of
+from regionserver.region.written_order import entries_of, with_cells
 from registry.wire.cellblock import KeyType
 
 SLICE_BYTES = 128 * 1024
@@ -129,7 +129,7 @@ class RegionCleaning:
         dropped_count = len(entries) - len(kept)
         if kept or key == family_key:
             if dropped_count:
-                batch.put(key, encode_record(kept, more=bool(head.marks & Mark.MORE)))
+                batch.put(key, with_cells(record, kept, more=bool(head.marks & Mark.MORE)))
         else:
             batch.delete(key)
         return dropped_count
@@ -153,7 +153,7 @@ def _whole(chunks: Sequence[Record], batch: Batch, family_key: bytes, rules: Fam
     """A family of a few chunks: written anew where anything of it goes, in one if it is small enough by now."""
     entries = [entry for _, value in chunks for entry in entries_of(value, in_order=False)]
     kept = living(entries, rules, now_ms, every_marker)
-    if len(kept) < len(entries):
+    if len(kept) < len(entries) or not kept:  # a first chunk may have been left without a cell
         for key, _ in chunks:
             batch.delete(key)
         if kept:

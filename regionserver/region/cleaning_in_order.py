@@ -101,7 +101,7 @@ def _whole(chunks: Sequence[Record], batch: Batch, family_key: bytes, rules: Fam
     last = last_of(chunks[0][1])
     entries = [entry for _, value in chunks for entry in entries_of(value, in_order=True)]
     kept = living_in_order(entries, rules, now_ms)
-    if len(kept) < len(entries):
+    if len(kept) < len(entries) or not kept:  # a first chunk may have been left without a cell
         for key, _ in chunks:
             batch.delete(key)
         put_family_in_order(batch, family_key, kept, max(last, *(last_of(value) for _, value in chunks)))

@@ -119,10 +119,13 @@ def add_cells(
         new = merged((), new)
     if first is None:
         _put(batch, family_key, family_key, new, is_last=True)
-    elif rules is not None and rules.new_versions:
-        _add_in_order(view, batch, family_key, first, new, rules, now_ms)
     elif head_of(first).marks & Mark.MORE:
-        _write_chunks(view, batch, family_key, new, rules, now_ms)
+        if first[0] != FORMAT or (rules is not None and rules.new_versions):
+            _write_chunks_in_order(view, batch, family_key, first, new)
+        else:
+            _write_chunks(view, batch, family_key, new, rules, now_ms)
+    elif rules is not None and rules.new_versions:
+        _add_in_order(batch, family_key, first, new, rules, now_ms)
     else:
         _change(batch, family_key, family_key, first, new, rules, now_ms, is_last=True)
 
@@ -168,28 +171,23 @@ def _met_chunks(view: View, family_key: bytes, new: Sequence[Entry]) -> Iterator
 
 
 def _add_in_order(
-    view: View,
-    batch: Batch,
-    family_key: bytes,
-    first: bytes,
-    new: Sequence[Entry],
-    rules: FamilyRules,
-    now_ms: int,
+    batch: Batch, family_key: bytes, first: bytes, new: Sequence[Entry], rules: FamilyRules, now_ms: int
 ) -> None:
-    """Behind everything that was written before. Dead cells go where all of the family is one record."""
-    head = head_of(first)
-    if not head.marks & Mark.MORE:
-        last = last_of(first) + 1
-        entries: Sequence[Entry] = merged_in_order(entries_of(first, in_order=True), numbered(new, last))
-        is_large = sum([len(entry[3]) for entry in entries]) > CHUNK_BYTES_MAX
-        if is_large or are_looked_at(head.cells_count, len(entries), len(new)):
-            entries = living_in_order(entries, rules, now_ms)
-        put_family_in_order(batch, family_key, entries, last)
-        return
-    last = last_of(first)
-    if first[0] == FORMAT:  # it was written while the family had not the attribute
-        last = max(last_of(record) for record in read_family(view, family_key, first))
-    last += 1
+    """Behind everything that was written before."""
+    last = last_of(first) + 1
+    entries: Sequence[Entry] = merged_in_order(entries_of(first, in_order=True), numbered(new, last))
+    is_large = sum([len(entry[3]) for entry in entries]) > CHUNK_BYTES_MAX
+    if is_large or are_looked_at(head_of(first).cells_count, len(entries), len(new)):
+        entries = living_in_order(entries, rules, now_ms)
+    put_family_in_order(batch, family_key, entries, last)
+
+
+def _write_chunks_in_order(view: View, batch: Batch, family_key: bytes, first: bytes, new: Sequence[Entry]) -> None:
+    """The same of a family in chunks. Dead cells stay until a clean-up.
+
+    It is done while the family has lost the attribute, too: chunks that are not written know of the order.
+    """
+    last = last_of(first) + 1
     met = list(_met_chunks(view, family_key, numbered(new, last)))
     if met[0][0] != family_key:
         batch.put(family_key, with_last(first, last))

@@ -9,7 +9,7 @@ server in it. Cells of one column, time and type are all kept, the latest first.
 
 A record of the other format has cells of sequence 0: those of a row's first change, or of the time before the family
 had the attribute. So rows that are written once are kept, and answered, as in every family. Of a row in chunks the
-first has the `last` that counts, and few cells, since every change writes it.
+first has the `last` that counts, and few cells, since every change writes it; where it is of the other format, all are.
 
 Entries of such a family have the sequence behind the bytes of their cell.
 
@@ -103,6 +103,14 @@ def with_last(record: bytes, sequence: int) -> bytes:
     if record[0] == FORMAT:
         return encode_in_order(entries_of(record, in_order=True), sequence, more=True)
     return record[:HEAD_BYTES] + SEQUENCE.pack(sequence) + record[_CELLS_AT:]
+
+
+def with_cells(record: bytes, kept: Sequence[Entry], *, more: bool) -> bytes:
+    """A chunk with these of its cells alone, as families without the attribute have them."""
+    if record[0] == FORMAT:
+        return encode_record(kept, more=more)
+    found = {entry[:3]: entry for entry in reversed(entries_of(record, in_order=True))}  # the latest stays
+    return encode_in_order([found[entry[:3]] for entry in kept], last_of(record), more=more)
 
 
 def without_order(record: bytes) -> bytes:

@@ -57,9 +57,9 @@ class Rows:
     def delete(self, kind: KeyType, timestamp_ms: int, qualifier: bytes = b"") -> None:
         self.write(Change(b"f", qualifier, timestamp_ms, kind))
 
-    def clean(self, slice_bytes: int = 1 << 20) -> int:
+    def clean(self, slice_bytes: int = 1 << 20, now_ms: int = NOW_MS) -> int:
         passed = RegionCleaning(self.region)
-        while passed.slice(NOW_MS, slice_bytes):
+        while passed.slice(now_ms, slice_bytes):
             pass
         return passed.cells_dropped_count
 
@@ -401,7 +401,44 @@ def test_the_number_of_the_last_change_outlives_the_attribute(monkeypatch: pytes
     rows.delete(DELETE_FAMILY, 1)
     first = rows.store.get(family_key(b"prefix00row\0\0", b"f"))
     assert first is not None
-    assert first[0] == FORMAT
+    assert first[0] == FORMAT_IN_ORDER
     rows.become(replace(NEW, versions_max=3))
     rows.put(b"p", 5)
     assert "p@5" in rows.seen(), "later than the marker in a chunk that was not written in between"
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("cleaned", [False, True])
+def test_what_is_deleted_while_the_attribute_is_away_does_not_come_back_with_it(
+    monkeypatch: pytest.MonkeyPatch, cleaned: bool
+):
+    """A row in chunks, of which a delete writes but one: those that it leaves say that they were written before."""
+    monkeypatch.setattr("regionserver.region.cleaning.FAMILY_BYTES_WHOLE", 1)
+    rows = Rows(replace(NEW, versions_max=3))
+    for name in (b"m", b"n", b"o", b"p"):
+        rows.put(name, 1, 2, 3)
+    rows.put(b"n", 2, value=b"again")
+    rows.become(FamilyRules(3))
+    rows.delete(DELETE_FAMILY, 2)
+    rows.delete(DELETE_COLUMN, 9, b"n")
+    rows.put(b"p", 4)
+    rows.put(b"p", 1)
+    if cleaned:
+        assert rows.clean() > 0
+        assert len(rows.records) > 2
+    assert rows.seen() == ["m@3", "o@3", "p@4", "p@3"]
+    rows.become(replace(NEW, versions_max=3))
+    later = [] if cleaned else ["p@1"]  # than the marker; clean-up has gone by times
+    assert rows.seen() == ["m@3", "o@3", "p@4", "p@3", *later]
+    rows.put(b"n", 1)
+    assert rows.seen() == ["m@3", "n@1", "o@3", "p@4", "p@3", *later]
+
+
+@pytest.mark.parametrize("new_versions", [False, True])
+def test_of_a_large_family_that_has_expired_nothing_is_left(new_versions: bool):
+    rows = Rows(FamilyRules(ttl_ms=10, new_versions=new_versions))
+    for number in range(100):
+        rows.put(b"c%03d" % number, NOW_MS, value=bytes(4000))
+    for _ in range(2):
+        rows.clean(now_ms=NOW_MS + 11)
+    assert rows.records == []
