@@ -11,6 +11,7 @@ import pytest
 import hbeacon
 from hbeacon import Get, If, Increment, Put, RowMutations
 from registry.client.data import calls as calls_module
+from registry.client.data.names import Bytes, ColumnName
 from registry.client.settings import ClientSettings
 from registry.wire.errors import (
     CallQueueTooBigException,
@@ -265,9 +266,76 @@ async def test_a_writer_takes_all_though_an_earlier_batch_failed() -> None:
         while writer._under_way:
             await asyncio.sleep(0.001)
         with pytest.raises(hbeacon.BatchError):
-            await writer.add_all([Put(f"r{number}", {"f:q": "1"}) for number in range(5)])
+            await writer.add_encoded([writer.encoded(Put(f"r{number}", {"f:q": "1"})) for number in range(5)])
         await writer.flush()
         assert set(script.rows) == {b"a", *(b"r%d" % number for number in range(5))}
+
+
+async def test_a_writer_refuses_at_once_what_makes_no_sense_and_keeps_the_rest() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        async with table.batch_writer() as writer:
+            await writer.put("a", {"f:q": "1"})
+            with pytest.raises(ValueError, match="a row key has"):
+                await writer.put("", {"f:q": "1"})
+            with pytest.raises(ValueError, match="is a family"):
+                await writer.put("b", {"f": "1"})
+            await writer.put("c", {"f:q": "1"})
+        assert set(script.rows) == {b"a", b"c"}
+        assert writer.rows_written == 2
+
+
+async def test_a_writer_keeps_what_was_given_whatever_becomes_of_it_later() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _), table.batch_writer() as writer:
+        values: dict[ColumnName, Bytes] = {}
+        for number in range(3):
+            values["f:q"] = str(number)
+            await writer.put(f"r{number}", values)
+        await writer.flush()
+        assert [script.rows[b"r%d" % number][b"f:q"] for number in range(3)] == [b"0", b"1", b"2"]
+
+
+async def test_who_flushes_hears_of_what_nobody_expected() -> None:
+    async with scripted_rows([b""], [0]) as (_, table, _):
+        writer = table.batch_writer(rows_max=1)
+
+        async def broken(entries: object) -> None:
+            raise RuntimeError("a bug")
+
+        writer._write = broken
+        await writer.put("a", {"f:q": "1"})
+        with pytest.raises(RuntimeError, match="a bug"):
+            await writer.flush()
+        await writer.flush()
+        assert writer.rows_written == 0
+
+        async def cancelled(entries: object) -> None:
+            raise asyncio.CancelledError
+
+        writer._write = cancelled
+        await writer.put("a", {"f:q": "1"})
+        with pytest.raises(hbeacon.HBaseError, match="was cancelled"):
+            await writer.flush()
+
+
+async def test_a_block_s_own_error_tells_of_the_batches_too() -> None:
+    async with scripted_rows([b""], [0]) as (_, table, _):
+
+        async def broken() -> None:
+            async with table.batch_writer() as writer:
+                await writer.put("bad", {"f:q": "1"})
+                raise LookupError("the block's own")
+
+        with pytest.raises(LookupError) as told:
+            await broken()
+        (note,) = told.value.__notes__
+        assert "NoSuchColumnFamily" in note
+
+
+async def test_the_error_of_a_batch_names_its_rows() -> None:
+    async with scripted_rows([b""], [0]) as (_, table, _):
+        with pytest.raises(hbeacon.BatchError, match=r"1 of 2 operations failed: \[1\] 'bad\\x00': NoSuch") as failed:
+            await table.batch([Put("a", {"f:q": "1"}), Put("bad\0", {"f:q": "1"})])
+        assert failed.value.rows == (b"a", b"bad\0")
 
 
 async def test_closing_ends_what_is_under_way() -> None:

@@ -14,7 +14,7 @@ from hbeacon import Append, Delete, Durability, Get, If, Increment, Put, Row
 from protos.hbase import Client_pb2, Filter_pb2, HBase_pb2
 from registry.client.data import cells
 from registry.client.data.attempts import Attempts
-from registry.client.data.batch import Batch
+from registry.client.data.batch import Batch, Entry
 from registry.client.data.failures import RetriesExhaustedException
 from registry.client.data.messages import counted_mutation, get_message, mutation_message
 from registry.client.data.names import columns, table_name
@@ -223,7 +223,7 @@ def known() -> RegionMap:
 
 
 def test_a_long_batch_is_several_requests() -> None:
-    batch = Batch([Put(f"r{number}", {"f:q": b"v" * (1 << 20)}) for number in range(9)], 1, lambda: 1)
+    batch = Batch([Entry(Put(f"r{number}", {"f:q": b"v" * (1 << 20)}), lambda: 1) for number in range(9)], 1)
     calls, unknown = batch.plan(known().find)
     assert not unknown
     assert [call.actions_count for call in calls] == [3, 3, 3]
@@ -242,7 +242,7 @@ SPOILS: list[Callable[[Client_pb2.MultiResponse], object]] = [
 
 @pytest.mark.parametrize("spoil", SPOILS)
 def test_an_answer_that_does_not_fit_is_not_taken(spoil: Callable[[Client_pb2.MultiResponse], object]) -> None:
-    batch = Batch([Get("a"), Get("b")], 1, lambda: 1)
+    batch = Batch([Entry(Get(row), lambda: 1) for row in "ab"], 1)
     ((call,), _) = batch.plan(known().find)
     response = Client_pb2.MultiResponse()
     result = response.regionActionResult.add()

@@ -1,6 +1,6 @@
 """Many operations at once: which goes to which server, what the answers say of each, which is tried again. Pure.
 
-    batch = Batch(operations, nonce_group, new_nonce)
+    batch = Batch([Entry(each, new_nonce) for each in operations], nonce_group)
     while batch.left:
         calls, unknown = batch.plan(regions.find)     # one request per server, or several where it is long
         batch.take(call, response, cells)             # or batch.failed(call, error)
@@ -49,13 +49,14 @@ _TAG_NONCE_GROUP = b"\x10"
 
 
 class Entry:
-    """One operation on its way."""
+    """One operation on its way, encoded: nothing that becomes of its values later matters."""
 
     __slots__ = ("actions", "cells", "index", "repeatable", "row", "size_bytes")
 
-    def __init__(self, index: int, operation: Operation, new_nonce: Callable[[], int]) -> None:
-        """Raises ValueError."""
-        self.index = index
+    def __init__(self, operation: Operation, new_nonce: Callable[[], int]) -> None:
+        """Raises ValueError where it makes no sense."""
+        self.index = 0
+        """Its place in the batch, which gives it that."""
         self.row = row_key(operation.row)
         self.repeatable = True
         """Whether it may be made again when it may have been made."""
@@ -143,11 +144,13 @@ class Refusal:
 class Batch:
     """All operations, until each has a result."""
 
-    def __init__(self, operations: Sequence[Operation], nonce_group: int, new_nonce: Callable[[], int]) -> None:
-        """Raises ValueError where an operation makes no sense; then none is made."""
-        self.results: list[object] = [None] * len(operations)
+    def __init__(self, entries: Sequence[Entry], nonce_group: int) -> None:
+        """An entry may be in one batch."""
+        for index, entry in enumerate(entries):
+            entry.index = index
+        self.results: list[object] = [None] * len(entries)
         """A Row, None, or the HBaseError that an operation ended with."""
-        self.left = [Entry(index, operation, new_nonce) for index, operation in enumerate(operations)]
+        self.left = list(entries)
         """Without a result."""
         self.nonce_group = nonce_group
         self._again: list[Entry] = []

@@ -14,7 +14,6 @@ from registry.client.data.batch import Batch, Entry, MultiCall, worst
 from registry.client.data.calls import Calls, unusable
 from registry.client.data.failures import BatchError, RetriesExhaustedException
 from registry.client.data.finding import TableRegions
-from registry.client.data.operations import Operation
 from registry.client.data.results import Row
 from registry.wire.errors import (
     ErrorAction,
@@ -29,12 +28,10 @@ DISABLED_ASKED_AT = 2
 """From this round on a region that is nowhere has the table's state asked."""
 
 
-async def run_batch(
-    calls: Calls, table: TableRegions, operations: Sequence[Operation], timeout_ms: float
-) -> list[Row | None]:
-    """The result of each operation, in order. Raises BatchError where some failed, ValueError before any is made."""
-    batch = Batch(operations, calls.nonce_group, calls.nonce)
-    what = f"Multi of {len(operations)} operations in {table.name}"
+async def run_batch(calls: Calls, table: TableRegions, entries: Sequence[Entry], timeout_ms: float) -> list[Row | None]:
+    """The result of each operation, in order. Raises BatchError where some failed."""
+    batch = Batch(entries, calls.nonce_group)
+    what = f"Multi of {len(entries)} operations in {table.name}"
     attempts = Attempts(what, calls.settings, calls.clock.monotonic_ms(), timeout_ms)
     while batch.left:
         try:
@@ -42,7 +39,7 @@ async def run_batch(
         except HBaseError as error:
             _give_up(batch, error)
     if any(isinstance(result, HBaseError) for result in batch.results):
-        raise BatchError(batch.results)
+        raise BatchError(batch.results, [entry.row for entry in entries])
     return cast("list[Row | None]", batch.results)  # errors have been raised
 
 

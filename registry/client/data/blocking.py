@@ -5,11 +5,11 @@ Any number of threads may use one BlockingTable. Scanners and writers belong to 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, TypeVar, Unpack
 
+from registry.client.data.batch import Entry
 from registry.client.data.conditions import Condition
 from registry.client.data.names import Bytes, ColumnName
 from registry.client.data.operations import Delete, Durability, Mutation, Operation, Put, RowMutations
@@ -224,7 +224,7 @@ class BlockingBatchWriter:
     def __init__(self, writer: BatchWriter, run: Run) -> None:
         self._writer = writer
         self._run = run
-        self._given: list[Mutation | RowMutations] = []
+        self._given: list[Entry] = []
         self._given_bytes = 0
 
     def put(
@@ -240,12 +240,16 @@ class BlockingBatchWriter:
 
     def delete(self, row: Bytes, columns: Iterable[ColumnName] | None = None, *, timestamp: int | None = None) -> None:
         """Delete a row, or families and columns of it, soon."""
-        self.add(Delete(row, columns if columns is None else tuple(columns), timestamp))
+        self.add(Delete(row, columns, timestamp))
 
     def add(self, operation: Mutation | RowMutations) -> None:
-        """Make any mutation, soon."""
-        self._given.append(operation)
-        self._given_bytes += size_bytes(operation)
+        """Make any mutation, soon, as it is now: what becomes of the values that were given does not matter.
+
+        Raises ValueError where it makes no sense. Whatever else is raised failed before, and this one is made.
+        """
+        entry = self._writer.encoded(operation)
+        self._given.append(entry)
+        self._given_bytes += size_bytes(entry)
         if len(self._given) >= HANDED_OVER_MAX or self._given_bytes >= HANDED_OVER_BYTES_MAX:
             self._hand_over()
 
@@ -273,12 +277,14 @@ class BlockingBatchWriter:
             if error is None:
                 self._hand_over()
             elif isinstance(error, Exception):
-                with contextlib.suppress(HBaseError):  # the block's own error is the one to tell
+                try:
                     self._hand_over()
+                except HBaseError as earlier:  # the block's own error is the one to tell
+                    error.add_note(f"and a batch: {earlier}")
         finally:
             self._run(self._writer.__aexit__(kind, error, trace))
 
     def _hand_over(self) -> None:
         given, self._given, self._given_bytes = self._given, [], 0
         if given:
-            self._run(self._writer.add_all(given))
+            self._run(self._writer.add_encoded(given))

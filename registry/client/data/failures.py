@@ -23,9 +23,11 @@ from registry.wire.errors import (
     ServerNotRunningYetException,
     WrongRegionException,
 )
+from registry.wire.preamble import string_binary
 
 ERRORS_SHOWN_MAX = 3
 """Of a batch, in its text."""
+ROW_SHOWN_BYTES = 64
 
 _NOT_DONE = (
     NotServingRegionException,
@@ -79,11 +81,16 @@ class BatchError(HBaseIOException):
     java_class = HBASE_PACKAGE + "client.RetriesExhaustedWithDetailsException"
     action = ErrorAction.GIVE_UP
 
-    def __init__(self, results: Sequence[object]) -> None:
+    def __init__(self, results: Sequence[object], rows: Sequence[bytes]) -> None:
+        self.rows = tuple(rows)
+        """Keys of the operations, in order."""
         self.results = list(results)
         """Of each operation, in order: what it gives, or its HBaseError."""
         self.errors = {index: each for index, each in enumerate(results) if isinstance(each, HBaseError)}
         """By place in the batch."""
-        shown = "; ".join(f"[{index}] {error}" for index, error in list(self.errors.items())[:ERRORS_SHOWN_MAX])
+        shown = "; ".join(
+            f"[{index}] '{string_binary(self.rows[index][:ROW_SHOWN_BYTES])}': {error}"
+            for index, error in list(self.errors.items())[:ERRORS_SHOWN_MAX]
+        )
         more = "; ..." if len(self.errors) > ERRORS_SHOWN_MAX else ""
         super().__init__(f"{len(self.errors)} of {len(self.results)} operations failed: {shown}{more}")

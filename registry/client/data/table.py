@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from protos.hbase import Client_pb2
+from registry.client.data.batch import Entry
 from registry.client.data.batching import run_batch
 from registry.client.data.calls import Calls
 from registry.client.data.checked import CheckedMutations
@@ -273,9 +274,11 @@ class Table:
         """All operations, with one request for each server; results in their order.
 
         A Row or None for Gets, Increments and Appends, None for others. The order in which they are made is the
-        servers'. Raises BatchError, which holds results and errors, where some failed after all retries.
+        servers'. Raises BatchError, which holds results and errors, where some failed after all retries; ValueError,
+        where one makes no sense, before any is made.
         """
-        return await run_batch(self._calls, self._regions, operations, self._until(timeout_ms))
+        entries = [Entry(each, self._calls.nonce) for each in operations]
+        return await run_batch(self._calls, self._regions, entries, self._until(timeout_ms))
 
     def batch_writer(
         self,
@@ -291,10 +294,13 @@ class Table:
         waits. An error of a batch is raised by the next call, and by the end of the block.
         """
 
-        async def write(operations: Sequence[Operation]) -> None:
-            await self.batch(operations, timeout_ms=timeout_ms)
+        async def write(entries: Sequence[Entry]) -> None:
+            await run_batch(self._calls, self._regions, entries, self._until(timeout_ms))
 
-        return BatchWriter(write, rows_max, bytes_max, bytes_under_way_max)
+        def encoded(operation: Operation) -> Entry:
+            return Entry(operation, self._calls.nonce)
+
+        return BatchWriter(encoded, write, rows_max, bytes_max, bytes_under_way_max)
 
     # --- regions ------------------------------------------------------------------------------------------------
 

@@ -10,12 +10,13 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from registry.client.data.batch import Entry
 from registry.client.data.failures import BatchError
-from registry.client.data.names import Bytes, ColumnName, to_bytes
-from registry.client.data.operations import Append, Delete, Increment, Mutation, Operation, Put, RowMutations
-from registry.wire.errors import HBaseError
+from registry.client.data.names import Bytes, ColumnName
+from registry.client.data.operations import Delete, Mutation, Put, RowMutations
+from registry.wire.errors import HBaseIOException
 
-OPERATION_OVERHEAD_BYTES = 64
+OPERATION_OVERHEAD_BYTES = 128
 """Counted for each operation, so that many small ones count too."""
 
 
@@ -24,20 +25,24 @@ class BatchWriter:
 
     def __init__(
         self,
-        write: Callable[[Sequence[Operation]], Awaitable[None]],
+        encoded: Callable[[Mutation | RowMutations], Entry],
+        write: Callable[[Sequence[Entry]], Awaitable[None]],
         rows_max: int,
         bytes_max: int,
         bytes_under_way_max: int,
     ) -> None:
+        self.encoded = encoded
+        """What `add_encoded` takes, of an operation; for any thread. Raises ValueError."""
         self._write = write
         self._rows_max = rows_max
         self._bytes_max = bytes_max
         self._bytes_under_way_max = bytes_under_way_max
-        self._collected: list[Operation] = []
+        self._collected: list[Entry] = []
         self._collected_bytes = 0
         self._under_way_bytes = 0
         self._under_way: set[asyncio.Task[None]] = set()
-        self._errors: list[HBaseError] = []
+        self._errors: list[BaseException] = []
+        """Of batches that have ended, not yet told."""
         self._room = asyncio.Event()
         self._room.set()
         self.rows_written = 0
@@ -58,34 +63,31 @@ class BatchWriter:
         self, row: Bytes, columns: Iterable[ColumnName] | None = None, *, timestamp: int | None = None
     ) -> None:
         """Delete a row, or families and columns of it, soon."""
-        await self.add(Delete(row, columns if columns is None else tuple(columns), timestamp))
+        await self.add(Delete(row, columns, timestamp))
 
     async def add(self, operation: Mutation | RowMutations) -> None:
-        """Make any mutation, soon."""
-        self._collected.append(operation)
-        self._collected_bytes += size_bytes(operation)
-        if len(self._collected) >= self._rows_max or self._collected_bytes >= self._bytes_max:
-            self._begin()
-            if not self._room.is_set():
-                await self._room.wait()
+        """Make any mutation, soon, as it is now: what becomes of the values that were given does not matter.
+
+        Raises ValueError where it makes no sense. Whatever else is raised failed before, and this one is made.
+        """
+        await self.add_encoded((self.encoded(operation),))
+
+    async def add_encoded(self, entries: Iterable[Entry]) -> None:
+        """Make them all, soon; none is left out where an error of an earlier batch is told."""
+        for entry in entries:
+            self._collected.append(entry)
+            self._collected_bytes += size_bytes(entry)
+            if len(self._collected) >= self._rows_max or self._collected_bytes >= self._bytes_max:
+                self._begin()
+                if not self._room.is_set():
+                    await self._room.wait()
         if self._errors:
             self._raise()
-
-    async def add_all(self, operations: Iterable[Mutation | RowMutations]) -> None:
-        """Make them all, soon; none is left out where an error of an earlier batch is told."""
-        told: HBaseError | None = None
-        for operation in operations:
-            try:
-                await self.add(operation)
-            except HBaseError as error:
-                told = told or error
-        if told is not None:
-            raise told
 
     async def flush(self) -> None:
         """Until everything that was given is acknowledged. Raises BatchError, or what kept a batch from being made."""
         self._begin()
-        while self._under_way:
+        if self._under_way:
             await asyncio.wait(tuple(self._under_way))
         if self._errors:
             self._raise()
@@ -111,50 +113,52 @@ class BatchWriter:
                 task.cancel()
         if self._under_way:
             await asyncio.wait(tuple(self._under_way))
+        self._note_errors(error)
 
     def _begin(self) -> None:
         """Send what was collected."""
         if not self._collected:
             return
-        operations, count_bytes = self._collected, self._collected_bytes
+        entries, count_bytes = self._collected, self._collected_bytes
         self._collected, self._collected_bytes = [], 0
         self._under_way_bytes += count_bytes
         if self._under_way_bytes >= self._bytes_under_way_max:
             self._room.clear()
-        task = asyncio.create_task(self._send(operations, count_bytes), name="batch writer")
+        task = asyncio.create_task(self._send(entries, count_bytes), name="batch writer")
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._ended)
 
-    async def _send(self, operations: list[Operation], count_bytes: int) -> None:
+    async def _send(self, entries: list[Entry], count_bytes: int) -> None:
         try:
-            await self._write(operations)
-            self.rows_written += len(operations)
+            await self._write(entries)
+            self.rows_written += len(entries)
         except BatchError as error:
-            self.rows_written += len(operations) - len(error.errors)
-            self._errors.append(error)
-        except (HBaseError, ValueError) as error:
-            self._errors.append(error if isinstance(error, HBaseError) else HBaseError(str(error)))
+            self.rows_written += len(entries) - len(error.errors)
+            raise
         finally:
             self._under_way_bytes -= count_bytes
             if self._under_way_bytes < self._bytes_under_way_max:
                 self._room.set()
 
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Whatever it ended with is told to who comes next."""
+        self._under_way.discard(task)
+        error = HBaseIOException("a batch was cancelled") if task.cancelled() else task.exception()
+        if error is not None:
+            self._errors.append(error)
+
     def _raise(self) -> None:
         """The first error; the others are its notes."""
+        first = self._errors.pop(0)
+        self._note_errors(first)
+        raise first
+
+    def _note_errors(self, told: BaseException) -> None:
         errors, self._errors = self._errors, []
-        for other in errors[1:]:
-            errors[0].add_note(f"and another batch: {other}")
-        raise errors[0]
+        for other in errors:
+            told.add_note(f"and a batch: {other}")
 
 
-def size_bytes(operation: Mutation | RowMutations) -> int:
+def size_bytes(entry: Entry) -> int:
     """What an operation takes, roughly."""
-    if isinstance(operation, RowMutations):
-        return sum(map(size_bytes, operation.mutations))
-    size = OPERATION_OVERHEAD_BYTES + len(to_bytes(operation.row))
-    if isinstance(operation, Put | Append):
-        for value in operation.values.values():
-            size += OPERATION_OVERHEAD_BYTES + len(value)
-    elif isinstance(operation, Increment):
-        size += OPERATION_OVERHEAD_BYTES * len(operation.amounts)
-    return size
+    return OPERATION_OVERHEAD_BYTES + entry.size_bytes
