@@ -316,7 +316,9 @@ class MultiCalls:
                     part.row_changed(
                         outcome.held, [cell for each, left in answers for cell in left if each.returns_results]
                     )
-                    ended(outcome.held)
+                    if outcome.error is not None:
+                        part.fail(outcome.error)
+                    ended(outcome.held and outcome.is_written)
                 part.whole.drop_one()
 
             note = kept_key((nonce_group, nonce), now_ms) if nonce else b""

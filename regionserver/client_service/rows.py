@@ -114,9 +114,11 @@ class RowCalls:
         def run(ended: Callable[[bool], None], note: bytes = b"") -> None:
             def changed(outcome: RowChanged | HBaseError) -> None:
                 # What was not done, because of its condition too, may be done when it comes again.
-                ended(isinstance(outcome, RowChanged) and outcome.held)
+                ended(isinstance(outcome, RowChanged) and outcome.held and outcome.is_written)
                 if isinstance(outcome, HBaseError):
                     reply(outcome)
+                elif outcome.error is not None:
+                    reply(outcome.error)
                 elif not outcome.held:
                     reply(NOT_PROCESSED)
                 else:

@@ -35,6 +35,10 @@ class RowChanged(NamedTuple):
     """Whether its condition held; true where there was none."""
     made: Sequence[Sequence[bytes]]
     """For each mutation the cells that it left, of increments and appends."""
+    is_written: bool = True
+    """False where observers have answered in its place: who comes again with a nonce is for them again."""
+    error: HBaseError | None = None
+    """What its client is told in place of that, though it is done."""
 
 
 ChangeRow = Callable[

@@ -73,7 +73,7 @@ class RegionView(Protocol):
         ...
 
     def delete(self, row: bytes, columns: Columns | None = None) -> None:
-        """Delete all versions of columns, of whole families, or of the row."""
+        """Delete all versions of columns, of whole families, or, where none are given, of the row."""
         ...
 
 

@@ -115,6 +115,8 @@ class View:
 
     def delete(self, row: bytes, columns: Columns | None = None) -> None:
         changes: list[Change] = []
+        if columns is not None and not any(names is None or names for names in columns.values()):
+            return  # a delete that names nothing is one of the whole row
         for family, qualifiers in (columns or {}).items():
             if qualifiers is None:
                 changes.append(Change(family, b"", LATEST_TIMESTAMP, KeyType.DELETE_FAMILY))

@@ -30,7 +30,7 @@ from regionserver.endpoints.watching import Asked, Hook, Watching
 from regionserver.engine.store import Committed, Durability, StoreError
 from regionserver.region.conditions import Condition
 from regionserver.region.mutations import Mutation, MutationKind
-from registry.wire.errors import HBaseError, ProtocolError
+from registry.wire.errors import DoNotRetryIOException, HBaseError, ProtocolError
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class WatchedWrites:
         if condition is not None:
             check = CheckAndMutate(condition, [each.seen for each in operations])
             if await watching.ask_one(client, "pre_check_and_mutate", check):
-                return RowChanged(check.processed, ())
+                return RowChanged(check.processed, (), is_written=False)
         await self._before(client, operations)
         _raise_first(operations)
         to_do = [each for each in operations if each.is_to_do]
@@ -75,14 +75,16 @@ class WatchedWrites:
                 each.made = left
             return held
 
-        held = await self._written(client, to_do, write)
-        if held:
-            await self._behind(client, to_do)
-            _raise_first(operations)
-        if check is not None:
+        held, error = await self._written(client, to_do, write)
+        if held and error is None:
+            error = await self._behind(client, to_do)
+        if check is not None and error is None:
             check.processed = held
-            await watching.ask_one(client, "post_check_and_mutate", check)
-        return RowChanged(held, [each.made for each in operations])
+            try:
+                await watching.ask_one(client, "post_check_and_mutate", check)
+            except HBaseError as raised:
+                error = _told_behind(raised) if held else raised
+        return RowChanged(held, [each.made for each in operations], bool(to_do), error)
 
     async def change_each(self, client: Client, asked: Sequence[MutationAsked]) -> list[HBaseError | None]:
         """Puts and deletes of different rows, each done or not; for each what keeps it from that."""
@@ -97,11 +99,14 @@ class WatchedWrites:
             return True
 
         if to_do:
+            error: HBaseError | StoreError | ProtocolError | None
             try:
-                await self._written(client, to_do, write_all, one_by_one=True)
-            except (HBaseError, StoreError, ProtocolError) as error:
+                _, error = await self._written(client, to_do, write_all, one_by_one=True)
+            except (HBaseError, StoreError, ProtocolError) as refused:
+                error = refused
+            if error is not None:
                 for each in to_do:
-                    each.error = as_hbase(error)
+                    each.error = each.error or as_hbase(error)
         await self._behind(client, [each for each in operations if each.is_to_do])
         return [each.error for each in operations]
 
@@ -120,10 +125,11 @@ class WatchedWrites:
             region.mutate_rows(mutations, self._durability(to_do), committed, watching.now_ms)
             return True
 
-        held = await self._written(client, to_do, write)
-        if held:
-            await self._behind(client, to_do)
-            _raise_first(operations)
+        held, error = await self._written(client, to_do, write)
+        if held and error is None:
+            error = await self._behind(client, to_do)
+        if error is not None:
+            raise error
         return held
 
     # --- one after another ------------------------------------------------------------------------------------------
@@ -149,8 +155,11 @@ class WatchedWrites:
         write: Callable[[Added, Committed], bool],
         *,
         one_by_one: bool = False,
-    ) -> bool:
-        """`one_by_one`: where they cannot be written together because of one of them, the others are."""
+    ) -> tuple[bool, HBaseError | None]:
+        """Whether it was done, and what a hook behind it says to its client.
+
+        `one_by_one`: where they cannot be written together because of one of them, the others are.
+        """
         watching = self._watching
         batch = MiniBatch([each.seen for each in to_do])
         async with self._locked(to_do):
@@ -162,12 +171,15 @@ class WatchedWrites:
             except HBaseError:
                 if not one_by_one:
                     raise
-                held = True
                 for number, each in enumerate(to_do):
                     await self._write_one(each, added.get(number, ()))
+                held = _leave_written(batch, to_do)
             if held and to_do:
-                await watching.ask_one(client, "post_batch_mutate", batch)
-        return held
+                try:
+                    await watching.ask_one(client, "post_batch_mutate", batch)
+                except HBaseError as error:
+                    return held, _told_behind(error)
+        return held, None
 
     async def _batch_hook(self, client: Client, batch: MiniBatch, to_do: Sequence[Operation]) -> Added:
         def read_back(outcomes: Sequence[Asked]) -> Added:
@@ -195,21 +207,27 @@ class WatchedWrites:
         except (HBaseError, StoreError, ProtocolError) as error:
             operation.error = as_hbase(error)
 
-    async def _behind(self, client: Client, done: Sequence[Operation]) -> None:
+    async def _behind(self, client: Client, done: Sequence[Operation]) -> HBaseError | None:
+        """What hooks say to the client, the first of it."""
         hooks = [_hook("post", each) for each in done]
         if not self._watching.has(*(name for name, _ in hooks)):
-            return
+            return None
         for each in done:
             each.results[:] = cells_of(b"".join(each.made))
 
         def read_back(outcomes: Sequence[Asked]) -> None:
             for each, outcome in zip(done, outcomes, strict=True):
                 if isinstance(outcome, HBaseError):
-                    each.error = outcome
+                    each.error = _told_behind(outcome)
                 elif each.kind in _DELTAS:
                     each.made = in_order(each.results)
 
-        await self._watching.ask(client, hooks, read_back)
+        try:
+            await self._watching.ask(client, hooks, read_back)
+        except HBaseError as error:
+            for each in done:
+                each.error = _told_behind(error)
+        return next((each.error for each in done if each.error is not None), None)
 
     # --- the write --------------------------------------------------------------------------------------------------
 
@@ -256,6 +274,21 @@ def _take(operation: Operation, outcome: Asked) -> None:
         operation.made = in_order(operation.results)
     else:
         operation.read_back()
+
+
+def _told_behind(error: HBaseError) -> HBaseError:
+    """What a client hears of a change that was made: nothing by which it would ask for it again."""
+    return (
+        error if isinstance(error, DoNotRetryIOException) else DoNotRetryIOException(f"{error}, and the change is made")
+    )
+
+
+def _leave_written(batch: MiniBatch, operations: Sequence[Operation]) -> bool:
+    """Have a batch those alone that were written; whether any was."""
+    left = [number for number, each in enumerate(operations) if each.error is None]
+    batch.operations = [batch.operations[number] for number in left]
+    batch.added = {place: batch.added[number] for place, number in enumerate(left) if number in batch.added}
+    return bool(left)
 
 
 def _raise_first(operations: Iterable[Operation]) -> None:

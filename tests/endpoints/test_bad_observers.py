@@ -7,15 +7,20 @@ import asyncio
 import pytest
 
 from protos.hbase import Client_pb2
+from regionserver.endpoints.observer import ObserverContext
 from regionserver.endpoints.threads import RUNNING_MAX
+from regionserver.engine.store import Batch, Committed, Durability
 from registry.wire.errors import (
     DoNotRetryIOException,
     NotServingRegionException,
     RegionTooBusyException,
 )
 from tests.endpoints.observed import (
+    INCREMENT,
     Install,
+    checked,
     multi,
+    one,
     scan_of,
     seen,
     settings,
@@ -82,6 +87,53 @@ async def test_what_was_done_stays_done_though_a_hook_fails_behind_it() -> None:
         with pytest.raises(DoNotRetryIOException, match="whatever"):
             await scan(channel, scan_of(start_row=b"behind"))
         assert not len(door.door.scanners), "what could not be told is closed"
+
+
+@pytest.mark.parametrize("hook", ["post_batch_mutate", "post_increment", "post_check_and_mutate"])
+@pytest.mark.parametrize("way", ["increment", "multi", "checked"])
+async def test_what_was_done_is_not_done_again_though_a_hook_fails_behind_it(
+    monkeypatch: pytest.MonkeyPatch, way: str, hook: str
+) -> None:
+    """By what it raises clients would ask again, here or elsewhere: the region has gone by then."""
+
+    def behind(self: object, c: ObserverContext, *given: object) -> None:
+        c.region.get(b"n")
+
+    monkeypatch.setattr(BadOnes, hook, behind)
+    async with region_door(endpoints=settings("BadOnes")) as door, await door.connect() as channel:
+        request = one(INCREMENT, b"n", (5).to_bytes(8, "big"))
+        request.nonce_group, request.mutation.nonce = 3, 4
+        if way == "checked":
+            request.condition.CopyFrom(checked(b"n", is_there=False).condition)
+        atomic = multi(request, atomic=True)
+        atomic.nonceGroup = 3
+        gone = door.regions[TABLE]
+
+        def committed(batch: Batch, durability: Durability, told: Committed) -> None:
+            door.regions.pop(TABLE, None)
+            told(None)
+
+        plain = door.store.commit
+
+        def commit(batch: Batch, durability: Durability, told: Committed) -> None:
+            plain(batch, durability, lambda _: committed(batch, durability, told))
+
+        door.store.commit = commit  # type: ignore[method-assign]
+        fails = hook != "post_check_and_mutate" or way == "checked"
+        if way == "multi":
+            result = await told_of(channel, atomic)
+            assert isinstance(result, Client_pb2.RegionActionResult)
+            name = result.exception.name.rpartition(".")[2]
+            assert name == ("DoNotRetryIOException" if fails else "")
+        elif fails:
+            with pytest.raises(DoNotRetryIOException, match=r"t1,,1\.aa\. is not online.*, and the change is made"):
+                await mutate(channel, request)
+        door.regions[TABLE] = gone
+        door.store.commit = plain  # type: ignore[method-assign]
+        monkeypatch.delattr(BadOnes, hook)
+        request.ClearField("condition")
+        await (told_of(channel, atomic) if way == "multi" else mutate(channel, request))
+        assert await values(channel, b"n") == [(5).to_bytes(8, "big")]
 
 
 async def test_a_class_that_hangs_is_refused_and_no_other(install: Install) -> None:

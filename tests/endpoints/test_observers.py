@@ -141,6 +141,27 @@ async def test_a_nonce_that_comes_again_is_seen_once() -> None:
         assert await values(channel, b"n") == [(5).to_bytes(8, "big")]
 
 
+async def test_who_bypasses_answers_again_what_comes_again() -> None:
+    """Of it nothing was written that a nonce would stand for."""
+    async with region_door(endpoints=settings("Bypasser")) as door, await door.connect() as channel:
+        request = one(INCREMENT, b"n", (5).to_bytes(8, "big"))
+        request.nonce_group, request.mutation.nonce = 3, 4
+        for _ in range(2):
+            answer = await channel.call_bytes("Mutate", request.SerializeToString())
+            assert [cell.value[-1] for cell in decode_cells(answer.cells)] == [42]
+
+
+async def test_behind_a_batch_those_are_seen_that_are_written() -> None:
+    async with region_door(endpoints=settings("Recorder", "Index")) as door, await door.connect() as channel:
+        bad = put(b"b", family=b"nofamily")
+        results = await answered(channel, multi(put(b"a"), bad, put(b"c", b"w")))
+        assert [each.HasField("exception") for each in results] == [False, True, False]
+        assert [each for each in seen() if "batch" in each] == ["pre_batch_mutate 3", "post_batch_mutate 2"]
+        assert (await index_of(door, channel))[1] == {b"a": b"v", b"c": b"w"}
+        results = await answered(channel, multi(bad))
+        assert [each for each in seen() if "batch" in each] == ["pre_batch_mutate 1"]
+
+
 async def test_services_of_hbase_go_by_observers_too() -> None:
     named = HostSettings([coprocessors.AGGREGATE, coprocessors.MULTI_ROW], settings("Recorder", "Guard").user_classes)
     async with region_door(endpoints=named) as door, await door.connect() as channel:

@@ -217,6 +217,8 @@ async def test_a_user_s_endpoint_reads_and_writes() -> None:
         assert await called(channel, service, "Names") == b"t1 t1,,1.aa. b'' b''"
         assert await called(channel, service, "Copy", b"row0007") == b"v"
         assert await called(channel, service, "First", b"row0011") == b"row0011"
+        await called(channel, service, "DeleteNothing", b"row0011")
+        assert await values(channel, b"row0011") == [b"v"]
         assert await called(channel, service, "Delete", b"row0007") == b"deleted"
         assert await values(channel, b"row0007") == []
         assert await values(channel, b"copy of row0007") == []

@@ -31,6 +31,11 @@ class Counter(Endpoint):
                 region.delete(b"copy of " + request, {b"f": [b"q"]})
                 region.delete(b"copy of " + request, {b"f": None})
                 return b"deleted"
+            case "DeleteNothing":
+                region.delete(request, {})
+                region.delete(request, {b"f": []})
+                region.put(request, {})
+                return b""
             case "First":
                 return next(iter(region.scan(request)))[0]
             case "NoFamily":
