@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from registry.cli.clusters import request_of
 from registry.cli.flags import parser
-from registry.cli.transfers import add_flags, ended, form_of, request_of, told
+from registry.cli.transfers import add_flags, ended, form_of, told
 from registry.client.connect import ConnectRequest, open_connection
 from registry.client.data.names import ColumnName
 from registry.client.data.operations import VERSIONS_MAX
@@ -45,7 +46,8 @@ def run(argv: Sequence[str]) -> int:
             raise ValueError("--base64 is of JSON lines: Parquet has bytes as they are")
     except ValueError as error:
         return told("export", error, BAD_SETTING)
-    return ended("export", _run(request_of(arguments), arguments, options, types, form))
+    request = request_of(arguments, arguments.uri, timeout_ms=arguments.timeout)
+    return ended("export", _run(request, arguments, options, types, form))
 
 
 async def _run(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from registry.cli.flags import Formatter, add_common_flags, flags_of, parser
+from registry.cli.flags import Formatter, add_common_flags, flags_of, parser, positive
 from registry.cli.servers import HttpAsker, base_of, own_base, sentence_of
 from registry.config.settings import BadSetting
 from registry.config.values import parse_ms
@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_fields(set_)
     for each in (listed, set_, removed, cleared):
         each.add_argument("--json", action="store_true", help="the servers' own JSON, one object by server")
-        each.add_argument("--timeout", metavar="SECONDS", type=float, default=3.0, help="for each server (3)")
+        each.add_argument("--timeout", metavar="SECONDS", type=positive, default=3.0, help="for each server (3)")
         each.add_argument("--token-file", metavar="FILE", type=Path, help="its first line is the token; - is stdin")
         add_common_flags(each, zookeeper=False)
     return made

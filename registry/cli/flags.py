@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -144,6 +145,17 @@ def flags_of(arguments: argparse.Namespace) -> Flags:
         if value is not None:
             values[key], names[key] = value, flag
     return Flags(values, names, arguments.conf)
+
+
+def positive(text: str) -> float:
+    """For argparse: a time-out. Raises ArgumentTypeError."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number above 0")
+    return number
 
 
 def _add_flags(to: argparse.ArgumentParser, flags: Mapping[str, tuple[str, str, str]]) -> None:

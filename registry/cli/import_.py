@@ -10,8 +10,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from registry.cli.clusters import request_of
 from registry.cli.flags import parser
-from registry.cli.transfers import add_flags, ended, form_of, request_of, told
+from registry.cli.transfers import add_flags, ended, form_of, told
 from registry.client.connect import ConnectRequest, open_connection
 from registry.exits import BAD_SETTING, INCOMPLETE, STOPPED
 from registry.transfer.files import Source
@@ -37,7 +38,8 @@ def run(argv: Sequence[str]) -> int:
         form = form_of(arguments)
     except ValueError as error:
         return told("import", error, BAD_SETTING)
-    return ended("import", _run(request_of(arguments), arguments, form))
+    request = request_of(arguments, arguments.uri, timeout_ms=arguments.timeout)
+    return ended("import", _run(request, arguments, form))
 
 
 async def _run(request: ConnectRequest, arguments: argparse.Namespace, form: str) -> int:

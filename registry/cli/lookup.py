@@ -17,17 +17,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from registry.cli.flags import add_common_flags, flags_of, parser
+from registry.cli.clusters import request_of
+from registry.cli.flags import add_common_flags, parser, positive
 from registry.client.answers import Answer, RegionLocation, RegistryMaster, What
 from registry.client.attempts import RegistryLookupError
 from registry.client.connect import ConnectRequest, open_connection
 from registry.client.connection import Connection
 from registry.client.probing import Policy
-from registry.client.target import IMPLEMENTATION, ZOOKEEPER_REGISTRY
 from registry.client.wanted import LookupOptions, wants_of
 from registry.exits import FAILED, STOPPED
 
-RETRIES = "hbase.client.retries.number"
 TIMEOUT_MS = 5000.0
 NEEDED = (What.CLUSTER_ID, What.ACTIVE_MASTER, What.META_LOCATIONS)
 """What makes a cluster found; the other two are lists that may be empty."""
@@ -62,16 +61,16 @@ class Report:
 def run(argv: Sequence[str]) -> int:
     """Look up and print; gives the exit code."""
     arguments = _parser().parse_args(list(argv))
-    if arguments.timeout <= 0:
-        print("hbeacon lookup: --timeout is a number of milliseconds above 0, such as 5000", file=sys.stderr)
-        return 2
     options = _wanted(arguments)
     try:
         wants_of(options)
     except ValueError as error:
         print(f"hbeacon lookup: {error}", file=sys.stderr)
         return 2
-    request = _request(arguments)
+    # Unless told otherwise one pass through the servers is enough: who asks by hand wants to know now.
+    request = replace(
+        request_of(arguments, arguments.uri, masters=arguments.masters, retries=0), policy=Policy(arguments.policy)
+    )
     report = asyncio.run(_look_up(request, arguments.timeout, options))
     if arguments.json:
         print(json.dumps(as_json(report), indent=2))
@@ -80,22 +79,6 @@ def run(argv: Sequence[str]) -> int:
     for line in problems(report):
         print(line, file=sys.stderr)
     return STOPPED if report.found else FAILED
-
-
-def _request(arguments: argparse.Namespace) -> ConnectRequest:
-    flags = flags_of(arguments)
-    own = dict(flags.values)
-    if arguments.zookeeper is not None and not arguments.uri and arguments.masters is None:
-        own.setdefault(IMPLEMENTATION, ZOOKEEPER_REGISTRY)
-    request = ConnectRequest(
-        uri=arguments.uri or "",
-        masters=arguments.masters,
-        conf_dir=flags.conf_dir,
-        settings=own,
-        policy=Policy(arguments.policy),
-    )
-    # Unless told otherwise one pass through the servers is enough: who asks by hand wants to know now.
-    return request if request.load().is_set(RETRIES) else replace(request, settings={**own, RETRIES: "0"})
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -201,13 +184,15 @@ async def look_up_all(connection: Connection, timeout_ms: float, options: Lookup
 
 def _parser() -> argparse.ArgumentParser:
     to = parser("lookup", "Ask registry servers, or ZooKeeper, where a cluster is.", EPILOG)
-    to.add_argument("uri", nargs="?", metavar="URI", help="hbase+rpc://HOST:PORT,... or hbase+zk://HOST:PORT,.../hbase")
+    to.add_argument(
+        "uri", nargs="?", default="", metavar="URI", help="hbase+rpc://HOST:PORT,... or hbase+zk://HOST:PORT,.../hbase"
+    )
     to.add_argument("--masters", metavar="HOST[:PORT],...", help="ask these masters (hbase.masters)")
     to.add_argument(
         "--policy", choices=[policy.value for policy in Policy], default=Policy.HEDGED.value,
         help="a second server when the first is slow, one after the other, or HBase's fan-out (hedged)",
     )  # fmt: skip
-    to.add_argument("--timeout", metavar="MS", type=float, default=TIMEOUT_MS, help="for all of it (5000)")
+    to.add_argument("--timeout", metavar="MS", type=positive, default=TIMEOUT_MS, help="for all of it (5000)")
     to.add_argument("--fresh", action="store_true", help="as ZooKeeper's leader has it after the question")
     to.add_argument("--max-staleness", metavar="MS", help="what held at most so long before the question")
     to.add_argument("--min-zxid", metavar="ZXID", help="what holds all changes up to this one, decimal or 0x...")

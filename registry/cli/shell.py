@@ -8,22 +8,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
+import stat
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
-from registry.cli.flags import add_common_flags, flags_of, parser
+from registry.cli.clusters import TIMEOUT, request_of
+from registry.cli.flags import add_common_flags, parser, positive
 from registry.client.connect import ConnectRequest, open_connection
-from registry.client.target import IMPLEMENTATION, ZOOKEEPER_REGISTRY
+from registry.client.connection import Connection
 from registry.exits import BAD_SETTING, FAILED, STOPPED
-from registry.shell.language import ShellSyntaxError, is_unfinished
+from registry.shell.language import is_unfinished
 from registry.shell.output import JsonOutput, TextOutput
 from registry.shell.session import Left, Session
 
-RETRIES, TIMEOUT = "hbase.client.retries.number", "hbase.client.operation.timeout"
-SHELL_RETRIES = "7"
+RETRIES = 7
 """As in hbase shell: somebody waits for it."""
 
 EPILOG = """\
@@ -41,91 +43,101 @@ them, and -e "help 'scan'" shows how one is written.
 
 def run(argv: Sequence[str]) -> int:
     """The shell; gives the exit code."""
-    arguments = _parser().parse_args(list(argv))
-    uri, file = _target(arguments.words)
+    arguments = _parser().parse_intermixed_args(list(argv))
     try:
-        lines = None if file is None else _lines(file)
-    except OSError as error:
-        print(f"hbeacon shell: {file}: {error.strerror}", file=sys.stderr)
+        uri, file = _target(arguments.words)
+    except (OSError, ValueError) as error:
+        print(f"hbeacon shell: {error}", file=sys.stderr)
         return BAD_SETTING
-    if arguments.execute:
-        lines = [*arguments.execute, *(lines or ())]
-    return asyncio.run(_run(_request(arguments, uri), lines, arguments))
-
-
-async def _run(request: ConnectRequest, lines: Iterable[str] | None, arguments: argparse.Namespace) -> int:
-    connection = await open_connection(request)
-    terminal = sys.stdout.isatty()
-    output = JsonOutput() if arguments.json else TextOutput(width=shutil.get_terminal_size().columns, bold=terminal)
-    session = Session(
-        connection,
-        output,
-        as_json=arguments.json,
-        show_progress=sys.stderr.isatty(),
-    )
-    async with connection:
-        if lines is not None:
-            return await _all(session, lines, keep_going=arguments.keep_going)
-        if not sys.stdin.isatty():
-            return await _all(session, _lines(Path("-")), keep_going=arguments.keep_going)
-        from registry.shell.prompt import Prompt
-
-        print("hbeacon shell: the words of hbase shell. help lists them, Ctrl-D leaves.")
-        await Prompt(session, "hbeacon").run()
-    return STOPPED
-
-
-async def _all(session: Session, lines: Iterable[str], *, keep_going: bool) -> int:
-    """Every line; whether all of them could be done."""
-    code, begun = STOPPED, ""
+    if file is None and not arguments.execute and not sys.stdin.isatty():
+        file = sys.stdin.buffer
     try:
-        for line in lines:
-            begun += line
-            if is_unfinished(begun):
-                begun += "\n"
-                continue
-            if not await session.run(begun):
+        request = request_of(arguments, uri, timeout_ms=arguments.timeout, retries=RETRIES)
+        if file is None and not arguments.execute:
+            return asyncio.run(_prompt(request, as_json=arguments.json))
+        return do(request, arguments.execute, file, as_json=arguments.json, keep_going=arguments.keep_going)
+    finally:
+        if file is not None and file is not sys.stdin.buffer:
+            file.close()
+
+
+def do(
+    request: ConnectRequest,
+    commands: Iterable[str],
+    file: IO[bytes] | None = None,
+    *,
+    as_json: bool,
+    keep_going: bool = False,
+) -> int:
+    """Commands, then those of the file; the exit code."""
+    return asyncio.run(_all(request, _lines(commands, file), as_json=as_json, keep_going=keep_going))
+
+
+async def _all(request: ConnectRequest, lines: Iterable[tuple[str, str]], *, as_json: bool, keep_going: bool) -> int:
+    code, begun, begun_at = STOPPED, "", ""
+    async with await open_connection(request) as connection:
+        session = _session(connection, as_json=as_json)
+        try:
+            for line, place in lines:
+                begun, begun_at = (f"{begun}\n{line}", begun_at) if begun else (line, place)
+                if is_unfinished(begun):
+                    continue
+                done = await session.run(begun, begun_at)
+                sys.stdout.flush()  # somebody may wait for it before the next command
+                begun = ""
+                if not done:
+                    code = FAILED
+                    if not keep_going:
+                        break
+            if begun and not await session.run(begun, begun_at):
                 code = FAILED
-                if not keep_going:
-                    break
-            begun = ""
-        else:
-            if begun:
-                await session.run(begun)
-    except Left:
-        pass
-    except ShellSyntaxError as error:
-        print(f"ERROR: {error}: the input ends within a command", file=sys.stderr)
-        return FAILED
+        except Left:
+            pass
     return code
 
 
-def _lines(file: Path) -> list[str]:
-    return (sys.stdin.read() if str(file) == "-" else file.read_text()).splitlines()
+async def _prompt(request: ConnectRequest, *, as_json: bool) -> int:
+    from registry.shell.prompt import Prompt
+
+    async with await open_connection(request) as connection:
+        print("hbeacon shell: the words of hbase shell. help lists them, Ctrl-D leaves.")
+        await Prompt(_session(connection, as_json=as_json), "hbeacon").run()
+    return STOPPED
 
 
-def _target(words: Sequence[str]) -> tuple[str, Path | None]:
-    """A URI or list of servers, and a file of commands: whatever is a file, or -, is that."""
-    uri, file = "", None
-    for word in words:
-        if word == "-" or Path(word).is_file():
-            file = Path(word)
-        else:
-            uri = word
-    return uri, file
+def _session(connection: Connection, *, as_json: bool) -> Session:
+    bold = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    output = JsonOutput() if as_json else TextOutput(width=shutil.get_terminal_size().columns, bold=bold)
+    return Session(connection, output, as_json=as_json, show_progress=sys.stderr.isatty())
 
 
-def _request(arguments: argparse.Namespace, uri: str) -> ConnectRequest:
-    flags = flags_of(arguments)
-    settings = dict(flags.values)
-    if arguments.zookeeper is not None and not uri:
-        settings.setdefault(IMPLEMENTATION, ZOOKEEPER_REGISTRY)
-    if arguments.timeout is not None:
-        settings[TIMEOUT] = str(round(arguments.timeout))
-    request = ConnectRequest(uri=uri, conf_dir=flags.conf_dir, settings=settings)
-    return (
-        request if request.load().is_set(RETRIES) else replace(request, settings={**settings, RETRIES: SHELL_RETRIES})
-    )
+def _lines(commands: Iterable[str], file: IO[bytes] | None) -> Iterator[tuple[str, str]]:
+    """Each with its place, for errors. A file is read line by line: who writes it may wait for answers."""
+    for command in commands:
+        yield command, ""
+    if file is not None:
+        for number, line in enumerate(file, 1):
+            yield line.decode("utf-8", "surrogateescape").removesuffix("\n"), f"line {number} of {file.name}"
+
+
+def _target(words: Sequence[str]) -> tuple[str, IO[bytes] | None]:
+    """A URI or list of servers, and a file of commands. Raises OSError, ValueError."""
+    files = [word for word in words if _is_file(word)]
+    uris = [word for word in words if word not in files]
+    for several in (files, uris):
+        if len(several) > 1:
+            raise ValueError(f"{' '.join(several)}: one cluster and one file of commands can be named")
+    if not files:
+        return "".join(uris), None
+    return "".join(uris), sys.stdin.buffer if files == ["-"] else Path(files[0]).open("rb")
+
+
+def _is_file(word: str) -> bool:
+    """Whatever can be read, a pipe too; - is standard input."""
+    try:
+        return word == "-" or not stat.S_ISDIR(Path(word).stat().st_mode)
+    except OSError:  # there is none, or it is longer than names of files are
+        return False
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,8 +146,6 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("-e", "--execute", action="append", default=[], metavar="COMMAND", help="do this; may repeat")
     made.add_argument("--json", action="store_true", help="a line of JSON for each row or fact, and nothing else")
     made.add_argument("--keep-going", action="store_true", help="go on with the next command where one failed")
-    made.add_argument(
-        "--timeout", type=float, metavar="MS", help="of a call with all its retries (hbase.client.operation.timeout)"
-    )
+    made.add_argument("--timeout", type=positive, metavar="MS", help=f"of a call with all its retries ({TIMEOUT})")
     add_common_flags(made)
     return made

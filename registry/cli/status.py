@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
-from registry.cli.flags import add_common_flags, flags_of, parser
+from registry.cli.flags import add_common_flags, flags_of, parser, positive
 from registry.cli.servers import HttpAsker, base_of, own_base, sentence_of
 from registry.exits import BAD_SETTING, FAILED, STOPPED
 
@@ -40,7 +40,7 @@ def run(argv: Sequence[str]) -> int:
     made = parser("status", "Print what running servers know, how old that is, and whether they are ready.", EPILOG)
     made.add_argument("servers", metavar="HOST[:PORT]|URL|URI", nargs="*")
     made.add_argument("--json", action="store_true", help="the servers' own JSON, one object by server")
-    made.add_argument("--timeout", metavar="SECONDS", type=float, default=3.0, help="for each question (3)")
+    made.add_argument("--timeout", metavar="SECONDS", type=positive, default=3.0, help="for each question (3)")
     add_common_flags(made)
     arguments = made.parse_args(argv)
     if len(arguments.servers) == 1 and arguments.servers[0].startswith(CLUSTER_SCHEMES):
@@ -62,11 +62,11 @@ def run(argv: Sequence[str]) -> int:
 def _of_cluster(arguments: argparse.Namespace) -> int:
     """The shell's `status 'detailed'`, within the time-out."""
     from registry.cli import shell
+    from registry.cli.clusters import request_of
 
-    words = [arguments.servers[0], "-e", "status 'detailed'", "--timeout", str(arguments.timeout * 1000)]
-    words += ["--json"] * arguments.json
-    words += [word for text in arguments.set for word in ("--set", text)]
-    return shell.run([*words, "--conf", arguments.conf] if arguments.conf else words)
+    timeout_ms = arguments.timeout * 1000
+    request = request_of(arguments, arguments.servers[0], timeout_ms=timeout_ms, retries=shell.RETRIES)
+    return shell.do(request, ["status 'detailed'"], as_json=arguments.json)
 
 
 def _ask(base: str, timeout_s: float) -> dict[str, Any]:

@@ -10,15 +10,13 @@ from collections.abc import Coroutine
 from pathlib import PurePath
 from typing import Literal
 
-from registry.cli.flags import add_common_flags, flags_of
-from registry.client.connect import ConnectRequest
-from registry.client.target import IMPLEMENTATION, ZOOKEEPER_REGISTRY
+from registry.cli.clusters import TIMEOUT
+from registry.cli.flags import add_common_flags, positive
 from registry.config.values import BadSetting
 from registry.exits import BAD_SETTING, FAILED
 from registry.transfer.importing import BadInput
 from registry.wire.errors import HBaseError
 
-TIMEOUT = "hbase.client.operation.timeout"
 FORMS = ("jsonl", "parquet")
 
 
@@ -29,19 +27,8 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     )
     to.add_argument("--format", choices=FORMS, help="of the file (.parquet is Parquet, everything else JSON lines)")
     to.add_argument("--quiet", action="store_true", help="no bar, and no line at the end")
-    to.add_argument("--timeout", type=float, metavar="MS", help=f"of a call with all its retries ({TIMEOUT})")
+    to.add_argument("--timeout", type=positive, metavar="MS", help=f"of a call with all its retries ({TIMEOUT})")
     add_common_flags(to)
-
-
-def request_of(arguments: argparse.Namespace) -> ConnectRequest:
-    """The cluster that is meant. Raises BadSetting."""
-    flags = flags_of(arguments)
-    settings = dict(flags.values)
-    if arguments.zookeeper is not None and not arguments.uri:
-        settings.setdefault(IMPLEMENTATION, ZOOKEEPER_REGISTRY)
-    if arguments.timeout is not None:
-        settings[TIMEOUT] = str(round(arguments.timeout))
-    return ConnectRequest(uri=arguments.uri, conf_dir=flags.conf_dir, settings=settings)
 
 
 def form_of(arguments: argparse.Namespace) -> Literal["jsonl", "parquet"]:

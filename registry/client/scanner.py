@@ -17,6 +17,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 
 from protos.hbase import Client_pb2
+from registry.client.attempts import RegistryLookupError
 from registry.client.channels import Channels
 from registry.client.locate import Locator
 from registry.client.probing import pause_ms
@@ -169,7 +170,7 @@ class Scanner:
         run.tries_total += 1
         server = run.server
         self._close_later(run, run.scan.reopen())
-        if error.action is ErrorAction.GIVE_UP:
+        if error.action is ErrorAction.GIVE_UP or isinstance(error, RegistryLookupError):  # that has had its tries
             raise error
         if error.action is ErrorAction.RECONNECT and run.address is not None:
             self._channels.drop(run.address)

@@ -18,6 +18,7 @@ from registry.wire.errors import HBaseError
 
 WORDS = Words((*tables.WORDS, *rows.WORDS, *cluster.WORDS))
 LEAVE = ("exit", "quit")
+LINE_CHARS_SHOWN = 200
 
 
 class Left(Exception):
@@ -49,10 +50,10 @@ class Session:
         except ValueError as error:
             raise UsageError(str(error)) from None
 
-    async def run(self, line: str) -> bool:
+    async def run(self, line: str, place: str = "") -> bool:
         """Do a line and print what comes of it; False, and a line on standard error, where it failed.
 
-        Raises Left for `exit`, and ShellSyntaxError where the line is not finished.
+        `place` is where it stands, where that is a file. Raises Left for `exit`.
         """
         try:
             command = parse(line)
@@ -62,13 +63,9 @@ class Session:
                 raise Left
             await self._do(command)
         except ShellSyntaxError as error:
-            if error.unfinished:
-                raise
-            self._complain(f"{error}, at character {error.position + 1} of: {line.strip()}")
-        except (UsageError, ValueError) as error:
-            self._complain(str(error))
-        except HBaseError as error:
-            self._complain(f"{type(error).__name__}: {error}")
+            self._complain(_where(error, line), place)
+        except (UsageError, ValueError, HBaseError) as error:
+            self._complain(str(error), place)
         else:
             return True
         return False
@@ -106,9 +103,16 @@ class Session:
             _write(f"\r{'':<{self._progress_chars}}\r")
             self._progress_chars = 0
 
-    def _complain(self, text: str) -> None:
-        self._wipe_progress()
-        _write(f"ERROR: {text}\n")
+    def _complain(self, text: str, place: str) -> None:
+        _write(f"ERROR: {text}\n" + (f"in {place}\n" if place else ""))
+
+
+def _where(error: ShellSyntaxError, line: str) -> str:
+    """What cannot be read, and the line of it, where there are several."""
+    begin = line.rfind("\n", 0, error.position) + 1
+    shown = line[begin:].partition("\n")[0][:LINE_CHARS_SHOWN]
+    ended = ": the input ends within a command" if error.unfinished else ""
+    return f"{error}, at character {error.position - begin + 1} of: {shown}{ended}"
 
 
 def _write(text: str) -> None:

@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 import termios
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -135,8 +136,45 @@ def test_what_cannot_be_done_is_said_and_ends_the_run(hbeacon_session: Cluster) 
     assert "write it so:  put 'TABLE', 'ROW', 'cf:q', 'VALUE'" in err
     assert "LIMT is no option here: there are COLUMN," in err
     assert "hbeacon" in out
-    _, err = shell(hbeacon_session, stdin="put 'x", code=1)
-    assert "the input ends within a command" in err
+    _, err = shell(hbeacon_session, stdin="version\n\nput 'x\n", code=1)
+    assert "at character 5 of: put 'x: the input ends within a command\nin line 3 of <stdin>" in err
+
+
+@pytest.mark.parametrize("line", ["list", "scan 't'", "put t r f:q v"])
+def test_who_is_not_there_is_asked_by_one_row_of_tries(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ("--set", "hbase.client.retries.number=2", "--set", "hbase.client.pause=5")
+    assert main(["shell", "127.0.0.1:1", *quick, "-e", line]) == 1
+    told = capsys.readouterr().err
+    assert re.search(r"failed after 1 attempt .*; 127.0.0.1:1: connection refused \(asked 3 times\)$", told), told
+
+
+def test_lines_of_a_pipe_are_answered_one_by_one(hbeacon_session: Cluster) -> None:
+    command = [sys.executable, "-m", "registry.cli.main", "shell", hbeacon_session.uri, "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for word, key in (("version", "hbeacon"), ("whoami", "user")):
+            process.stdin.write(f"{word}\n")
+            process.stdin.flush()
+            assert key in json.loads(process.stdout.readline())
+        process.stdin.close()
+        assert process.wait(20) == 0
+
+
+def test_a_cluster_and_a_file_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pipe is a file, a list of hosts that is longer than names of files are is none."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_text, args=("whoami\n",))
+    writer.start()
+    hosts = ",".join(f"host{number}.example" for number in range(30))
+    assert main(["shell", "-e", "version", hosts, str(pipe), "--json"]) == 0
+    writer.join()
+    first, second = records(capsys.readouterr().out)
+    assert "hbeacon" in first
+    assert second["auth"] == "SIMPLE"
+    assert main(["shell", "here:1", "there:1"]) == 2
+    assert "here:1 there:1: one cluster and one file" in capsys.readouterr().err
 
 
 def test_every_word_says_how_it_is_written() -> None:

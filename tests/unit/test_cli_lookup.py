@@ -8,6 +8,7 @@ import time
 import pytest
 
 from registry.cli import lookup
+from registry.cli.main import main
 from registry.config.values import BadSetting
 from registry.wire.stamp import Stamp
 from tests.support.registry import CLUSTER_ID, MASTER, META, bodies
@@ -103,10 +104,13 @@ def test_a_cluster_without_an_active_master(capsys: pytest.CaptureFixture[str]) 
     assert f"  {address}: knows no active master" in printed.err.splitlines()
 
 
-@pytest.mark.parametrize("words", [["--timeout", "0"], ["--timeout", "-5"]])
-def test_a_timeout_that_is_none(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert lookup.run(words) == 2
-    assert "--timeout" in capsys.readouterr().err
+@pytest.mark.parametrize("text", ["0", "-5", "nan", "inf", "soon"])
+@pytest.mark.parametrize("words", [["lookup"], ["shell"], ["status"], ["export", "t", "f"], ["import", "f", "t"]])
+def test_a_timeout_that_is_none(words: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([*words, "--timeout", text])
+    assert caught.value.code == 2
+    assert f"--timeout: {text!r} is no number above 0" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [["--policy", "guess"], ["a", "b"], ["--nonsense"]])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 
+from registry.client.attempts import RegistryLookupError
 from registry.client.data.failures import OutcomeUnknownException, RetriesExhaustedException, surely_not_done
 from registry.client.probing import pause_ms
 from registry.client.settings import ClientSettings
@@ -58,7 +59,9 @@ class Attempts:
         if was_sent and not self.repeatable and not surely_not_done(error):
             raise OutcomeUnknownException(self._what, self.tries, elapsed_ms, self._servers, error) from error
         wait_ms = self._pause_ms(error, chance)
-        if self.tries > self._settings.retries_count or now_ms + wait_ms >= self._deadline_ms:
+        # a look-up has had as many tries of its own
+        ended = self.tries > self._settings.retries_count or isinstance(error, RegistryLookupError)
+        if ended or now_ms + wait_ms >= self._deadline_ms:
             raise RetriesExhaustedException(self._what, self.tries, elapsed_ms, self._servers, error) from error
         return wait_ms
 
