@@ -208,7 +208,7 @@ class EndpointHost:
                     asked.told(error)
 
             place = Place(region, self._gate.check, self._clock)
-            threads.start([LOADING], load, place, self._users.settings.timeout_ms, loaded)
+            threads.start([LOADING], load, place, self._users.settings.timeout_ms, loaded, may_wait=True)
             return
         for name in classes:
             made = known.get(name)

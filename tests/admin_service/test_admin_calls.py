@@ -18,8 +18,11 @@ from protos.hbase import Admin_pb2, ClusterStatus_pb2, HBase_pb2, WAL_pb2
 from protos.hbeacon import ClusterV1_pb2
 from regionserver.admin_service.maintenance import Maintenance
 from regionserver.admin_service.service import AdminCalls
+from regionserver.engine.store import Batch, Durability
+from regionserver.hosting.committing import commit
 from regionserver.hosting.hosted import Hosted
 from regionserver.hosting.reserved import compacted_ms
+from regionserver.region.keys import family_key
 from registry.clock import SystemClock
 from registry.rpc.services import Call, Method, ServiceTable
 from registry.wire.errors import (
@@ -233,6 +236,27 @@ async def test_a_region_that_is_closed_is_not_compacted_further(admin: Admin):
     store = admin.desk.stores.get(admin.desk.stores.home)
     assert store is not None
     assert compacted_ms(store, FIRST.encoded_name) == 0
+
+
+async def test_a_region_that_cannot_be_read_keeps_no_other_from_its_compaction(
+    admin: Admin, caplog: pytest.LogCaptureFixture
+):
+    await admin.desk.open(FIRST, SECOND)
+    store = admin.desk.stores.get(admin.desk.stores.home)
+    assert store is not None
+    region = admin.desk.region(FIRST)
+    newer = Batch()
+    newer.put(family_key(region.row_key(b"!row"), next(iter(region.families))), b"\x07" + bytes(64))
+    await commit(store, newer, Durability.PROCESS)
+    for info in (FIRST, SECOND):
+        request = Admin_pb2.CompactRegionRequest(region=specifier(info), major=True)
+        await admin.ask("CompactRegion", request, Admin_pb2.CompactRegionResponse)
+    async with asyncio.timeout(20):
+        while admin.maintenance.compaction_state(SECOND.encoded_name) != Admin_pb2.GetRegionInfoResponse.NONE:
+            await asyncio.sleep(0.01)
+    assert compacted_ms(store, FIRST.encoded_name) == 0
+    assert compacted_ms(store, SECOND.encoded_name) > 0
+    assert "a record of format 7" in caplog.text
 
 
 async def test_compactions_that_are_due(admin: Admin):

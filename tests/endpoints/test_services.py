@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import struct
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 
 import pytest
 from google.protobuf.message import Message
 
 from protos.hbase import Aggregate_pb2, Client_pb2, Comparator_pb2, HBase_pb2, MultiRowMutation_pb2
-from regionserver.endpoints.classes import HostSettings
+from regionserver.endpoints.classes import Classes, HostSettings
 from regionserver.endpoints.threads import RUNNING_MAX
 from regionserver.region.region import Region, RegionRange
 from registry import coprocessors
@@ -264,6 +264,20 @@ async def test_installed_classes_have_names_of_their_own(monkeypatch: pytest.Mon
         assert await called(channel, "example.CountService", "Count") == bytes(8)
     assert coprocessors.is_known(name)
     assert not coprocessors.is_known("com.example.Other")
+
+
+async def test_many_first_calls_wait_until_the_class_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Classes.load
+
+    def slowly(self: Classes, names: Iterable[str]) -> None:
+        time.sleep(0.1)
+        load(self, names)
+
+    monkeypatch.setattr(Classes, "load", slowly)
+    async with region_door(endpoints=QUICK._replace(timeout_ms=20_000)) as door, await door.connect() as channel:
+        calls = [called(channel, "example.Unknown", "Count") for _ in range(3 * RUNNING_MAX)]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(each) for each in outcomes} == {UnknownProtocolException}
 
 
 @pytest.fixture
