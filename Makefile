@@ -3,7 +3,7 @@ BIN = $(abspath $(VENV))/bin
 # tools such as pyright look for `python` on the path
 export PATH := $(BIN):$(PATH)
 
-.PHONY: demo test setup check lint plain zookeeper cluster with-clusters without-clusters chaos campaign campaign-chaos soak side-by-side bench protos compiled tested
+.PHONY: demo test setup check lint plain zookeeper cluster with-clusters without-clusters chaos campaign campaign-chaos generated soak side-by-side bench protos compiled tested
 
 # the two that the README names
 demo: ; python3 deploy/demo.py
@@ -25,7 +25,10 @@ chaos: ; python -m pytest -m "chaos"
 # the hot path by mypyc, into build/compiled
 compiled: ; python deploy/compile.py
 # many seeds of the simulations, a thousandth of them of real processes; a plain run takes the first few
-campaign: ; python -m tests.sim.campaign --seeds $(or $(SEEDS),4000)
+campaign: generated
+	python -m tests.sim.campaign --seeds $(or $(SEEDS),4000)
+# every test that Hypothesis feeds, with many more examples than a plain run has
+generated: ; HBEACON_EXAMPLES=$(or $(EXAMPLES),2000) python -m pytest --timeout 1800 -m "hypothesis and not zookeeper and not cluster and not chaos"
 # only those of real processes: killed, stopped, moved from, masters too
 campaign-chaos: ; python -m tests.sim.campaign --chaos --seeds $(or $(SEEDS),20) --minutes $(or $(MINUTES),15)
 # an hour of clients beside faults; `make soak MINUTES=10 SEED=7`

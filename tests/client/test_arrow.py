@@ -21,6 +21,7 @@ from registry.client.data.results import Row
 from registry.testing.cluster import Cluster
 from registry.wire.cellblock import Cell, encode_cells
 from registry.wire.errors import ProtocolError
+from tests.support.seeds import examples
 
 FORMS: dict[str, str] = {"int64": ">q", "int32": ">i", "int16": ">h", "float64": ">d", "float32": ">f"}
 
@@ -46,7 +47,7 @@ def column_of(kind: Any, *values: bytes | None, errors: Any = "raise", timestamp
     return BatchSpec((), {"cf:n": kind}, timestamps=timestamps, on_error=errors).batch(rows_of(*values))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.sampled_from(sorted(FORMS)), st.data())
 def test_numbers_are_what_java_writes(kind: str, data: st.DataObject) -> None:
     width_bytes = struct.calcsize(FORMS[kind])

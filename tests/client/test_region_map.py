@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from registry.client.data.region_map import Region, RegionMap
 from registry.names import Address, ServerName
+from tests.support.seeds import examples
 
 KEYS = [b"", b"a", b"a0", b"b", b"c", b"d", b"e", b"f\xff", b"\xff"]
 SERVERS = [ServerName("s", port, 1) for port in (1, 2, 3)]
@@ -59,7 +60,7 @@ def _overlap(one: Region, other: Region) -> bool:
         max_size=25,
     )
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_it_knows_what_the_list_knows(steps: list[tuple[str, object]]) -> None:
     known, model = RegionMap(), Model()
     for what, argument in steps:

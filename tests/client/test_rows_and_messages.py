@@ -25,6 +25,7 @@ from registry.client.settings import ClientSettings
 from registry.names import ServerName
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells, encode_cells
 from registry.wire.errors import ConnectException, IOException, ProtocolError, RpcThrottlingException
+from tests.support.seeds import examples
 
 _Proto = Client_pb2.MutationProto
 
@@ -98,7 +99,7 @@ MUTATIONS = st.one_of(
 
 
 @given(MUTATIONS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_a_mutation_is_the_same_in_both_encodings(mutation: Mutation) -> None:
     whole = mutation_message(mutation, nonce=9)
     counted, block = counted_mutation(mutation, nonce=9)
@@ -186,7 +187,7 @@ def test_markers_of_deletes_have_no_values() -> None:
 
 
 @given(st.binary(max_size=60), st.integers(0, 200), st.integers(0, 255))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_bytes_that_are_no_cells_are_told_of(extra: bytes, at: int, byte: int) -> None:
     block = bytearray(row_with(("f:a", 9, b"new"), ("f:bbb", 3, b"old")).block + extra)
     block[at % len(block)] = byte

@@ -13,6 +13,7 @@ from registry.client.data.reading import RowParts
 from registry.client.data.results import Row
 from registry.client.data.table_scan import ScanSpec, TableScan, of_prefix
 from tests.support.scripted_table import ScriptedTable, cells_of, read_all
+from tests.support.seeds import examples
 
 KEYS = [b"%b%d" % (letter, number) for letter in (b"a", b"b", b"c", b"d") for number in range(4)]
 
@@ -58,7 +59,7 @@ def made(table: tuple[dict[bytes, int], list[bytes], int]) -> ScriptedTable:
 
 
 @given(tables(), specs(), st.sampled_from([0.0, 0.3]))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_every_row_comes_once_and_whole(
     table: tuple[dict[bytes, int], list[bytes], int], spec: ScanSpec, faults_share: float
 ) -> None:
@@ -71,7 +72,7 @@ def test_every_row_comes_once_and_whole(
 
 
 @given(tables(), specs(), st.integers(1, 4), st.sampled_from([0.0, 0.3]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_rows_in_parts_have_every_cell_once(
     table: tuple[dict[bytes, int], list[bytes], int], spec: ScanSpec, batch_cells: int, faults_share: float
 ) -> None:

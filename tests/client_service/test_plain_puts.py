@@ -21,6 +21,7 @@ from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import LATEST_TIMESTAMP
 from registry.wire.errors import HBaseError, ProtocolError
 from tests.support.one_server import OneServer, check_same
+from tests.support.seeds import examples
 
 FAMILIES = {b"f": FamilyRules(), b"g": FamilyRules(2)}
 FORM = CellForm.BLOCK
@@ -172,7 +173,7 @@ QUALIFIERS = st.sampled_from([b"", *(b"q%d" % number for number in range(12))])
 TIMES = st.sampled_from([None, None, None, LATEST_TIMESTAMP, 0, 95, 100, 104, 1 << 40])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_generated_puts(data: st.DataObject):
     both = Both()

@@ -27,6 +27,7 @@ from registry.wire.cellblock import (
 )
 from registry.wire.errors import ProtocolError
 from tests.support.one_server import OneServer, check_same
+from tests.support.seeds import examples
 
 FAMILIES = {b"f": FamilyRules(2), b"g": FamilyRules(), b"n": FamilyRules(new_versions=True)}
 TAGS = encode_tags([Tag(TagType.VISIBILITY, b"v")])
@@ -178,7 +179,7 @@ some_puts = st.lists(st.lists(usual_puts | cells_of_a_put, min_size=1, max_size=
 
 
 @given(some_puts, st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_like_puts_that_are_taken_apart(calls: list[list[list[Cell]]], in_multi: bool):
     both = Both()
     now_ms = 100
@@ -208,7 +209,7 @@ whole_rows = st.lists(
 
 
 @given(whole_rows, st.integers(1, 6))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_rows_that_are_written_again_and_again_as_a_whole(puts: list[tuple[int, bytes, int]], times: int):
     both = Both()
     now_ms = 100

@@ -13,7 +13,6 @@ acknowledged is there then, and what a client sends again with its nonce is not 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -36,6 +35,7 @@ from tests.support.histories import Histories, Times
 from tests.support.history_player import Compact, Crash, Player, Step
 from tests.support.one_region import RegionProcess
 from tests.support.real_cluster import RealClusters
+from tests.support.seeds import examples
 from tests.support.table_calls import family, schema
 
 pytestmark = [
@@ -46,7 +46,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Generating overly large repr"),
 ]
 
-EXAMPLES = int(os.environ.get("HBEACON_EXAMPLES", "120"))
 TABLE = "sidebyside"
 TTL_S = 100_000
 NOW_MS = int(time.time() * 1000)
@@ -231,7 +230,7 @@ def sides(clusters: RealClusters, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @given(history=HISTORIES)
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=examples(120),
     deadline=None,
     print_blob=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

@@ -16,6 +16,7 @@ from regionserver.filters.parsing import COMPARING, DEPTH_MAX, FILTERS_MAX, OF_P
 from registry.wire.errors import DoNotRetryIOException, HBaseError
 from tests.filters.cells import cell, made
 from tests.support import filters as f
+from tests.support.seeds import examples
 
 DESERIALIZATION = "org.apache.hadoop.hbase.exceptions.DeserializationException: "
 PAGE = f.envelope(Filter_pb2.PageFilter(page_size=1))
@@ -133,7 +134,7 @@ def test_whatever_bytes_come_there_is_a_filter_or_an_error_of_hbase(name: str, s
 
 
 @given(DRAWN.filters(), st.data())
-@settings(max_examples=200)
+@settings(max_examples=examples(100))
 def test_so_it_is_with_one_that_was_damaged(message: Filter_pb2.Filter, data: st.DataObject):
     stored = bytearray(message.SerializeToString())
     for _ in range(data.draw(st.integers(1, 3))):

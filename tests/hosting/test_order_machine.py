@@ -26,6 +26,7 @@ from regionserver.hosting.order_machine import (
 from regionserver.hosting.reports import Report, Reports
 from registry.names import ServerName
 from registry.wire.region_info import RegionInfo
+from tests.support.seeds import examples
 
 INFOS = [RegionInfo("t", b"", b"m", 1), RegionInfo("t", b"m", b"", 1)]
 SCHEMAS = [TableSchema(HBase_pb2.TableSchema(), b"one", None), TableSchema(HBase_pb2.TableSchema(), b"two", None)]
@@ -306,4 +307,4 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
+TestLife.settings = settings(max_examples=examples(30), stateful_step_count=30, deadline=None)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from registry.java_regex.parser import compile_pattern
 from registry.java_regex.pieces import DOTALL, pieces_of
+from tests.support.seeds import examples
 
 PARTS = ["a", "b", "ab", ".*", r"\.", "-", ":", r"\$", " "]
 BYTES = [
@@ -31,7 +32,7 @@ PATTERNS = st.tuples(
 ).map("".join)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(150))
 @given(PATTERNS, st.lists(st.sampled_from(BYTES), max_size=8).map(b"".join), st.sampled_from([DOTALL, 0]))
 def test_they_find_what_the_machine_finds(pattern: str, data: bytes, flags: int):
     pieces = pieces_of(pattern, flags)

@@ -16,6 +16,7 @@ from registry.coordinator.codes import AddWatchMode, CreateMode, ErrorCode, Even
 from registry.coordinator.jute import OPEN_ACL_UNSAFE
 from tests.support import zk_frames
 from tests.support.coordinators import Client, CoordinatorBench, MemoryLog
+from tests.support.seeds import examples
 
 PATHS = ("/a", "/b", "/a/x", "/a/y", "/a/x/z", "/b/w")
 CLIENTS = 3
@@ -280,7 +281,7 @@ class History:
             assert other.machine.inspect().ephemerals == self.bench.machine.inspect().ephemerals
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(120))
 @given(st.lists(steps, max_size=40))
 def test_histories(history: list[tuple[str, int, object]]) -> None:
     side_by_side = History()

@@ -33,13 +33,14 @@ from registry.names import Address, ServerName
 from registry.zk import watcher as watcher_module
 from tests.sim.model_ensemble import Ensemble, ModelClient
 from tests.support.hbase_tree import HBaseTree
+from tests.support.seeds import examples
 from tests.support.virtual_loop import VirtualLoop
 
 TREE = HBaseTree()
 LIMIT_MS = 400.0
 FOLLOWERS = 3
 QUICK = settings(
-    max_examples=50,
+    max_examples=examples(30),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=(HealthCheck.too_slow,),

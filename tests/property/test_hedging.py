@@ -17,6 +17,7 @@ from registry.client.hedging.latencies import SAMPLES_MIN, Latencies
 from registry.client.hedging.lookup import LAST_WORD_MS, OWN_DELAY_MS_MAX, HedgedLookup
 from registry.client.hedging.policy import PATIENCE_MS_MIN, HedgePolicy, HedgeSettings
 from registry.client.hedging.standing import QUARANTINE_MS_MAX, Standing
+from tests.support.seeds import examples
 
 HUNG = float("inf")
 METHOD = "GetClusterId"
@@ -100,7 +101,7 @@ SERVERS = st.lists(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(kinds=SERVERS, seed=st.integers(0, 2**32), tokens=st.floats(0, 5), count=st.integers(1, 12))
 def test_one_look_up(kinds: list[tuple[float, bool]], seed: int, tokens: float, count: int) -> None:
     """Nobody is asked twice; who answers is found if anybody does; hedges never cost more than there was."""
@@ -129,7 +130,7 @@ def test_one_look_up(kinds: list[tuple[float, bool]], seed: int, tokens: float, 
         now_ms += run.took_ms + 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(took_ms=st.lists(st.floats(0.01, 5000), min_size=SAMPLES_MIN, max_size=600), seed=st.integers(0, 99))
 def test_quantiles_are_of_recent_samples(took_ms: list[float], seed: int) -> None:
     latencies = Latencies()

@@ -20,6 +20,7 @@ from registry.master.placement import NOT_REACHABLE, Placement
 from registry.master.region_states import RegionStates
 from registry.names import ServerName
 from registry.wire.region_info import RegionInfo
+from tests.support.seeds import examples
 
 REGIONS = [RegionInfo("t", b"%d" % each, b"", 1) for each in range(3)]
 NAMES = [info.encoded_name for info in REGIONS]
@@ -298,5 +299,5 @@ class Cluster(RuleBasedStateMachine):
             assert (held.row.state is RegionState.OPEN) == any(name in server.serving for server in self.servers)
 
 
-Cluster.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+Cluster.TestCase.settings = settings(max_examples=examples(30), stateful_step_count=50, deadline=None)
 test_regions = Cluster.TestCase

@@ -26,6 +26,7 @@ from regionserver.region.visible import FOR_EVER_MS, FamilyRules, KeepDeleted, W
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells
 from tests.region.cells import cell, cells, entries
 from tests.region.test_visible import NOW_MS, many_rules, many_wants, stored_cells
+from tests.support.seeds import examples
 
 PUT, DELETE, DELETE_COLUMN = KeyType.PUT, KeyType.DELETE, KeyType.DELETE_COLUMN
 DELETE_FAMILY, DELETE_FAMILY_VERSION = KeyType.DELETE_FAMILY, KeyType.DELETE_FAMILY_VERSION
@@ -102,7 +103,7 @@ def test_what_expires_on_its_own_makes_nothing_else_dead():
 
 
 @given(st.lists(stored_cells, max_size=25), many_rules, many_wants, st.booleans())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_nobody_notices(stored: list[Cell], rules: FamilyRules, wanted: Wanted, markers_go: bool):
     before = merged((), entries(stored))
     after = living(before, rules, NOW_MS, every_marker if markers_go else no_marker)
@@ -191,7 +192,7 @@ many_changes = st.lists(
 
 
 @given(many_changes)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_like_a_region_that_keeps_everything(changes: list[Change]):
     """Deletes of single versions left out: behind them older versions may be seen that are gone here, as in HBase."""
     before = dead.LOOKED_AT_CELLS

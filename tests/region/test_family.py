@@ -28,6 +28,7 @@ from regionserver.region.record import (
 )
 from registry.wire.cellblock import Cell, KeyType, decode_cells
 from tests.region.cells import cell, cells, entries
+from tests.support.seeds import examples
 
 KEY = family_key(b"p" + plain_order(b"row"), b"cf")
 SORTED = tuple[bytes, int, int]
@@ -141,7 +142,7 @@ one_cell = st.builds(
 
 
 @given(st.lists(one_cell, min_size=1, max_size=8), st.lists(one_cell, min_size=1, max_size=5))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_to_splice_is_to_merge_and_encode(old: list[Cell], new: list[Cell]):
     """But for marks of cells that were replaced, which may stay: a reader looks closer then, no more."""
     first, more = merged((), entries(old)), merged((), entries(new))
@@ -167,7 +168,7 @@ some_cells = st.builds(sized, qualifiers, st.integers(0, 4), kinds, sizes, st.in
 
 
 @given(st.lists(st.lists(some_cells, min_size=1, max_size=12), max_size=8))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_like_a_dictionary(writes: list[list[Cell]]):
     store = MemoryStore()
     model: dict[SORTED, Cell] = {}

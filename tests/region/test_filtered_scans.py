@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
@@ -36,6 +35,7 @@ from registry.wire.errors import (
 from tests.filters.cells import made
 from tests.region.filter_model import ModelScan
 from tests.support import filters as f
+from tests.support.seeds import examples
 
 ROWS = [b"a", b"b", b"b\0", b"ba", b"c", b"d"]
 QUALIFIERS = [b"", b"p", b"pq", b"q", b"r\0"]
@@ -47,7 +47,6 @@ FAMILIES = {
     b"k": FamilyRules(2, keep_deleted=KeepDeleted.TRUE),
 }
 NOW_MS = 1000
-EXAMPLES = int(os.environ.get("HBEACON_EXAMPLES", "40"))
 MARKERS = [KeyType.DELETE, KeyType.DELETE_COLUMN, KeyType.DELETE_FAMILY, KeyType.DELETE_FAMILY_VERSION]
 TYPES = [KeyType.PUT] * 6 + MARKERS
 OF_FAMILY = (KeyType.DELETE_FAMILY, KeyType.DELETE_FAMILY_VERSION)
@@ -171,7 +170,7 @@ def found_of(
     return results, pages
 
 
-many = settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+many = settings(max_examples=examples(20), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 
 
 def assume_no_error(asked: Asked) -> None:

@@ -15,6 +15,7 @@ from regionserver.region.visible import FamilyRules, Wanted, visible
 from registry.wire.cellblock import Cell, KeyType, decode_cells
 from tests.region.cells import cell, entries
 from tests.region.test_visible import NOW_MS, many_rules, many_wants, stored_cells
+from tests.support.seeds import examples
 
 USUAL = FamilyRules()
 
@@ -48,7 +49,7 @@ puts = st.builds(
 many_cells = st.lists(puts, max_size=12) | st.lists(puts | stored_cells, max_size=12)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(many_cells, st.sets(st.integers(0, 12)), many_rules, many_wants | st.just(Wanted()))
 def test_like_cells_that_are_looked_at(cells: list[Cell], cuts: set[int], rules: FamilyRules, wanted: Wanted):
     stored = merged((), entries(cells))

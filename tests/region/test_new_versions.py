@@ -27,6 +27,7 @@ from regionserver.region.region import Region, RegionRange
 from regionserver.region.scan import PageLimits, ScanRange, ScanShape, open_scan
 from regionserver.region.visible import FamilyRules, KeepDeleted, Wanted
 from registry.wire.cellblock import Cell, KeyType, Tag, TagType, decode_cells, encode_tags
+from tests.support.seeds import examples
 
 NEW = FamilyRules(versions_max=1, new_versions=True)
 PUT, DELETE, DELETE_COLUMN = KeyType.PUT, KeyType.DELETE, KeyType.DELETE_COLUMN
@@ -344,7 +345,7 @@ def check(rows: Rows, promised: Promised, wanted: Wanted) -> None:
     rows.seen(wanted)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(steps, st.integers(1, 3), many_wanted)
 def test_a_history_leaves_what_is_promised(history: list[Step], versions_max: int, wanted: Wanted):
     for rows, promised in played(history, versions_max, 1 << 20):
@@ -352,7 +353,7 @@ def test_a_history_leaves_what_is_promised(history: list[Step], versions_max: in
 
 
 @pytest.mark.usefixtures("small_chunks")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(steps, st.integers(1, 3), many_wanted, st.sampled_from([100, 300, 1 << 20]), st.sampled_from([40, 200, 1 << 20]))
 def test_in_chunks_too(history: list[Step], versions_max: int, wanted: Wanted, whole_bytes: int, slice_bytes: int):
     with pytest.MonkeyPatch.context() as patched:
@@ -370,7 +371,7 @@ many_rules = st.builds(
 
 
 @pytest.mark.usefixtures("small_chunks")
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(changes_of(MIXED[4:]), max_size=20), st.data(), many_rules, many_wanted, st.booleans())
 def test_nobody_notices_a_clean_up(
     history: list[tuple[Change, ...]], data: st.DataObject, rules: FamilyRules, wanted: Wanted, small: bool

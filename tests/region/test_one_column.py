@@ -17,6 +17,7 @@ from regionserver.region.record import HEAD_BYTES, encode_record, head_of, merge
 from regionserver.region.visible import FamilyRules, KeepDeleted, Wanted, visible
 from registry.wire.cellblock import Cell, KeyType
 from tests.region.cells import cell, cells, entries
+from tests.support.seeds import examples
 
 KEY = family_key(b"p" + plain_order(b"row"), b"cf")
 USUAL = FamilyRules()
@@ -123,7 +124,7 @@ columns_written = st.dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(columns_written, columns_written)
 def test_puts_in_place_leave_what_is_alive(old: dict[int, tuple[int, bytes]], new: dict[int, tuple[int, bytes]]):
     before, after = (
@@ -151,7 +152,7 @@ def test_rows_of_few_columns_keep_what_the_past_has():
     assert row.seen(Wanted(to_ms=105), 110) == row.due(Wanted(to_ms=105), 110)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(RULES), st.data())
 def test_nobody_who_reads_the_present_can_tell(rules: FamilyRules, data: st.DataObject):
     """Deletes of single versions apart: what they uncover is gone, as it is behind a flush of HBase."""

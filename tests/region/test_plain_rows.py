@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from itertools import cycle
 
 import pytest
@@ -22,6 +21,7 @@ from regionserver.region.visible import FamilyRules, Wanted
 from registry.wire.cellblock import KeyType
 from tests.filters.cells import made
 from tests.support import filters as f
+from tests.support.seeds import examples
 
 ROWS = [b"a\0", *(b"%c%c" % (one, other) for one in b"abc" for other in b"abcd"), b"d", b"\xff"]
 QUALIFIERS = [b"", b"p", b"pq", b"q", b"r\0"]
@@ -29,7 +29,6 @@ VALUES = [b"", b"1", b"Value", b"\xff", b"\1fp", "\u212a".encode()]
 TIMES = [1, 2, 3, 5]
 FAMILIES = {b"e": FamilyRules(), b"f": FamilyRules(ttl_ms=998), b"g": FamilyRules(3)}
 NOW_MS = 1000
-EXAMPLES = int(os.environ.get("HBEACON_EXAMPLES", "120"))
 DRAWN = f.Drawn(ROWS, sorted(FAMILIES), QUALIFIERS, VALUES, TIMES)
 Told = tuple[list[tuple[bytes, int]], int, int, bool]
 """Results, rows that were read, rows without one, and whether the filter was done."""
@@ -82,7 +81,7 @@ def told(
     return [whole], read_count, empty_count, filter_.filter_all_remaining()
 
 
-@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=examples(50), suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(
     regions(),
     FILTERS,

@@ -29,6 +29,7 @@ from registry.wire.errors import (
     WrongRegionException,
 )
 from tests.region.test_visible import defined
+from tests.support.seeds import examples
 
 PUT, DELETE, INCREMENT, APPEND = MutationKind.PUT, MutationKind.DELETE, MutationKind.INCREMENT, MutationKind.APPEND
 FAMILIES = {b"a": FamilyRules(versions_max=3), b"b": FamilyRules()}
@@ -342,7 +343,7 @@ def model_read(model: Model, family: bytes, wanted: Wanted) -> list[Cell]:
 
 
 @given(st.lists(mutations, max_size=8), st.integers(0, 2**32))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 def test_like_a_dictionary(changes: list[Mutation], seed: int):
     where, model, chance = region(), Model(), random.Random(seed)
     now_ms = 99

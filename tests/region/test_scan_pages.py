@@ -28,6 +28,7 @@ from regionserver.region.scan import (
 from regionserver.region.visible import FOR_EVER_MS, NO_LIMIT, FamilyRules, Wanted
 from registry.wire.cellblock import Cell, KeyType, Tag, TagType, decode_cells, encode_cell, encode_tags
 from tests.region.test_visible import NOW_MS, defined
+from tests.support.seeds import examples
 
 PREFIX = b"prefix00"
 FAMILIES = {b"a": FamilyRules(versions_max=3), b"b": FamilyRules()}
@@ -350,7 +351,7 @@ def cells_in(rows: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[Cell]]:
 
 @pytest.mark.parametrize("order", [plain_order, meta_order])
 @given(data=st.data(), seed=st.integers(0, 2**32))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_pages_are_the_rows(order: RowOrder, data: st.DataObject, seed: int):
     rows = some_rows if order is plain_order else meta_rows
     filled = Filled(order=order).put(data.draw(cells_in(rows)))

@@ -19,6 +19,7 @@ from regionserver.region.visible import (
 )
 from registry.wire.cellblock import Cell, KeyType
 from tests.region.cells import cell, cells, entries
+from tests.support.seeds import examples
 
 NOW_MS = 100
 PUT, DELETE, DELETE_COLUMN = KeyType.PUT, KeyType.DELETE, KeyType.DELETE_COLUMN
@@ -186,7 +187,7 @@ many_wants = st.builds(
 
 
 @given(st.lists(stored_cells, max_size=25), many_rules, many_wants)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @example([cell(b"a", 95), cell(b"a", 96, DELETE)], FamilyRules(3), Wanted(None, 3))
 def test_as_defined(stored: list[Cell], rules: FamilyRules, wanted: Wanted):
     unique = {(each.qualifier, each.timestamp_ms, each.key_type): each for each in stored}
@@ -220,7 +221,7 @@ put_cells = st.lists(
 
 
 @given(put_cells, many_rules, st.integers(1, 3), st.sampled_from([0, 0, 90, 95]), st.sampled_from([1000, 101, 96]))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 def test_what_is_answered_without_older_versions(
     stored: list[Cell], rules: FamilyRules, versions_max: int, from_ms: int, to_ms: int
 ):

@@ -22,6 +22,7 @@ from registry.transfer.lines import (
 from registry.transfer.operations import operations_of, versions_lost
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells
 from registry.wire.preamble import string_binary
+from tests.support.seeds import examples
 
 TIMES = st.integers(0, LATEST_TIMESTAMP - 1)
 PART = (
@@ -43,7 +44,7 @@ def cells_of_a_row(draw: st.DrawFn) -> list[Cell]:
     return list({cell[:5]: cell for cell in found}.values())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(cells_of_a_row(), st.booleans())
 def test_what_is_written_is_read_again(cells: list[Cell], as_base64: bool) -> None:
     line = row_line(cells, as_base64=as_base64)
@@ -52,7 +53,7 @@ def test_what_is_written_is_read_again(cells: list[Cell], as_base64: bool) -> No
     assert read_line(line.encode()) == cells
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(cells_of_a_row())
 def test_cells_are_what_the_operations_write(cells: list[Cell]) -> None:
     written = [cell for each in operations_of(cells).operations for cell in decode_cells(counted_mutation(each)[1])]

@@ -14,6 +14,7 @@ from registry.http.health import HealthState, health
 from registry.http.status import ElectionStatus
 from registry.lookup.snapshot import Fact, FactState, Snapshot
 from tests.support.http import asking
+from tests.support.seeds import examples
 from tests.support.status import CLUSTER_ID, FakeStatus, Session, small_snapshot, unread_snapshot
 from tests.unit.test_readiness import snapshots
 
@@ -134,7 +135,7 @@ def test_never_raises_and_says_why(snapshot: Snapshot, age_ms: float, state: str
         assert found.state is HealthState.HEALTHY
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(snapshot=snapshots(), age_ms=st.one_of(st.floats(min_value=0), st.just(math.nan)))
 async def test_every_page_answers_for_every_snapshot(snapshot: Snapshot, age_ms: float):
     source = FakeStatus(snapshot=snapshot, age=age_ms)
