@@ -163,7 +163,7 @@ class Maintenance:
                     await self._compact(hosted)
                 except StoreError as error:
                     _log.warning("compaction of %s ended: %s", hosted.info, error)
-                except Exception:  # such as a record of a newer version: others are compacted all the same
+                except Exception:  # noqa: BLE001  such as a record of a newer version: others are compacted all the same
                     _log.exception("compaction of %s ended", hosted.info)
         finally:
             self._running = self._worker = None
