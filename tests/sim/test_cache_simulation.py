@@ -9,7 +9,6 @@ The seed is the parameter of the test. HBEACON_SEEDS=5000 runs more of them; HBE
 
 from __future__ import annotations
 
-import os
 import random
 import uuid
 
@@ -22,15 +21,12 @@ from registry.names import ServerName
 from registry.wire import znode
 from registry.zk.paths import ZNodePaths
 from tests.sim.model_zookeeper import ModelZooKeeper, Node
+from tests.support.seeds import seeds
 
 PATHS = ZNodePaths("/hbase")
 SALT = b"\0" * 8
 STEPS = 1200
-SEEDS = (
-    [int(os.environ["HBEACON_SEED"])]
-    if "HBEACON_SEED" in os.environ
-    else list(range(int(os.environ.get("HBEACON_SEEDS", "150"))))
-)
+SEEDS = seeds(75)
 
 
 class Simulation:

@@ -14,7 +14,6 @@ The seed is the parameter of the test. HBEACON_SEEDS=5000 runs more of them; HBE
 from __future__ import annotations
 
 import asyncio
-import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,13 +29,10 @@ from registry.wire.errors import HBaseIOException
 from registry.wire.region_info import META, META_ENCODED_NAME, RegionInfo, table_name
 from tests.sim.model_cluster import World
 from tests.sim.model_meta import read
+from tests.support.seeds import seeds
 from tests.support.virtual_loop import VirtualLoop
 
-SEEDS = (
-    [int(os.environ["HBEACON_SEED"])]
-    if "HBEACON_SEED" in os.environ
-    else list(range(int(os.environ.get("HBEACON_SEEDS", "5"))))
-)
+SEEDS = seeds(5)
 DURATION_MS = 20_000.0
 QUIET_MS = 90_000.0
 

@@ -15,7 +15,6 @@ The seed is the parameter of the test. HBEACON_SEEDS=5000 runs more of them; HBE
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable
 
@@ -29,14 +28,11 @@ from registry.master.identity import Memory, ProcessMemory
 from registry.names import Address
 from registry.zk.session import SessionOwner
 from tests.sim.model_sessions import ModelServer, ModelSession
+from tests.support.seeds import seeds
 
 TIMEOUT_MS = 2000.0
 STEPS = 3000
-SEEDS = (
-    [int(os.environ["HBEACON_SEED"])]
-    if "HBEACON_SEED" in os.environ
-    else list(range(int(os.environ.get("HBEACON_SEEDS", "100"))))
-)
+SEEDS = seeds(50)
 
 
 class ModelClock:

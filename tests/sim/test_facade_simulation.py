@@ -12,7 +12,6 @@ HBEACON_SEEDS=2000 runs more of them; HBEACON_SEED=17 runs one.
 from __future__ import annotations
 
 import bisect
-import os
 import random
 
 import pytest
@@ -24,14 +23,11 @@ from tests.support import zk_frames
 from tests.support.coordinators import Client
 from tests.support.facades import FollowedFacade, HBaseUpstream, children_of
 from tests.support.hbase_tree import HBaseTree
+from tests.support.seeds import seeds
 from tests.support.zk_frames import Reply
 
 STEPS = 500
-SEEDS = (
-    [int(os.environ["HBEACON_SEED"])]
-    if "HBEACON_SEED" in os.environ
-    else list(range(int(os.environ.get("HBEACON_SEEDS", "40"))))
-)
+SEEDS = seeds(25)
 SERVERS = tuple(ServerName(f"h{number}", 16020, number) for number in range(3))
 DATA_PATHS = (
     "/hbase/balancer",

@@ -10,7 +10,6 @@ The seed is the parameter of the test. HBEACON_SEEDS=5000 runs more of them; HBE
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 from collections.abc import Iterable, Iterator
 
@@ -30,13 +29,10 @@ from registry.coordinator.journal.log import Journal, JournalFailed, JournalSett
 from registry.coordinator.journal.recovery import Recovered, recover
 from registry.coordinator.journal.snapshots import SnapshotEncoder, keep_snapshot, temporary_name
 from tests.support.crash_files import Crash, Crashed, CrashFiles
+from tests.support.seeds import seeds
 
 LIVES = 6
-SEEDS = (
-    [int(os.environ["HBEACON_SEED"])]
-    if "HBEACON_SEED" in os.environ
-    else list(range(int(os.environ.get("HBEACON_SEEDS", "300"))))
-)
+SEEDS = seeds(150)
 
 State = dict[str, int]
 

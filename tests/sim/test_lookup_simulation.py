@@ -32,13 +32,10 @@ import pytest
 
 from tests.sim.lookup_run import Result, Run
 from tests.sim.scenarios import Scenario, invent, parse
+from tests.support.seeds import seeds
 
 KEPT = Path(__file__).parent / "scenarios"
-SEEDS = (
-    [int(os.environ["HBEACON_SEED"])]
-    if "HBEACON_SEED" in os.environ
-    else list(range(int(os.environ.get("HBEACON_SEEDS", "60"))))
-)
+SEEDS = seeds(30)
 FILES = [Path(os.environ["HBEACON_SCENARIO"])] if "HBEACON_SCENARIO" in os.environ else sorted(KEPT.glob("*.txt"))
 
 

@@ -13,7 +13,6 @@ The seed is the parameter of the test. HBEACON_SEEDS=5000 runs more of them; HBE
 
 from __future__ import annotations
 
-import os
 import random
 import tempfile
 import threading
@@ -37,15 +36,12 @@ from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import decode_cells
 from registry.wire.errors import HBaseError
 from tests.support.crash_files import Crash
+from tests.support.seeds import seeds
 from tests.support.services import no_services
 from tests.support.store_images import Image, log_sizes
 
 LIVES = 5
-SEEDS = (
-    [int(os.environ["HBEACON_SEED"])]
-    if "HBEACON_SEED" in os.environ
-    else list(range(int(os.environ.get("HBEACON_SEEDS", "25"))))
-)
+SEEDS = seeds(15)
 PROTO = Client_pb2.MutationProto
 DURABILITIES = (PROTO.ASYNC_WAL, PROTO.SYNC_WAL, PROTO.SYNC_WAL, PROTO.USE_DEFAULT, PROTO.FSYNC_WAL)
 ROWS = [b"row%d" % number for number in range(6)]

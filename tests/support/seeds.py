@@ -1,7 +1,7 @@
 """How much a run tries, where a campaign tries more.
 
-HBEACON_SEEDS=20 runs so many seeds of a test, HBEACON_SEED=17 that one; HBEACON_EXAMPLES=2000 has Hypothesis make so many
-examples for each test.
+HBEACON_SEEDS=20 runs so many seeds of a test, HBEACON_SEED=17 that one; HBEACON_EXAMPLES=2000 has Hypothesis make so
+many examples for each test.
 """
 
 from __future__ import annotations

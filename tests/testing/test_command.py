@@ -75,6 +75,7 @@ def lines() -> Generator[Lines]:
         stream.close()
 
 
+@pytest.mark.chaos
 def test_clusters_come_and_go_by_lines(lines: Lines) -> None:
     first = lines.ask("start hbase.client.scanner.timeout.period=1234")
     second = lines.ask("start region_servers=0 masters=2")

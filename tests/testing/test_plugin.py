@@ -108,6 +108,7 @@ NEVER_BEGIN = {
 }
 
 
+@pytest.mark.chaos
 def test_what_cannot_start_is_told_in_a_sentence_and_what_fails_shows_its_log(tmp_path: Path) -> None:
     tests = [
         f"@pytest.mark.hbeacon({mark})\ndef test_{number}(hbeacon):\n    raise AssertionError\n"

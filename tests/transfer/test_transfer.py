@@ -227,6 +227,7 @@ def test_through_a_pipe_and_with_a_bar(hbeacon_session: Cluster, connection: hbe
     assert newest(first) == newest(second)
 
 
+@pytest.mark.chaos
 def test_the_page_does_what_it_shows(hbeacon: Cluster, tmp_path: Path) -> None:
     """Its commands run one after the other, as a reader would type them."""
     page = (ROOT / "docs" / "import-export.md").read_text()

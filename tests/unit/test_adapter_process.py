@@ -91,6 +91,7 @@ def test_without_zookeeper_it_lives_is_not_ready_and_says_why(waiting: Waiting) 
     assert "stopped" in waiting.log.read_text()
 
 
+@pytest.mark.chaos
 def test_the_worker_that_hangs_is_replaced_on_the_same_ports(waiting: Waiting) -> None:
     rpc, http = waiting.ports()
     assert waiting.get("/livez")[0] == 200

@@ -36,7 +36,7 @@ def test_of_real_processes_there_are_fewer() -> None:
 
 
 def test_campaigns_are_those_that_take_seeds() -> None:
-    files = {path.name for path in (ROOT / "tests" / "sim").glob("test_*.py") if '"HBEACON_SEEDS"' in path.read_text()}
+    files = {path.name for path in (ROOT / "tests" / "sim").glob("test_*.py") if " = seeds(" in path.read_text()}
     others = {"test_client_simulation.py", "tests/hostile/test_hostile_filters.py"}
     assert files | others == {campaign.file for campaign in CAMPAIGNS if not campaign.is_real}
     for campaign in CAMPAIGNS:

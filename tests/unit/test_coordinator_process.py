@@ -216,6 +216,7 @@ def test_a_guard_needs_a_directory(commands: list[Command]) -> None:
     assert "--data-dir" in errors
 
 
+@pytest.mark.chaos
 def test_under_a_guard_sessions_survive_a_worker_that_hangs(commands: list[Command], tmp_path: Path) -> None:
     command, port = started(commands, "--guard", "on", "--data-dir", str(tmp_path))
     client = connected(port)

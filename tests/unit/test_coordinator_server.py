@@ -223,6 +223,7 @@ def test_who_does_not_read_costs_little_and_is_not_read_from(coordinator: Coordi
         each.close()
 
 
+@pytest.mark.chaos
 def test_ten_thousand_idle_sessions_cost_little(coordinator: CoordinatorProcess) -> None:
     import resource
 

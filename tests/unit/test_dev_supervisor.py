@@ -302,6 +302,7 @@ def test_what_stands_still_is_replaced_where_a_guard_was_asked_for(started: list
     assert "is killed: silent for" in log
 
 
+@pytest.mark.chaos
 def test_what_stalls_writes_its_stacks_first(started: list[Scripted], tmp_path: Path) -> None:
     dev = start(started, tmp_path, [[["coordinator", "serve"], ["master0", "stall 1"]]], "guards").wait_ready()
     assert dev.wait_life("master0", 2)["why"].startswith("silent for ")
@@ -311,6 +312,7 @@ def test_what_stalls_writes_its_stacks_first(started: list[Scripted], tmp_path: 
     assert len(dev.lives("coordinator")) == 1
 
 
+@pytest.mark.chaos
 def test_without_a_guard_a_debugger_may_take_its_time(started: list[Scripted], tmp_path: Path) -> None:
     dev = start(started, tmp_path, SERVING).wait_ready()
     os.kill(dev.pid("master0"), signal.SIGSTOP)
@@ -319,6 +321,7 @@ def test_without_a_guard_a_debugger_may_take_its_time(started: list[Scripted], t
     assert len(dev.lives("master0")) == 1
 
 
+@pytest.mark.chaos
 def test_a_frozen_parent_kills_nobody_after_the_thaw(started: list[Scripted], tmp_path: Path) -> None:
     dev = start(started, tmp_path, SERVING, "guards").wait_ready()
     pid = dev.pid("master0")

@@ -168,6 +168,7 @@ def test_hup_is_passed_on(guarded: Guarded) -> None:
     assert guarded.process.stdout.readline() == "HUP\n"
 
 
+@pytest.mark.chaos
 def test_a_frozen_guard_kills_nobody_after_the_thaw(guarded: Guarded) -> None:
     """A suspended machine or a paused container stops guard and worker; the worker must get time to beat again."""
     pid, *_ = guarded.next_worker()

@@ -60,6 +60,7 @@ def test_a_race_against_hung_servers(tmp_path: Path) -> None:
     assert "hedged, 2 hung" in text
 
 
+@pytest.mark.chaos
 def test_a_race_against_slow_servers() -> None:
     told = raced("--slow", "60:50", "--slow-all", "20", "--policies", "unhedged,hedged", "--lookups", "60",
                  "--interleave", "20", "--seed", "7")  # fmt: skip
@@ -75,6 +76,7 @@ def test_a_race_against_slow_servers() -> None:
         assert case["failed"] == 0
 
 
+@pytest.mark.chaos
 async def test_a_guard_replaces_a_hung_server() -> None:
     """Everybody who has asked the hung server hears of its end, also a client that asks nobody else."""
     results = Results()

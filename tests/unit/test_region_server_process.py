@@ -120,6 +120,7 @@ async def test_it_ends_as_told_and_its_rows_are_there_for_the_next(cluster: OwnC
     assert after.start_code > before.start_code
 
 
+@pytest.mark.chaos
 async def test_one_that_stood_still_for_too_long_answers_nothing_more_and_ends(cluster: OwnCluster) -> None:
     await write(cluster, b"row4")
     stopped = cluster.region_servers[0]

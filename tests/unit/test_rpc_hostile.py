@@ -53,6 +53,7 @@ def _connect(port: int, data: bytes) -> socket.socket:
     return connected
 
 
+@pytest.mark.chaos
 def test_ten_thousand_idle_connections_cost_little() -> None:
     count = 10_000
     assert raise_open_files() >= count + 300, "ulimit -Hn must allow ten thousand connections"
@@ -111,6 +112,7 @@ def test_slow_writers_that_trickle() -> None:
         assert grown_bytes < 10 * MIB, f"200 connections with 200 bytes each cost {grown_bytes / MIB:.1f} MiB"
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("service", ["ClientMetaService", OTHER_SERVICE])
 def test_slow_readers_share_one_budget(service: str) -> None:
     """300 peers ask for 20 kB three thousand times each, and read nothing of the 18 GB."""
@@ -157,6 +159,7 @@ def test_noise_and_half_a_handshake(rng: random.Random) -> None:
         assert stats["queue_bytes"] == 0
 
 
+@pytest.mark.chaos
 async def test_a_flood_on_one_connection_leaves_room_for_others() -> None:
     """Calls that need the long way, as many as a connection takes, all the time."""
     with _server() as server, _unharmed(server.port):

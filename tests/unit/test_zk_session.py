@@ -149,6 +149,7 @@ async def test_the_end_removes_ephemerals_at_once(coordinator: CoordinatorProces
         assert "suspended" not in one.heard[-1], "nothing is heard of a session that was discarded"
 
 
+@pytest.mark.chaos
 async def test_the_lease_ends_by_itself_and_the_session_once(coordinator: CoordinatorProcess) -> None:
     proxy = TcpFaultProxy(("127.0.0.1", coordinator.port))
     try:
@@ -171,6 +172,7 @@ async def test_the_lease_ends_by_itself_and_the_session_once(coordinator: Coordi
         await asyncio.to_thread(proxy.close)
 
 
+@pytest.mark.chaos
 async def test_a_loop_that_hangs_keeps_no_session(coordinator: CoordinatorProcess) -> None:
     """kazoo's thread goes on, and must not let ZooKeeper believe that somebody is there."""
     async with owner(coordinator.address) as one:
@@ -197,6 +199,7 @@ async def test_a_short_cut_keeps_the_session(coordinator: CoordinatorProcess) ->
         await asyncio.to_thread(proxy.close)
 
 
+@pytest.mark.chaos
 async def test_a_session_that_stays_away_is_given_up(coordinator: CoordinatorProcess) -> None:
     proxy = TcpFaultProxy(("127.0.0.1", coordinator.port))
     try:
