@@ -1,6 +1,6 @@
 """A scan of one region: its requests, and what its answers mean. Pure.
 
-    scan = RegionScan(Scan(META_REGION, columns=((b"info", ()),)))
+    scan = row_scan(Scan(META_REGION, columns=((b"info", ()),)))
     while not scan.done:
         request = scan.request()                 # opens a scanner, or asks it for more
         rows = scan.take(response, cells)        # whole rows only
@@ -19,7 +19,7 @@ ScanRequest and ScanResponse in Client.proto; RSRpcServices#scan for the meaning
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, cast, overload
+from typing import Generic, Protocol, TypeVar
 
 from protos.hbase import Client_pb2, HBase_pb2
 from registry.client.rows import Row, RowReader
@@ -101,14 +101,8 @@ class Reader(Protocol[R]):
 class RegionScan(Generic[R]):
     """One scan over one region, over as many scanners as it takes."""
 
-    @overload
-    def __init__(self: RegionScan[Row], scan: Scan) -> None: ...
-
-    @overload
-    def __init__(self, scan: Scan, reader: Reader[R]) -> None: ...
-
-    def __init__(self, scan: Scan, reader: Reader[R] | None = None) -> None:
-        """`reader` makes the rows; without it they are registry.client.rows.Row."""
+    def __init__(self, scan: Scan, reader: Reader[R]) -> None:
+        """`reader` makes the rows."""
         self.scan = scan
         self.done = False
         """No row will follow."""
@@ -120,7 +114,7 @@ class RegionScan(Generic[R]):
         self.reopened = 0
         self._scanner_id: int | None = None
         self._next_call_seq = 0
-        self._reader = reader or cast("Reader[R]", RowReader(scan.row_bytes_max))
+        self._reader = reader
         self._last_row: bytes | None = None
         """The last row that was given; another scanner begins behind it, and a server that begins at it is not believed
         that this is another row."""
@@ -208,9 +202,8 @@ class RegionScan(Generic[R]):
 
     def _within_limit(self, rows: list[R]) -> list[R]:
         """What of the rows may be given; beyond `rows_max` nothing is."""
-        in_part = self._reader.given_in_part is not None
-        if self._in_part or in_part:
-            self._count_parts(rows, in_part=in_part)
+        if self.scan.batch_cells:
+            self._count_parts(rows, in_part=self._reader.given_in_part is not None)
         else:
             if self.scan.rows_max and self.rows_given + len(rows) >= self.scan.rows_max:
                 rows = rows[: self.scan.rows_max - self.rows_given]
@@ -260,6 +253,11 @@ class RegionScan(Generic[R]):
         if self._last_row is None:
             return self.scan.start_row, self.scan.include_start_row
         return self._last_row, self._in_part
+
+
+def row_scan(scan: Scan) -> RegionScan[Row]:
+    """One whose rows are registry.client.rows.Row."""
+    return RegionScan(scan, RowReader(scan.row_bytes_max))
 
 
 def _region(name: bytes) -> HBase_pb2.RegionSpecifier:

@@ -22,7 +22,7 @@ from registry.client.channels import Channels
 from registry.client.locate import Locator
 from registry.client.probing import pause_ms
 from registry.client.rows import Row, cells_bytes
-from registry.client.scan import RegionScan, Scan
+from registry.client.scan import RegionScan, Scan, row_scan
 from registry.client.settings import ClientSettings
 from registry.clock import Clock
 from registry.names import Address
@@ -96,7 +96,7 @@ class Scanner:
 
         Raises ScanFailed, or the error of a server that no retry mends.
         """
-        run = _Run(RegionScan(scan), self._clock.monotonic_ms(), timeout_ms)
+        run = _Run(row_scan(scan), self._clock.monotonic_ms(), timeout_ms)
         try:
             while not run.scan.done:
                 self._check_time(run)

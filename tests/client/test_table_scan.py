@@ -83,6 +83,7 @@ def test_rows_in_parts_have_every_cell_once(
         include_start=spec.include_start,
         include_stop=spec.include_stop,
         reverse=spec.reverse,
+        rows_max=spec.rows_max,
         batch_cells=batch_cells,
     )
     rows = [row for row in read_all(TableScan(spec), scripted, faults_share=faults_share) if isinstance(row, Row)]

@@ -11,7 +11,7 @@ import pytest
 
 from protos.hbase import Client_pb2, RPC_pb2
 from registry.client.rows import Row
-from registry.client.scan import META_REGION, RegionScan, Scan
+from registry.client.scan import META_REGION, Scan, row_scan
 from registry.client.table_states import STATES_SCAN, decode_table_states
 from registry.wire.calls import decode_answer, encode_request
 from registry.wire.cellblock import encode_cells
@@ -48,7 +48,7 @@ def vector(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 def test_calls_for_more_are_those_of_a_java_client_byte_for_byte() -> None:
-    scan = RegionScan(Scan(META_REGION, answer_bytes_max=1))
+    scan = row_scan(Scan(META_REGION, answer_bytes_max=1))
     asked = 0
     for _, message, response, block in calls(CUT):
         request = scan.request()
@@ -65,7 +65,7 @@ def test_openings_differ_in_defaults_only(vector: dict[str, Any]) -> None:
     """A Java client spells out what is the default: time range, isolation level, and a caching that servers ignore."""
     _, message, _, _ = next(calls(vector))
     theirs = Client_pb2.ScanRequest.FromString(message)
-    ours = RegionScan(Scan(META_REGION, answer_bytes_max=theirs.scan.max_result_size)).request()
+    ours = row_scan(Scan(META_REGION, answer_bytes_max=theirs.scan.max_result_size)).request()
     assert [(row.name, row.value) for row in theirs.scan.attribute] == [("_isolationlevel_", b"\0")]
     assert getattr(theirs.scan.time_range, "from") == 0
     assert theirs.scan.time_range.to == (1 << 63) - 1
@@ -75,7 +75,7 @@ def test_openings_differ_in_defaults_only(vector: dict[str, Any]) -> None:
 
 
 def test_answers_become_rows(vector: dict[str, Any]) -> None:
-    scan = RegionScan(Scan(META_REGION))
+    scan = row_scan(Scan(META_REGION))
     rows: list[Row] = []
     for _, _, response, block in calls(vector):
         assert not scan.done
@@ -101,7 +101,7 @@ def test_answers_become_rows(vector: dict[str, Any]) -> None:
 
 def test_states_of_tables() -> None:
     ((header, message, response, block),) = calls(STATES)
-    scan = RegionScan(STATES_SCAN)
+    scan = row_scan(STATES_SCAN)
     assert scan.request().SerializeToString() == message
     encoded = encode_request(header.call_id, "Scan", message, timeout_ms=header.timeout, priority=STATES_SCAN.priority)
     assert encoded.hex() == STATES["calls"][0]["request"]

@@ -15,7 +15,13 @@ from registry.wire.errors import HBaseError, NotServingRegionException, ScannerR
 
 
 def cells_of(row: bytes, count: int) -> list[Cell]:
-    return [Cell(row, b"f", b"%04d" % number, 1_795_000_000_000, KeyType.PUT, b"v" * 5) for number in range(count)]
+    """Markers of deletes, each before a put of the same column and time, as raw scans give them."""
+    return [
+        Cell(row, b"f", b"%04d" % (number // 2), 1_795_000_000_000, KeyType.PUT, b"v" * 5)
+        if number % 2
+        else Cell(row, b"f", b"%04d" % (number // 2), 1_795_000_000_000, KeyType.DELETE_COLUMN, b"")
+        for number in range(count)
+    ]
 
 
 @dataclass

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from protos.hbase import Client_pb2
 from registry.client.rows import Row
-from registry.client.scan import META_REGION, RegionScan, Scan
+from registry.client.scan import META_REGION, Scan, row_scan
 from registry.wire.cellblock import Cell, encode_cells
 from registry.wire.errors import ProtocolError, RowTooBigException
 from tests.support.region_server import cell
@@ -31,7 +31,7 @@ def response(*pieces: tuple[list[Cell], bool], more: bool = True, scanner_id: in
 
 
 def test_one_call_reads_a_small_region() -> None:
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     request = scan.request()
     assert request.region.value == b"hbase:meta,,1"
     assert [(column.family, list(column.qualifier)) for column in request.scan.column] == [(b"table", [b"state"])]
@@ -44,7 +44,7 @@ def test_one_call_reads_a_small_region() -> None:
 
 
 def test_a_scanner_is_asked_on_with_rising_numbers_and_closed_when_left() -> None:
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     scan.take(*response(([A], False)))
     for number in range(3):
@@ -61,7 +61,7 @@ def test_a_scanner_is_asked_on_with_rising_numbers_and_closed_when_left() -> Non
 
 def test_pieces_of_a_row_are_joined_over_answers_and_heartbeats() -> None:
     one, two, three = (cell("a", b"", qualifier=name) for name in (b"1", b"2", b"3"))
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     assert scan.take(*response(([one], True))) == []
     assert scan.take(*response(heartbeat_message=True)) == [], "nothing is said of the row"
@@ -70,7 +70,7 @@ def test_pieces_of_a_row_are_joined_over_answers_and_heartbeats() -> None:
 
 
 def test_another_row_or_the_end_of_the_region_ends_a_row_that_was_flagged() -> None:
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     assert scan.take(*response(([A], True), ([B], True))) == [Row(b"a", (A,))]
     assert scan.take(*response(more=False)) == [Row(b"b", (B,))]
@@ -78,11 +78,11 @@ def test_another_row_or_the_end_of_the_region_ends_a_row_that_was_flagged() -> N
 
 
 def test_no_more_results_ends_it_and_so_does_silence_without_flags() -> None:
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     assert scan.take(*response(([A], True), more_results=False)) == [Row(b"a", (A,))]
     assert scan.done
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     scan.take(*response(([A], False)))
     scan.take(Client_pb2.ScanResponse(scanner_id=7, heartbeat_message=True))
@@ -95,7 +95,7 @@ def test_inline_cells_and_flags() -> None:
     answer, _ = response(more=True)
     result = answer.results.add(partial=True)
     result.cell.add(row=b"a", family=b"table", qualifier=b"state", timestamp=2**64 - 1, cell_type=4, value=b"x")
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     assert scan.take(answer) == []
     (row,) = scan.take(*response(more=False))
@@ -104,7 +104,7 @@ def test_inline_cells_and_flags() -> None:
 
 
 def test_a_new_scanner_begins_behind_the_last_whole_row_and_reads_the_cut_one_again() -> None:
-    scan = RegionScan(Scan(META_REGION, rows_max=5))
+    scan = row_scan(Scan(META_REGION, rows_max=5))
     assert scan.request().limit_of_rows == 5
     scan.take(*response(([A], False), ([B], True)))
     closing = scan.reopen()
@@ -118,7 +118,7 @@ def test_a_new_scanner_begins_behind_the_last_whole_row_and_reads_the_cut_one_ag
 
 
 def test_a_server_that_begins_at_the_row_itself_does_not_give_it_twice() -> None:
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     scan.take(*response(([A], False)))
     scan.reopen()
@@ -127,7 +127,7 @@ def test_a_server_that_begins_at_the_row_itself_does_not_give_it_twice() -> None
 
 
 def test_a_scan_that_ends_with_its_stop_row_is_not_opened_behind_it() -> None:
-    scan = RegionScan(Scan(META_REGION, stop_row=b"a", include_stop_row=True))
+    scan = row_scan(Scan(META_REGION, stop_row=b"a", include_stop_row=True))
     assert scan.request().scan.include_stop_row
     scan.take(*response(([A], False)))
     scan.reopen()
@@ -135,7 +135,7 @@ def test_a_scan_that_ends_with_its_stop_row_is_not_opened_behind_it() -> None:
 
 
 def test_a_limit_of_rows_holds_whatever_the_server_sends() -> None:
-    scan = RegionScan(Scan(META_REGION, rows_max=2))
+    scan = row_scan(Scan(META_REGION, rows_max=2))
     scan.request()
     assert [row.key for row in scan.take(*response(([A], False), ([B], False), ([C], False)))] == [b"a", b"b"]
     assert scan.done
@@ -153,7 +153,7 @@ def test_a_limit_of_rows_holds_whatever_the_server_sends() -> None:
     ],
 )
 def test_answers_that_contradict_themselves(counts: list[int], flags: list[bool], cells: list[Cell], says: str) -> None:
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     answer = Client_pb2.ScanResponse(
         scanner_id=1, more_results_in_region=True, cells_per_result=counts, partial_flag_per_result=flags
@@ -163,11 +163,11 @@ def test_answers_that_contradict_themselves(counts: list[int], flags: list[bool]
 
 
 def test_more_rows_without_a_scanner_is_nonsense() -> None:
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     with pytest.raises(ProtocolError, match="no scanner"):
         scan.take(Client_pb2.ScanResponse(more_results=True, more_results_in_region=True))
-    scan = RegionScan(STATES)
+    scan = row_scan(STATES)
     scan.request()
     both = Client_pb2.ScanResponse(scanner_id=1, cells_per_result=[1], partial_flag_per_result=[False])
     both.results.add().cell.add(row=b"a")
@@ -180,7 +180,7 @@ def test_more_rows_without_a_scanner_is_nonsense() -> None:
 
 
 def test_a_row_without_end_is_bounded() -> None:
-    scan = RegionScan(Scan(META_REGION, row_bytes_max=10_000))
+    scan = row_scan(Scan(META_REGION, row_bytes_max=10_000))
     scan.request()
     for _ in range(70):
         scan.take(*response(([cell("a", bytes(100))], True)))
@@ -196,7 +196,7 @@ def test_any_cut_and_any_failure_give_the_same_rows(seed: int, sizes: list[int],
         Row(b"%d" % number, tuple(cell(b"%d" % number, b"v", qualifier=b"%d" % place) for place in range(size)))
         for number, size in enumerate(sizes)
     ]
-    scan = RegionScan(Scan(META_REGION, rows_max=rows_max))
+    scan = row_scan(Scan(META_REGION, rows_max=rows_max))
     got: list[Row] = []
     left: list[Cell] = []
     while not scan.done:

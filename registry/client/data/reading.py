@@ -114,8 +114,9 @@ class RowParts:
         return Row(encode_cells(given), partial=partial)
 
 
-def _order(cell: Cell) -> tuple[bytes, bytes, int]:
-    return cell.family, cell.qualifier, -cell.timestamp_ms
+def _order(cell: Cell) -> tuple[bytes, bytes, int, int]:
+    """As servers order the cells of a row; raw scans give markers of deletes and puts of one time, markers first."""
+    return cell.family, cell.qualifier, -cell.timestamp_ms, -cell.key_type
 
 
 def pieces(response: Client_pb2.ScanResponse, block: bytes) -> list[tuple[bytes, bool]]:
