@@ -8,6 +8,7 @@ Source: org.apache.hadoop.hbase.client.AsyncAdmin, RawAsyncHBaseAdmin; MasterSer
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 from google.protobuf.message import Message
 
@@ -36,6 +37,8 @@ from registry.names import ServerName
 from registry.wire.errors import DoNotRetryIOException, TableNotFoundException
 from registry.wire.region_info import table_name as name_message
 from registry.wire.region_info import table_text
+
+M = TypeVar("M", bound=Message)
 
 Name = str | bytes
 
@@ -276,7 +279,6 @@ class Admin:
         """Masters, region servers and what they have to do."""
         kind = Master_pb2.GetClusterStatusResponse
         answer = await self._call("GetClusterStatus", Master_pb2.GetClusterStatusRequest(), kind, timeout_ms)
-        assert isinstance(answer, kind), "the call gives its type"
         return status_of(answer.cluster_status)
 
     async def set_balancer(self, *, on: bool, timeout_ms: float | None = None) -> bool:
@@ -296,8 +298,8 @@ class Admin:
         return (await self._master.call("Balance", request, kind, self._until(timeout_ms))).balancer_ran
 
     async def call(
-        self, method: str, request: Message, response_type: type[Message], *, timeout_ms: float | None = None
-    ) -> Message:
+        self, method: str, request: Message, response_type: type[M], *, timeout_ms: float | None = None
+    ) -> M:
         """Any method of MasterService, with messages of HBase's protocol; without waiting for a procedure."""
         return await self._call(method, request, response_type, timeout_ms)
 
@@ -314,7 +316,7 @@ class Admin:
     def _until(self, timeout_ms: float | None) -> float:
         return self._calls.settings.operation_timeout_ms if timeout_ms is None else timeout_ms
 
-    async def _call(self, method: str, request: Message, kind: type[Message], timeout_ms: float | None) -> Message:
+    async def _call(self, method: str, request: Message, kind: type[M], timeout_ms: float | None) -> M:
         return await self._master.call(method, request, kind, self._until(timeout_ms))
 
     async def _procedure(self, method: str, request: Message, kind: type[Message], timeout_ms: float | None) -> None:

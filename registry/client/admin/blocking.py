@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from google.protobuf.message import Message
 
-from registry.client.admin.admin import Admin, Name
+from registry.client.admin.admin import Admin, M, Name
 from registry.client.admin.schema import Attributes, Families, TableDescriptor
 from registry.client.admin.status import ClusterStatus
 from registry.client.data.blocking import Run
@@ -169,9 +169,7 @@ class BlockingAdmin:
         """Have the balancer run now; whether it did."""
         return self._run(self._admin.balance(timeout_ms=timeout_ms))
 
-    def call(
-        self, method: str, request: Message, response_type: type[Message], *, timeout_ms: float | None = None
-    ) -> Message:
+    def call(self, method: str, request: Message, response_type: type[M], *, timeout_ms: float | None = None) -> M:
         """Any method of MasterService, with messages of HBase's protocol; without waiting for a procedure."""
         return self._run(self._admin.call(method, request, response_type, timeout_ms=timeout_ms))
 

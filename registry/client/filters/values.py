@@ -6,6 +6,7 @@ A field of a dataclass says in its metadata what is made of what callers give: `
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from typing import Any, ClassVar, TypeAlias, cast
@@ -43,7 +44,7 @@ Operator: TypeAlias = CompareOp | str
 """A CompareOp, or its sign: < <= = == != >= >"""
 
 
-class Checked:
+class Checked(ABC):
     """A dataclass whose fields are checked as their metadata say. Raises ValueError when it is made."""
 
     __slots__ = ()
@@ -58,9 +59,9 @@ class Checked:
                     raise ValueError(f"{type(self).__name__}: {each.name}: {error}") from None
 
     @property
+    @abstractmethod
     def message(self) -> Message:
         """Its own message, without the envelope."""
-        raise NotImplementedError
 
 
 def compare_type(op: Operator) -> str:
