@@ -1,7 +1,8 @@
 """A scan with a filter as HBase makes it, cell by cell: the classes of HBase written down, and nothing passed over.
 
-Families are lists of cells in the order of the scan, of which those that a reader does not see are left out before.
-Places are reached by going on one by one.
+Families are lists of cells in the order of the scan, of which those that a reader does not see are left out before. Of a
+row and family of which nothing is seen one stands there that is passed over: filters hear of the row's key. Places are
+reached by going on one by one.
 
 Source: RegionScannerImpl#nextInternal, StoreScanner#next, UserScanQueryMatcher, FilterWrapper.
 """
@@ -15,6 +16,11 @@ from regionserver.region.filtered_cells import FamilyRead
 
 Result = list[SeenCell]
 INCLUDES = (ReturnCode.INCLUDE, ReturnCode.INCLUDE_AND_NEXT_COL, ReturnCode.INCLUDE_AND_SEEK_NEXT_ROW)
+
+
+def unseen(row: bytes, family: bytes) -> SeenCell:
+    """In the place of cells of a row and family of which none is seen."""
+    return SeenCell(row, family, b"", 0, 0, b"")
 
 
 class ModelStore:
@@ -45,6 +51,9 @@ class ModelStore:
             if self.row is None or cell.row != self.row:
                 self.row = None
                 return
+            if not cell.data:
+                self.cells.pop(0)
+                continue
             code = self._match(cell)
             if code not in INCLUDES:
                 self._go_on(cell, code)
