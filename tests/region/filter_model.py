@@ -1,8 +1,8 @@
 """A scan with a filter as HBase makes it, cell by cell: the classes of HBase written down, and nothing passed over.
 
-Families are lists of cells in the order of the scan, of which those that a reader does not see are left out before. Of a
-row and family of which nothing is seen one stands there that is passed over: filters hear of the row's key. Places are
-reached by going on one by one.
+Families are lists of cells in the order of the scan, without those that a reader does not see. Of a row and family of
+which nothing is seen one stands there that is passed over: filters hear of the key of its row. Places are reached by
+going on one by one.
 
 Source: RegionScannerImpl#nextInternal, StoreScanner#next, UserScanQueryMatcher, FilterWrapper.
 """
