@@ -17,10 +17,11 @@ from registry.client.data.attempts import Attempts
 from registry.client.data.batch import Batch, Entry
 from registry.client.data.failures import RetriesExhaustedException
 from registry.client.data.messages import counted_mutation, get_message, mutation_message
-from registry.client.data.names import columns, table_name
+from registry.client.data.names import columns, table_name, to_bytes
 from registry.client.data.operations import Mutation
 from registry.client.data.region_map import Region, RegionMap
 from registry.client.data.results import Cells, newest_values, row_of
+from registry.client.data.table import scan_spec
 from registry.client.settings import ClientSettings
 from registry.names import ServerName
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, decode_cells, encode_cells
@@ -57,9 +58,41 @@ NONSENSE: list[Callable[[], object]] = [
     lambda: get_message(Get("r", versions=0)),
     lambda: get_message(Get("r", time_range=(5, 4))),
     lambda: get_message(Get("r", filter="NoSuchFilter()")),
+    lambda: mutation_message(Put("r", {"f:q": 5})),  # type: ignore[dict-item] - bytes(5) would be five zeros
+    lambda: mutation_message(Put("r", {"f:q": [1, 2]})),  # type: ignore[dict-item]
+    lambda: mutation_message(Put("r", {"f:q": None})),  # type: ignore[dict-item]
+    lambda: mutation_message(Put(7, {"f:q": "v"})),  # type: ignore[arg-type]
+    lambda: mutation_message(Put("r", {("f", 7): "v"})),  # type: ignore[dict-item]
+    lambda: mutation_message(Put("r", {"f:q": "v"}, timestamp=1.5)),  # type: ignore[arg-type]
+    lambda: counted_mutation(Put("r", {"f:q": "v"}, timestamp=1.5)),  # type: ignore[arg-type]
+    lambda: mutation_message(Put("r", {"f:q": "v"}, timestamp=1 << 63)),
+    lambda: Increment("r", {"f:n": 1.5}),  # type: ignore[dict-item]
+    lambda: Delete("r", "cf"),  # the families "c" and "f"?
+    lambda: Delete("r", b"cf"),  # type: ignore[arg-type]
+    lambda: columns("cf"),
+    lambda: get_message(Get("r", columns=b"cf")),  # type: ignore[arg-type]
+    lambda: scan_spec({"columns": "cf"}),
+    lambda: scan_spec({"limit": -1}),
+    lambda: scan_spec({"prefix": "a", "stop": "b"}),
+    lambda: get_message(Get("r", time_range=(0, 1.5))),  # type: ignore[arg-type]
+    lambda: mutation_message(Put("r", {"f:q": "v"}, ttl_ms=0.5)),  # type: ignore[arg-type]
     lambda: If("f"),
     lambda: If("f:q") == 5,
 ]
+
+
+def test_an_option_that_scans_do_not_have_is_refused() -> None:
+    with pytest.raises(TypeError, match="'row_prefix'"):
+        scan_spec({"row_prefix": "user-", "limit": 5})  # type: ignore[typeddict-unknown-key]
+
+
+def test_bytes_are_whatever_has_them() -> None:
+    assert [to_bytes(each) for each in (b"a", "ä", bytearray(b"b"), memoryview(b"c"))] == [
+        b"a",
+        "ä".encode(),
+        b"b",
+        b"c",
+    ]
 
 
 @pytest.mark.parametrize("make", NONSENSE)

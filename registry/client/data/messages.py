@@ -25,6 +25,7 @@ from registry.client.data.operations import (
     Mutation,
     Put,
     TimeRange,
+    is_whole,
 )
 from registry.wire.cellblock import LATEST_TIMESTAMP, KeyType
 
@@ -68,8 +69,8 @@ def time_range_message(wanted: TimeRange) -> HBase_pb2.TimeRange:
     """[from, to) in ms. Raises ValueError where it holds nothing by its very bounds."""
     begin = wanted[0] if wanted[0] is not None else 0
     end = wanted[1] if wanted[1] is not None else INT64_MAX
-    if not 0 <= begin <= end <= INT64_MAX:
-        raise ValueError(f"a time range from {begin} to {end}")
+    if not is_whole(begin) or not is_whole(end, begin):
+        raise ValueError(f"a time range from {begin!r} to {end!r}")
     message = HBase_pb2.TimeRange(to=end)
     setattr(message, "from", begin)
     return message
@@ -140,8 +141,8 @@ def _bare(mutation: Mutation, nonce: int) -> Client_pb2.MutationProto:
     if mutation.durability:
         message.durability = _DURABILITIES[mutation.durability]
     if mutation.ttl_ms is not None:
-        if mutation.ttl_ms <= 0:
-            raise ValueError(f"ttl_ms={mutation.ttl_ms}: cells live for a millisecond at least")
+        if not is_whole(mutation.ttl_ms, 1):
+            raise ValueError(f"ttl_ms={mutation.ttl_ms!r}: cells live for a millisecond at least")
         message.attribute.add(name=TTL_ATTRIBUTE, value=_LONG.pack(mutation.ttl_ms))
     if isinstance(mutation, Increment) and mutation.time_range is not None:
         message.time_range.CopyFrom(time_range_message(mutation.time_range))
@@ -174,6 +175,6 @@ def _deletion(delete: Delete, family: bytes, qualifier: bytes | None) -> Change:
 
 
 def _timestamp(timestamp: int) -> int:
-    if not 0 <= timestamp <= INT64_MAX:
-        raise ValueError(f"{timestamp} is no timestamp")
+    if not is_whole(timestamp):
+        raise ValueError(f"{timestamp!r} is no timestamp: a whole number of ms is meant")
     return timestamp

@@ -25,10 +25,15 @@ REMEMBERED_MAX = 1024
 
 
 def to_bytes(value: Bytes) -> bytes:
-    """The bytes of it."""
+    """The bytes of it. Raises ValueError for what has none: a number is none, and `bytes(5)` would be five zeros."""
     if type(value) is bytes:
         return value
-    return value.encode() if isinstance(value, str) else bytes(value)
+    if isinstance(value, str):
+        return value.encode()
+    try:
+        return bytes(memoryview(value))
+    except TypeError:
+        raise ValueError(f"bytes or str are meant, not {value!r}") from None
 
 
 def row_key(row: Bytes) -> bytes:
@@ -56,13 +61,20 @@ def column_or_family(name: ColumnName) -> tuple[bytes, bytes | None]:
 def columns(names: Iterable[ColumnName] | None) -> Columns:
     """What to read, as requests have it; a family that is named whole is read whole, whatever else is named of it."""
     found: dict[bytes, list[bytes] | None] = {}
-    for name in names or ():
+    for name in several(names) or ():
         family, qualifier = column_or_family(name)
         if qualifier is None:
             found[family] = None
         elif (qualifiers := found.setdefault(family, [])) is not None:
             qualifiers.append(qualifier)
     return tuple((family, tuple(qualifiers or ())) for family, qualifiers in found.items())
+
+
+def several(names: Iterable[ColumnName] | None) -> Iterable[ColumnName] | None:
+    """The same. Raises ValueError for one name, whose letters would be families."""
+    if isinstance(names, str | bytes | bytearray):
+        raise ValueError(f"columns={names!r}: several are meant, write [{names!r}]")
+    return names
 
 
 @functools.lru_cache(maxsize=REMEMBERED_MAX)

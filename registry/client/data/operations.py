@@ -11,14 +11,19 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, SupportsIndex, TypeAlias
 
 from protos.hbase import Filter_pb2
-from registry.client.data.names import Bytes, ColumnName
+from registry.client.data.names import Bytes, ColumnName, several
 
 INT64_MAX = (1 << 63) - 1
 VERSIONS_MAX = 0x7FFF_FFFF
 """All versions that there are: HBase's readAllVersions."""
+
+
+def is_whole(value: object, value_min: int = 0) -> bool:
+    """Whether it is a whole number of 64 bits, `value_min` at least."""
+    return isinstance(value, SupportsIndex) and value_min <= value.__index__() <= INT64_MAX
 
 
 class Durability(enum.IntEnum):
@@ -98,6 +103,7 @@ class Delete:
     def __post_init__(self) -> None:
         if self.versions not in ("all", "latest"):
             raise ValueError(f"versions={self.versions!r}: write 'all' or 'latest'")
+        several(self.columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,7 @@ class Increment:
         if not self.amounts:
             raise ValueError(f"no columns to increment in row {self.row!r}")
         for name, amount in self.amounts.items():
-            if not -INT64_MAX - 1 <= amount <= INT64_MAX:
+            if not is_whole(amount, -INT64_MAX - 1):
                 raise ValueError(f"{name!r}: {amount} is no number of 64 bits")
 
 

@@ -100,7 +100,12 @@ class Row(Mapping[bytes, bytes]):
         values = self._values
         if values is None:
             values = self._read()
-        return values[name if type(name) is bytes else to_bytes(name)]
+        if type(name) is bytes:
+            return values[name]
+        try:
+            return values[to_bytes(name)]
+        except ValueError:
+            raise KeyError(name) from None
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self._read())

@@ -362,7 +362,9 @@ class Table:
 
 
 def scan_spec(options: ScanOptions) -> ScanSpec:
-    """What to read, of the options of `Table.scan`. Raises ValueError."""
+    """What to read, of the options of `Table.scan`. Raises ValueError, TypeError for options that there are not."""
+    if unknown := options.keys() - ScanOptions.__optional_keys__:
+        raise TypeError(f"scans have no option {', '.join(map(repr, sorted(unknown)))}")
     reverse = options.get("reverse", False)
     start, stop = to_bytes(options.get("start", b"")), to_bytes(options.get("stop", b""))
     include_start = options.get("include_start", True)
