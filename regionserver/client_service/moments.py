@@ -101,9 +101,9 @@ class SharedSnapshot:
         """Keys of [lower, upper) with their values then."""
         return self._moment.snapshot.scan(lower, upper, reverse=reverse, ahead_count=ahead_count)
 
-    def values(self, lower: bytes, upper: bytes, count_max: int) -> tuple[list[bytes], bytes | None]:
-        """The first of [lower, upper), and from which key on there may be more."""
-        return self._moment.snapshot.values(lower, upper, count_max)
+    def pairs(self, lower: bytes, upper: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The first of [lower, upper)."""
+        return self._moment.snapshot.pairs(lower, upper, count_max)
 
     def close(self) -> None:
         """Let go of it; the moment stays until it is ended."""

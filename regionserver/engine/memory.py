@@ -186,10 +186,9 @@ class MemorySnapshot:
             self._check_open()
             yield key, value
 
-    def values(self, lower: bytes, upper: bytes, count_max: int) -> tuple[list[bytes], bytes | None]:
-        """The first of [lower, upper), and from which key on there may be more."""
-        pairs = list(islice(self.scan(lower, upper), count_max))
-        return [value for _, value in pairs], pairs[-1][0] + b"\0" if len(pairs) == count_max else None
+    def pairs(self, lower: bytes, upper: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The first of [lower, upper)."""
+        return list(islice(self.scan(lower, upper), count_max))
 
     def close(self) -> None:
         """Let go of it."""

@@ -13,7 +13,7 @@ import contextlib
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -42,6 +42,9 @@ MEMTABLE_BLOOM_SHARE = 0.1
 LOG_FILES_KEPT = 2
 AHEAD_BYTES = 32 * 1024
 """Read ahead of who takes it; kept while a scan is open and nobody asks for more."""
+AHEAD_PAIRS_MAX = 256
+STREAM_PAIRS = 16
+"""So many at once are worth a stream of their own."""
 STALLED = ("Write stall", "Incomplete")
 """Words of RocksDB's error where a write would have to wait."""
 
@@ -102,12 +105,26 @@ class RocksStore:
 
     def snapshot(self) -> RocksSnapshot:
         """The moment of the call, kept."""
-        return self._moment(ReadOptions())
+        number = self._guarded(self._database.latest_sequence_number)
+        return self._moment(ReadOptions(), lambda lower, upper: self._stream(number, lower, upper))
 
-    def _moment(self, options: ReadOptions) -> RocksSnapshot:
-        made = RocksSnapshot(self._guarded(lambda: self._database.iter(options)), self.name)
+    def _moment(
+        self, options: ReadOptions, stream: Callable[[bytes, bytes], _Stream | None] | None = None
+    ) -> RocksSnapshot:
+        made = RocksSnapshot(self._guarded(lambda: self._database.iter(options)), self.name, stream)
         self._reading.add(made)
         return made
+
+    def _stream(self, number: int, lower: bytes, upper: bytes) -> _Stream | None:
+        """One of the moment of which this was the number before it was taken; None: there were writes since."""
+        if lower >= upper or self._database.latest_sequence_number() != number:
+            return None
+        options = ReadOptions()
+        options.set_iterate_upper_bound(upper)
+        pairs = self._guarded(lambda: self._database.items(from_key=lower, read_opt=options))
+        if self._database.latest_sequence_number() != number:
+            return None
+        return _Stream(cast("Iterator[tuple[bytes, bytes]]", pairs), lower, upper, options)
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -193,24 +210,44 @@ class RocksStore:
         return StoreNotUsable(f"{self.name}: {what}")
 
 
+class _Stream:
+    """Pairs of one moment from a key on, in half of the time that the iterator takes; it only goes on."""
+
+    __slots__ = ("at", "held", "pairs", "upper")
+
+    def __init__(self, pairs: Iterator[tuple[bytes, bytes]], at: bytes, upper: bytes, held: object) -> None:
+        self.pairs = pairs
+        self.at = at
+        """What comes next is the first from this key on."""
+        self.upper = upper
+        self.held = held
+        """What must live as long as the iterator."""
+
+
 class RocksSnapshot:
     """One moment of it: an iterator that all its scans share, each finding its place again after another.
 
     The snapshots of rocksdict cannot be scanned: their iterators show what was written later. And what it gives for
-    pairs of keys and values ends at a damaged block as if nothing followed, without a word.
+    pairs of keys and values ends at a damaged block as if nothing followed, without a word: where such a stream ends,
+    the iterator says whether that is the end.
     """
 
-    def __init__(self, moment: RdictIter, name: str) -> None:
+    def __init__(
+        self, moment: RdictIter, name: str, stream: Callable[[bytes, bytes], _Stream | None] | None = None
+    ) -> None:
+        """`stream` makes one of the same moment from a key to another; None where that can be done no longer."""
         self._moment: RdictIter | None = moment
         self._name = name
+        self._make_stream = stream
+        self._stream: _Stream | None = None
         self.held: object = None
         """What must live as long as the iterator."""
         self._mover: object = None
-        """The scan that has moved the iterator last."""
+        """The scan downwards that has moved the iterator last; upwards the key that its next step leads to."""
 
     def get(self, key: bytes) -> bytes | None:
         """The value of a key then."""
-        found = self._seek(key, self)
+        found = self._seek(key)
         return found[1] if found is not None and found[0] == key else None
 
     def scan(
@@ -218,55 +255,20 @@ class RocksSnapshot:
     ) -> Iterator[tuple[bytes, bytes]]:
         """Keys of [lower, upper) with their values then; upwards up to AHEAD_BYTES are read ahead."""
         self._open()
-        return self._down(lower, upper) if reverse else self._up(lower, upper, ahead_count)
+        if reverse:
+            return self._down(lower, upper)
+        return chain.from_iterable(self._up(lower, upper, ahead_count))
 
-    def values(self, lower: bytes, upper: bytes, count_max: int) -> tuple[list[bytes], bytes | None]:
-        """The first of [lower, upper), and from which key on there may be more; up to AHEAD_BYTES at once.
-
-        Keys cost half of the time, and the one behind the values says that all are before `upper`.
-        """
+    def pairs(self, lower: bytes, upper: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The first of [lower, upper), up to AHEAD_BYTES at once."""
         moment = self._open()
-        self._mover = None
-        moment.seek(lower)
-        move, value_of = moment.next, moment.value
-        values: list[bytes] = []
-        size_bytes = 0
-        for _ in repeat(None, count_max):
-            value = value_of()
-            if value is None:
-                break
-            values.append(value)
-            size_bytes += len(value)
-            move()
-            if size_bytes >= AHEAD_BYTES:
-                break
-        following = moment.key()
-        if following is not None and following <= upper:
-            return values, following
-        pairs = self._read(lower, upper, object(), count_max)
-        return [value for _, value in pairs], pairs[-1][0] + b"\0" if len(pairs) == len(values) > 0 else None
-
-    def close(self) -> None:
-        """Let go of it, and of what reads it."""
-        self._moment = None
-
-    # Generators hold no iterator of RocksDB between two of their values: that would keep the database open.
-
-    def _up(self, lower: bytes, upper: bytes, ahead_count: int) -> Iterator[tuple[bytes, bytes]]:
-        mover, left = object(), ahead_count
-        while pairs := self._read(lower, upper, mover, left):
-            yield from pairs
-            lower = pairs[-1][0] + b"\0"
-            left = left - len(pairs) or ahead_count
-
-    def _read(self, lower: bytes, upper: bytes, mover: object, count_max: int) -> list[tuple[bytes, bytes]]:
-        """So many pairs, or fewer that are large; `lower` is behind those that the mover has read before."""
-        moment = self._open()
-        if self._mover is mover:
+        if count_max >= STREAM_PAIRS and (found := self._streamed(lower, upper, count_max)):
+            return found
+        if self._mover == lower:
             moment.next()
         else:
-            self._mover = mover
             moment.seek(lower)
+        self._mover = None
         pairs: list[tuple[bytes, bytes]] = []
         size_bytes = 0
         move, key_of, value_of = moment.next, moment.key, moment.value
@@ -275,11 +277,44 @@ class RocksSnapshot:
             pairs.append((key, value))
             size_bytes += len(value)
             if len(pairs) == count_max or size_bytes >= AHEAD_BYTES:
+                self._mover = key + b"\0"
                 return pairs
             move()
-        self._mover = None  # at its end: one more step could not be told from none
         if key is None:
             self._check(moment)
+        return pairs
+
+    def close(self) -> None:
+        """Let go of it, and of what reads it."""
+        self._moment = self._stream = self._make_stream = None
+
+    # Generators hold no iterator of RocksDB between two of their values: that would keep the database open.
+
+    def _up(self, lower: bytes, upper: bytes, ahead_count: int) -> Iterator[list[tuple[bytes, bytes]]]:
+        left = ahead_count
+        while pairs := self.pairs(lower, upper, left):
+            yield pairs
+            lower = pairs[-1][0] + b"\0"
+            left -= len(pairs)
+            if not left:
+                left = ahead_count = min(2 * ahead_count, AHEAD_PAIRS_MAX)
+
+    def _streamed(self, lower: bytes, upper: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The same from a stream; nothing: there is no stream, or nothing more in it."""
+        stream = self._stream
+        if stream is None or stream.at != lower or stream.upper != upper:
+            stream = self._make_stream(lower, upper) if self._make_stream is not None else None
+        pairs: list[tuple[bytes, bytes]] = []
+        if stream is not None:
+            left_bytes = AHEAD_BYTES
+            for pair in islice(stream.pairs, count_max):
+                pairs.append(pair)
+                left_bytes -= len(pair[1])
+                if left_bytes <= 0:
+                    break
+            if pairs:
+                stream.at = pairs[-1][0] + b"\0"
+        self._stream = stream if pairs else None
         return pairs
 
     def _down(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -289,9 +324,9 @@ class RocksSnapshot:
             yield found
             found = self._previous(found[0], mover)
 
-    def _seek(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:
+    def _seek(self, key: bytes) -> tuple[bytes, bytes] | None:
         moment = self._open()
-        self._mover = mover
+        self._mover = None
         moment.seek(key)
         return self._here(moment)
 

@@ -98,8 +98,8 @@ class Snapshot(View, Protocol):
         """The same. `ahead_count`: how many will be taken, which may be read before they are, but not much of them."""
         ...
 
-    def values(self, lower: bytes, upper: bytes, count_max: int) -> tuple[list[bytes], bytes | None]:
-        """The first values of [lower, upper), and from which key on there may be more; None: these are all.
+    def pairs(self, lower: bytes, upper: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
+        """The first keys of [lower, upper) with their values then; to go on right behind the last of them is cheap.
 
         At least one where there are any, at most so many, and not much of them.
         """

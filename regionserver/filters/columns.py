@@ -273,4 +273,4 @@ class TimestampsFilter(_ColumnFilter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(pick=pick_times(self._times_ms))
+        return Plan(pick=pick_times(self._times_ms), by_times=True)

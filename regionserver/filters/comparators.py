@@ -203,39 +203,39 @@ class RegexStringComparator(Comparator):
         return 0 if self._pattern.finds(found.decode(self._charset, "replace")) else 1
 
 
-_REJECTING: dict[CompareType, Callable[[bytes, bytes], bool]] = {
-    CompareType.LESS: operator.le,
-    CompareType.LESS_OR_EQUAL: operator.lt,
-    CompareType.EQUAL: operator.ne,
-    CompareType.NOT_EQUAL: operator.eq,
-    CompareType.GREATER_OR_EQUAL: operator.gt,
-    CompareType.GREATER: operator.ge,
+_KEEPING: dict[CompareType, Callable[[bytes, bytes], bool]] = {
+    CompareType.LESS: operator.gt,
+    CompareType.LESS_OR_EQUAL: operator.ge,
+    CompareType.EQUAL: operator.eq,
+    CompareType.NOT_EQUAL: operator.ne,
+    CompareType.GREATER_OR_EQUAL: operator.le,
+    CompareType.GREATER: operator.lt,
 }
 """Of bytes: what was given, and what is there."""
 
 
-def rejecting(compare: CompareType, comparator: Comparator | None) -> Callable[[bytes], bool]:
-    """Whether a part of a cell is dropped: where it is not in that relation to what was given."""
+def keeping(compare: CompareType, comparator: Comparator | None) -> Callable[[bytes], bool]:
+    """Whether a part of a cell is in that relation to what was given; else it is dropped."""
     if compare is CompareType.NO_OP:
-        return lambda _: True
+        return lambda _: False
     if comparator is None:
         return _without_comparator
     if type(comparator) is BinaryComparator:
-        return partial(_REJECTING[compare], comparator.value)
+        return partial(_KEEPING[compare], comparator.value)
     found = comparator.compare
     match compare:
         case CompareType.LESS:
-            return lambda part: found(part) <= 0
-        case CompareType.LESS_OR_EQUAL:
-            return lambda part: found(part) < 0
-        case CompareType.EQUAL:
-            return lambda part: found(part) != 0
-        case CompareType.NOT_EQUAL:
-            return lambda part: found(part) == 0
-        case CompareType.GREATER_OR_EQUAL:
             return lambda part: found(part) > 0
-        case CompareType.GREATER:
+        case CompareType.LESS_OR_EQUAL:
             return lambda part: found(part) >= 0
+        case CompareType.EQUAL:
+            return lambda part: found(part) == 0
+        case CompareType.NOT_EQUAL:
+            return lambda part: found(part) != 0
+        case CompareType.GREATER_OR_EQUAL:
+            return lambda part: found(part) <= 0
+        case CompareType.GREATER:
+            return lambda part: found(part) < 0
 
 
 def _without_comparator(_: bytes) -> bool:

@@ -6,7 +6,7 @@ ColumnValueFilter, DependentColumnFilter, SingleColumnValueFilter, SingleColumnV
 
 from __future__ import annotations
 
-from regionserver.filters.comparators import BinaryComparator, Comparator, CompareType, rejecting
+from regionserver.filters.comparators import BinaryComparator, Comparator, CompareType, keeping
 from regionserver.filters.filter import Filter, ReturnCode, SeenCell
 from regionserver.filters.whole_rows import (
     Plan,
@@ -14,7 +14,8 @@ from regionserver.filters.whole_rows import (
     pick_column,
     pick_qualifiers,
     pick_values,
-    value_finder,
+    pick_values_found,
+    where_column,
 )
 from registry.wire.errors import IOException
 
@@ -23,14 +24,11 @@ class CompareFilter(Filter):
     """Those that compare one part of a cell."""
 
     def __init__(self, compare: CompareType, comparator: Comparator | None) -> None:
-        self.rejects = rejecting(compare, comparator)
+        self.keeps = keeping(compare, comparator)
+        """Whether a part is in that relation."""
         self.asks_for = comparator if compare is CompareType.EQUAL else None
         """What is to be equal to it."""
         self.may_fail = comparator is None or comparator.may_fail
-
-    def keeps(self, part: bytes) -> bool:
-        """Whether a part is in that relation."""
-        return not self.rejects(part)
 
     def filter_row_key(self, row: bytes) -> bool:  # noqa: ARG002
         """See Filter."""
@@ -50,7 +48,7 @@ class RowFilter(CompareFilter):
 
     def filter_row_key(self, row: bytes) -> bool:
         """See Filter."""
-        self._is_out = self._is_out or self.rejects(row)
+        self._is_out = self._is_out or not self.keeps(row)
         return self._is_out
 
     def filter_cell(self, cell: SeenCell) -> ReturnCode:  # noqa: ARG002
@@ -63,7 +61,7 @@ class RowFilter(CompareFilter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(of_row=(self.keeps,), may_fail=self.may_fail)
+        return Plan(keeps_row=(self.keeps,), may_fail=self.may_fail)
 
 
 class FamilyFilter(CompareFilter):
@@ -71,7 +69,7 @@ class FamilyFilter(CompareFilter):
 
     def filter_cell(self, cell: SeenCell) -> ReturnCode:
         """See Filter."""
-        return ReturnCode.NEXT_ROW if self.rejects(cell.family) else ReturnCode.INCLUDE
+        return ReturnCode.INCLUDE if self.keeps(cell.family) else ReturnCode.NEXT_ROW
 
     def plan(self) -> Plan | None:
         """See Filter."""
@@ -83,7 +81,7 @@ class QualifierFilter(CompareFilter):
 
     def filter_cell(self, cell: SeenCell) -> ReturnCode:
         """See Filter."""
-        return ReturnCode.SKIP if self.rejects(cell.qualifier) else ReturnCode.INCLUDE
+        return ReturnCode.INCLUDE if self.keeps(cell.qualifier) else ReturnCode.SKIP
 
     def plan(self) -> Plan | None:
         """See Filter."""
@@ -97,12 +95,15 @@ class ValueFilter(CompareFilter):
 
     def filter_cell(self, cell: SeenCell) -> ReturnCode:
         """See Filter."""
-        return ReturnCode.SKIP if self.rejects(cell.value) else ReturnCode.INCLUDE
+        return ReturnCode.INCLUDE if self.keeps(cell.value) else ReturnCode.SKIP
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        may_be_in = self.asks_for.may_be_in if self.asks_for is not None else None
-        return Plan(pick=pick_values(self.keeps), may_be_in=may_be_in, may_fail=self.may_fail)
+        if self.asks_for is None:
+            return Plan(pick=pick_values(self.keeps), may_fail=self.may_fail)
+        may_be_in = self.asks_for.may_be_in
+        pick = pick_values_found(self.keeps, may_be_in)
+        return Plan(pick=pick, may_be_in=may_be_in, may_fail=self.may_fail)
 
 
 class ColumnValueFilter(Filter):
@@ -111,7 +112,7 @@ class ColumnValueFilter(Filter):
     def __init__(self, family: bytes, qualifier: bytes, compare: CompareType, comparator: Comparator) -> None:
         self._family = family
         self._qualifier = qualifier
-        self._rejects = rejecting(compare, comparator)
+        self._keeps = keeping(compare, comparator)
         self._is_found = False
 
     def reset(self) -> None:
@@ -127,7 +128,7 @@ class ColumnValueFilter(Filter):
         if cell.qualifier != self._qualifier or cell.family != self._family:
             return ReturnCode.NEXT_ROW if self._is_found else ReturnCode.NEXT_COL
         self._is_found = True
-        return ReturnCode.SKIP if self._rejects(cell.value) else ReturnCode.INCLUDE
+        return ReturnCode.INCLUDE if self._keeps(cell.value) else ReturnCode.SKIP
 
     def is_family_essential(self, family: bytes) -> bool:
         """See Filter."""
@@ -164,7 +165,7 @@ class DependentColumnFilter(CompareFilter):
         """See Filter. What is not of the column is judged when the row is read."""
         if cell.qualifier != self._qualifier or cell.family != self._family:
             return ReturnCode.INCLUDE
-        if self._compares and self.rejects(cell.value):
+        if self._compares and not self.keeps(cell.value):
             return ReturnCode.SKIP
         self._times_ms.add(cell.timestamp_ms)
         return ReturnCode.SKIP if self._drops else ReturnCode.INCLUDE
@@ -191,7 +192,7 @@ class SingleColumnValueFilter(Filter):
     ) -> None:
         self.family = family or b""
         self.qualifier = qualifier or b""
-        self._rejects = _never_compared if compare is CompareType.NO_OP else rejecting(compare, comparator)
+        self._keeps = _never_compared if compare is CompareType.NO_OP else keeping(compare, comparator)
         self._may_fail = comparator.may_fail or compare is CompareType.NO_OP
         self._filter_if_missing = filter_if_missing
         self._latest_version_only = latest_version_only
@@ -214,7 +215,7 @@ class SingleColumnValueFilter(Filter):
         if cell.qualifier != self.qualifier or cell.family != self.family:
             return ReturnCode.INCLUDE
         self._is_found = True
-        if self._rejects(cell.value):
+        if not self._keeps(cell.value):
             return ReturnCode.NEXT_ROW if self._latest_version_only else ReturnCode.INCLUDE
         self._matches = True
         return ReturnCode.INCLUDE
@@ -229,14 +230,8 @@ class SingleColumnValueFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        find, rejects = value_finder(self.family, self.qualifier), self._rejects
-        passes_missing = not self._filter_if_missing
-
-        def passes(data: bytes, at: int, row_bytes: int) -> bool:
-            value = find(data, at, row_bytes)
-            return passes_missing if value is None else not rejects(value)
-
-        return Plan(of_column=(passes,), may_fail=self._may_fail)
+        keeps = where_column(self.family, self.qualifier, self._keeps, not self._filter_if_missing)
+        return Plan(of_column=(keeps,), may_fail=self._may_fail)
 
 
 class SingleColumnValueExcludeFilter(SingleColumnValueFilter):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
 from regionserver.filters.rows import behind_prefix
-from regionserver.filters.whole_rows import GoOn, Passes, Plan
+from regionserver.filters.whole_rows import GoOn, OfRow, Passes, Plan
 
 FIXED = 0xFF
 ANY_V1, ANY_V2 = 0, 2
@@ -136,7 +136,7 @@ class FuzzyRowFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(of_row=(self._passes,))
+        return Plan(of_row=(OfRow(self._passes),))
 
     def _passes(self, row: bytes) -> Passes:
         return True if self._matches(row) else GoOn(self._next_row(row))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
-from regionserver.filters.whole_rows import GoOn, Passes, Plan
+from regionserver.filters.whole_rows import GoOn, OfRow, Passes, Plan
 from registry.wire.errors import IOException
 
 
@@ -114,7 +114,7 @@ class MultiRowRangeFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(of_row=(self._passes,))
+        return Plan(of_row=(OfRow(self._passes, self._passes_between),))
 
     def _passes(self, row: bytes) -> Passes:
         if self.filter_row_key(row) or self._is_done:
@@ -127,6 +127,9 @@ class MultiRowRangeFilter(Filter):
                 return GoOn(self._begin_of(self._range))
             case _:
                 return False
+
+    def _passes_between(self, first: bytes, last: bytes) -> bool:
+        return not self._is_done and self._range is not None and first in self._range and last in self._range
 
     def _begin_of(self, each: RowRange) -> bytes:
         """The end at which the scan comes to it."""

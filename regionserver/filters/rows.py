@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
-from regionserver.filters.whole_rows import GoOn, Passes, Plan
+from regionserver.filters.whole_rows import GoOn, OfRow, Passes, Plan
 
 
 class PrefixFilter(Filter):
@@ -69,7 +69,10 @@ class PrefixFilter(Filter):
                 return prefix is not None
             return GoOn(None if self.filter_row_key(row) else prefix)
 
-        return Plan(of_row=(passes,))
+        def passes_between(first: bytes, last: bytes) -> bool:
+            return prefix is not None and first.startswith(prefix) and last.startswith(prefix)
+
+        return Plan(of_row=(OfRow(passes, passes_between),))
 
 
 class InclusiveStopFilter(Filter):
@@ -95,7 +98,13 @@ class InclusiveStopFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(of_row=(lambda row: GoOn(None) if self.filter_row_key(row) else True,))
+        return Plan(of_row=(OfRow(self._passes, self._passes_between),))
+
+    def _passes(self, row: bytes) -> Passes:
+        return GoOn(None) if self.filter_row_key(row) else True
+
+    def _passes_between(self, _: bytes, last: bytes) -> bool:
+        return not self._is_done and last <= self._stop_row
 
 
 class PageFilter(Filter):
@@ -118,7 +127,15 @@ class PageFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(counts=lambda: not self.filter_row())
+        return Plan(counts=self)
+
+    def rows_left(self) -> int:
+        """See Counting."""
+        return self._page_rows - self._passed_count
+
+    def count_rows(self, rows_count: int) -> None:
+        """See Counting."""
+        self._passed_count += rows_count
 
 
 class RandomRowFilter(Filter):

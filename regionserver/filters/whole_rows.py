@@ -10,8 +10,10 @@ Pure. Source: the same classes of HBase as those of the filters.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import NamedTuple, Protocol
 
 _LENGTHS = struct.Struct(">iii")  # cell, key, value
 _CELL_AND_KEY = struct.Struct(">ii")
@@ -32,14 +34,48 @@ class GoOn:
         self.row = row
 
 
+Head = tuple[int, int, int, int, int]
+"""Of a row: what its reader knows, how many cells it has, the newest and the oldest time, how long the row's key is."""
+Row = tuple[bytes, Head]
+"""Bytes of which a part is the row's cell block, the rest of them; where it begins is told apart from it."""
+Rows = Sequence[Row]
+Cells = tuple[list[bytes], list[int]]
+"""Cell blocks of rows, and how many cells each has."""
 Passes = bool | GoOn
-Cells = tuple[bytes, int]
-"""A cell block, and how many cells it has."""
-OfRow = Callable[[bytes], Passes]
-OfColumn = Callable[[bytes, int, int], bool]
-"""A block's bytes, where it begins in them, and how long its row is."""
-Pick = Callable[[bytes, int, int, int], Cells | None]
-"""The same, and how many cells it has; what is given of them, None: nothing."""
+OfColumn = Callable[[Rows, int], Rows]
+"""Those that pass; the number says where cell blocks begin."""
+Pick = Callable[[Rows, int], Cells]
+"""What is given of them, without those of which nothing is."""
+
+
+class OfRow(NamedTuple):
+    """Judges rows by their keys, in their order, and may say where to go on."""
+
+    passes: Callable[[bytes], Passes]
+    passes_between: Callable[[bytes, bytes], bool] = lambda first, last: False  # noqa: ARG005
+    """Whether all from one to another pass, as far as can be told by these; then it need not hear of them."""
+
+
+class Counting(Protocol):
+    """Lets so many rows pass, of those that nothing else drops."""
+
+    def rows_left(self) -> int:
+        """How many more."""
+        ...
+
+    def count_rows(self, rows_count: int) -> None:
+        """So many have passed."""
+        ...
+
+
+class Judged(NamedTuple):
+    """Of rows."""
+
+    cells: Cells
+    rows_count: int
+    """How many rows were judged; less than all where it says to go on elsewhere."""
+    go_on: GoOn | None
+    """Of the last of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,16 +83,19 @@ class Plan:
     """How a filter judges rows; each part is asked where those before it let the row pass."""
 
     of_row: tuple[OfRow, ...] = ()
+    keeps_row: tuple[Callable[[bytes], bool], ...] = ()
+    """Whether a row passes by its key, whatever was asked before."""
     of_column: tuple[OfColumn, ...] = ()
-    """Whether the row passes, by one of its cells."""
+    """Whether it does by one of its cells."""
     pick: Pick | None = None
     """None: all cells."""
     hears_all: bool = True
     """Cells behind those that `pick` gives are asked about all the same."""
-    change: Callable[[bytes], bytes] | None = None
+    by_times: bool = False
+    """It looks at the times of heads."""
+    change: Callable[[list[bytes]], list[bytes]] | None = None
     """What is given instead of cells."""
-    counts: Callable[[], bool] | None = None
-    """Whether one more row passes; asked once for each that nothing else drops."""
+    counts: Counting | None = None
     may_be_in: Callable[[bytes], bool] | None = None
     """Whether a row may pass of which these bytes have all that is known; of more rows, whether one of them may."""
     may_fail: bool = False
@@ -75,41 +114,50 @@ class Plan:
         change, following = self.change, other.change
         return Plan(
             of_row=self.of_row + other.of_row,
+            keeps_row=self.keeps_row + other.keeps_row,
             of_column=self.of_column + other.of_column,
             pick=self.pick or other.pick,
             hears_all=self.hears_all and other.hears_all,
-            change=(lambda cells: following(change(cells))) if change and following else change or following,
+            by_times=self.by_times or other.by_times,
+            change=(lambda blocks: following(change(blocks))) if change and following else change or following,
             counts=self.counts or other.counts,
             may_be_in=self.may_be_in or other.may_be_in,
         )
 
-    def judge(self) -> Callable[[bytes, int, int, int], Cells | GoOn | None]:
-        """What is given of a row, but for `counts`; asked with what `Pick` is asked with."""
-        of_row, of_column, pick, change = self.of_row, self.of_column, self.pick, self.change
-        may_be_in = self.may_be_in
-        if len(of_column) == 1 and not of_row and pick is None and change is None:
-            [passes] = of_column
-            return lambda data, at, row_bytes, count: (data[at:], count) if passes(data, at, row_bytes) else None
-        if pick is not None and not of_row and not of_column and change is None and may_be_in is None:
-            return pick
+    def judge(self, rows: Rows, at: int) -> Judged:
+        """What is given of rows, but for `counts`; at least one, sorted."""
+        count, go_on = len(rows), None
+        if self.of_row:
+            rows, count, go_on = self._by_row(rows, at + _BEFORE_ROW)
+        for keeps in self.keeps_row:
+            begin = at + _BEFORE_ROW
+            rows = [row for row in rows if keeps(row[0][begin : begin + row[1][4]])]
+        for of_column in self.of_column:
+            rows = of_column(rows, at)
+        if self.may_be_in is not None and not self.may_be_in(b"".join([data for data, _ in rows])):
+            rows = ()
+        if self.pick is not None:
+            cells: Cells = self.pick(rows, at) if rows else ([], [])
+        else:
+            cells = [data[at:] for data, _ in rows], [head[1] for _, head in rows]
+        return Judged(cells if self.change is None else (self.change(cells[0]), cells[1]), count, go_on)
 
-        def judged(data: bytes, at: int, row_bytes: int, count: int) -> Cells | GoOn | None:
-            if of_row:
-                said = _all_of(of_row, data[at + _BEFORE_ROW : at + _BEFORE_ROW + row_bytes])
-                if said is not True:
-                    return said or None
-            for each in of_column:
-                if not each(data, at, row_bytes):
-                    return None
-            if may_be_in is not None and not may_be_in(data):
-                return None
-            cells = (data[at:], count) if pick is None else pick(data, at, row_bytes, count)
-            return cells if cells is None or change is None else (change(cells[0]), cells[1])
+    def _by_row(self, rows: Rows, begin: int) -> tuple[Rows, int, GoOn | None]:
+        first, last = (data[begin : begin + head[4]] for data, head in (rows[0], rows[-1]))
+        of_row = [each.passes for each in self.of_row if not each.passes_between(first, last)]
+        if not of_row:
+            return rows, len(rows), None
+        passed: list[Row] = []
+        for count, row in enumerate(rows, 1):
+            said = _all_of(of_row, row[0][begin : begin + row[1][4]])
+            if said is True:
+                passed.append(row)
+            elif isinstance(said, GoOn):
+                return passed, count, said
+        return passed, len(rows), None
 
-        return judged
 
-
-def _all_of(asked: tuple[OfRow, ...], row: bytes) -> Passes:
+def _all_of(asked: Sequence[Callable[[bytes], Passes]], row: bytes) -> Passes:
     """All hear of the row; the farthest way to go on wins."""
     passes: Passes = True
     for each in asked:
@@ -122,22 +170,31 @@ def _all_of(asked: tuple[OfRow, ...], row: bytes) -> Passes:
     return passes
 
 
-def value_finder(family: bytes, qualifier: bytes) -> Callable[[bytes, int, int], bytes | None]:
-    """What the cell of a column holds, of those of a row; None: there is none."""
+def where_column(family: bytes, qualifier: bytes, keeps: Callable[[bytes], bool], passes_missing: bool) -> OfColumn:
+    """Rows by what the cell of a column holds, and whether those pass that have none."""
     column = bytes((len(family),)) + family + qualifier
     around_bytes = _AROUND_COLUMN + len(column)
     lengths = _CELL_AND_KEY.unpack_from
 
-    def find(data: bytes, at: int, row_bytes: int) -> bytes | None:
-        stop, wanted_bytes, before = len(data), around_bytes + row_bytes, _BEFORE_ROW + row_bytes
-        while at < stop:
-            cell_bytes, key_bytes = lengths(data, at)
-            if key_bytes == wanted_bytes and data.startswith(column, at + before):
-                return data[at + 12 + key_bytes : at + 4 + cell_bytes]
-            at += 4 + cell_bytes
-        return None
+    def passing(rows: Rows, at: int) -> Rows:
+        passed: list[Row] = []
+        for row in rows:
+            data, head = row
+            here, stop, row_bytes = at, len(data), head[4]
+            wanted_bytes, before = around_bytes + row_bytes, _BEFORE_ROW + row_bytes
+            while here < stop:
+                cell_bytes, key_bytes = lengths(data, here)
+                if key_bytes == wanted_bytes and data.startswith(column, here + before):
+                    if keeps(data[here + 12 + key_bytes : here + 4 + cell_bytes]):
+                        passed.append(row)
+                    break
+                here += 4 + cell_bytes
+            else:
+                if passes_missing:
+                    passed.append(row)
+        return passed
 
-    return find
+    return passing
 
 
 def value_at(data: bytes, at: int) -> bytes:
@@ -146,27 +203,23 @@ def value_at(data: bytes, at: int) -> bytes:
     return data[at + 12 + key_bytes : at + 4 + cell_bytes]
 
 
-def family_at(data: bytes, at: int, row_bytes: int) -> bytes:
-    """The family of the cell there."""
-    begin = at + _BEFORE_ROW + 1 + row_bytes
-    return data[begin : begin + data[begin - 1]]
-
-
 def pick_column(qualifier: bytes) -> Pick:
     """One column."""
     lengths = _CELL_AND_KEY.unpack_from
 
-    def pick(data: bytes, at: int, row_bytes: int, count: int) -> Cells | None:
-        del count
-        stop = len(data)
-        before = _BEFORE_ROW + 1 + row_bytes + data[at + _BEFORE_ROW + row_bytes]
-        wanted_bytes = before + len(qualifier) - 3
-        while at < stop:
-            cell_bytes, key_bytes = lengths(data, at)
-            if key_bytes == wanted_bytes and data.startswith(qualifier, at + before):
-                return data[at : at + 4 + cell_bytes], 1
-            at += 4 + cell_bytes
-        return None
+    def pick(rows: Rows, at: int) -> Cells:
+        blocks: list[bytes] = []
+        before_qualifier = _before_qualifier(rows, at)
+        for data, head in rows:
+            stop, before, here = len(data), before_qualifier + head[4], at
+            wanted_bytes = before + len(qualifier) - 3
+            while here < stop:
+                cell_bytes, key_bytes = lengths(data, here)
+                if key_bytes == wanted_bytes and data.startswith(qualifier, here + before):
+                    blocks.append(data[here : here + 4 + cell_bytes])
+                    break
+                here += 4 + cell_bytes
+        return blocks, [1] * len(blocks)
 
     return pick
 
@@ -175,21 +228,26 @@ def pick_prefix(prefix: bytes) -> Pick:
     """Columns that begin so: they lie side by side."""
     lengths = _CELL_AND_KEY.unpack_from
 
-    def pick(data: bytes, at: int, row_bytes: int, count: int) -> Cells | None:
-        del count
-        stop, taken, begin = len(data), 0, at
-        before = _BEFORE_ROW + 1 + row_bytes + data[at + _BEFORE_ROW + row_bytes]
-        least_bytes = before - 3 + len(prefix)
-        while at < stop:
-            cell_bytes, key_bytes = lengths(data, at)
-            if key_bytes >= least_bytes and data.startswith(prefix, at + before):
-                if not taken:
-                    begin = at
-                taken += 1
-            elif taken:
-                return data[begin:at], taken
-            at += 4 + cell_bytes
-        return (data[begin:], taken) if taken else None
+    def pick(rows: Rows, at: int) -> Cells:
+        blocks: list[bytes] = []
+        counts: list[int] = []
+        before_qualifier = _before_qualifier(rows, at)
+        for data, head in rows:
+            stop, before, here, begin, taken = len(data), before_qualifier + head[4], at, at, 0
+            least_bytes = before - 3 + len(prefix)
+            while here < stop:
+                cell_bytes, key_bytes = lengths(data, here)
+                if key_bytes >= least_bytes and data.startswith(prefix, here + before):
+                    if not taken:
+                        begin = here
+                    taken += 1
+                elif taken:
+                    break
+                here += 4 + cell_bytes
+            if taken:
+                blocks.append(data[begin:here])
+                counts.append(taken)
+        return blocks, counts
 
     return pick
 
@@ -197,92 +255,139 @@ def pick_prefix(prefix: bytes) -> Pick:
 def pick_numbered(skipped_count: int, count_max: int) -> Pick:
     """So many columns behind so many."""
     sizes = _SIZE.unpack_from
+    begin, end = max(skipped_count, 0), skipped_count + count_max
 
-    def pick(data: bytes, at: int, row_bytes: int, count: int) -> Cells | None:
-        del row_bytes
-        begin, end = max(skipped_count, 0), min(skipped_count + count_max, count)
-        if begin >= end:
-            return None
-        for _ in range(begin):
-            at += 4 + sizes(data, at)[0]
-        if end == count:
-            return data[at:], end - begin
-        begins_at = at
-        for _ in range(end - begin):
-            at += 4 + sizes(data, at)[0]
-        return data[begins_at:at], end - begin
+    def pick(rows: Rows, at: int) -> Cells:
+        blocks: list[bytes] = []
+        counts: list[int] = []
+        for data, head in rows:
+            here, taken = at, min(end, head[1]) - begin
+            if taken <= 0:
+                continue
+            for _ in repeat(None, begin):
+                here += 4 + sizes(data, here)[0]
+            begins_at = here
+            for _ in repeat(None, taken):
+                here += 4 + sizes(data, here)[0]
+            blocks.append(data[begins_at:here])
+            counts.append(taken)
+        return blocks, counts
 
     return pick
 
 
-def pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:
+def _pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:
     """Cells that pass: of the bytes, where the cell begins, and where its qualifier does, and how long its key is."""
     lengths = _CELL_AND_KEY.unpack_from
 
-    def pick(data: bytes, at: int, row_bytes: int, count: int) -> Cells | None:
-        del count
-        stop = len(data)
-        before = _BEFORE_ROW + 1 + row_bytes + data[at + _BEFORE_ROW + row_bytes]
-        pieces: list[bytes] = []
-        while at < stop:
-            cell_bytes, key_bytes = lengths(data, at)
-            end = at + 4 + cell_bytes
-            if keeps(data, at, at + before, key_bytes):
-                pieces.append(data[at:end])
-            at = end
-        return (b"".join(pieces), len(pieces)) if pieces else None
+    def pick(rows: Rows, at: int) -> Cells:
+        blocks: list[bytes] = []
+        counts: list[int] = []
+        before_qualifier = _before_qualifier(rows, at)
+        for data, head in rows:
+            here, stop, before = at, len(data), before_qualifier + head[4]
+            pieces: list[bytes] = []
+            while here < stop:
+                cell_bytes, key_bytes = lengths(data, here)
+                end = here + 4 + cell_bytes
+                if keeps(data, here, here + before, key_bytes):
+                    pieces.append(data[here:end])
+                here = end
+            if pieces:
+                blocks.append(b"".join(pieces))
+                counts.append(len(pieces))
+        return blocks, counts
 
     return pick
 
 
 def pick_qualifiers(keeps: Callable[[bytes], bool]) -> Pick:
     """Cells whose qualifiers pass."""
-    return pick_where(lambda data, at, column_at, key_bytes: keeps(data[column_at : at + 3 + key_bytes]))
+    return _pick_where(lambda data, at, column_at, key_bytes: keeps(data[column_at : at + 3 + key_bytes]))
 
 
 def pick_values(keeps: Callable[[bytes], bool]) -> Pick:
     """Cells whose values pass."""
-    return pick_where(lambda data, at, _, __: keeps(value_at(data, at)))
+    return _pick_where(lambda data, at, _, __: keeps(value_at(data, at)))
+
+
+def pick_values_found(keeps: Callable[[bytes], bool], may_be_in: Callable[[bytes], bool]) -> Pick:
+    """The same; `may_be_in` says of a row's bytes whether one of them may pass."""
+    pick = pick_values(keeps)
+
+    def found(rows: Rows, at: int) -> Cells:
+        rows = [row for row in rows if may_be_in(row[0])]
+        return pick(rows, at) if rows else ([], [])
+
+    return found
 
 
 def pick_all_if(keeps: Callable[[bytes], bool]) -> Pick:
     """All cells, where their family passes."""
-    return lambda data, at, row_bytes, count: (data[at:], count) if keeps(family_at(data, at, row_bytes)) else None
 
-
-def pick_times(times_ms: frozenset[int]) -> Pick:
-    """Cells of these times."""
-    lengths, times = _CELL_AND_KEY.unpack_from, _TIME.unpack_from
-
-    def pick(data: bytes, at: int, row_bytes: int, count: int) -> Cells | None:
-        del row_bytes, count
-        stop = len(data)
-        pieces: list[bytes] = []
-        while at < stop:
-            cell_bytes, key_bytes = lengths(data, at)
-            end = at + 4 + cell_bytes
-            if times(data, at + 3 + key_bytes)[0] in times_ms:
-                pieces.append(data[at:end])
-            at = end
-        return (b"".join(pieces), len(pieces)) if pieces else None
+    def pick(rows: Rows, at: int) -> Cells:
+        family_at = at + _before_qualifier(rows, at) + rows[0][1][4]
+        begin = at + _BEFORE_ROW + 1 + rows[0][1][4]
+        if not keeps(rows[0][0][begin:family_at]):
+            return [], []
+        return [data[at:] for data, _ in rows], [head[1] for _, head in rows]
 
     return pick
 
 
-def without_values(len_as_val: bool) -> Callable[[bytes], bytes]:
-    """Cells with nothing in them, or the length of what was."""
+def pick_times(times_ms: frozenset[int]) -> Pick:
+    """Cells of these times."""
+    times = _TIME.unpack_from
+    some = _pick_where(lambda data, at, _, key_bytes: times(data, at + 3 + key_bytes)[0] in times_ms)
+    oldest_wanted_ms, newest_wanted_ms = min(times_ms, default=0), max(times_ms, default=-1)
 
-    def change(cells: bytes) -> bytes:
-        pieces: list[bytes] = []
-        at, stop = 0, len(cells)
-        while at < stop:
-            cell_bytes, key_bytes, value_bytes = _LENGTHS.unpack_from(cells, at)
-            key = cells[at + 12 : at + 12 + key_bytes]
-            if len_as_val:
-                pieces += (_LENGTHS.pack(12 + key_bytes, key_bytes, 4), key, value_bytes.to_bytes(4, "big"))
-            else:
-                pieces += (_LENGTHS.pack(8 + key_bytes, key_bytes, 0), key)
-            at += 4 + cell_bytes
-        return b"".join(pieces)
+    def pick(rows: Rows, at: int) -> Cells:
+        blocks: list[bytes] = []
+        counts: list[int] = []
+        for row in rows:
+            data, (_, count, newest_ms, oldest_ms, _) = row
+            if newest_ms == oldest_ms:
+                if newest_ms in times_ms:
+                    blocks.append(data[at:])
+                    counts.append(count)
+            elif newest_ms >= oldest_wanted_ms and oldest_ms <= newest_wanted_ms:
+                found, found_counts = some((row,), at)
+                blocks += found
+                counts += found_counts
+        return blocks, counts
+
+    return pick
+
+
+def without_values(len_as_val: bool) -> Callable[[list[bytes]], list[bytes]]:
+    """Cells with nothing in them, or the length of what was."""
+    lengths = _LENGTHS.unpack_from
+    value_bytes_kept = 4 if len_as_val else 0
+    begins: dict[int, bytes] = {}
+    """Of cells, by how long their keys are."""
+
+    def change(blocks: list[bytes]) -> list[bytes]:
+        changed: list[bytes] = []
+        for block in blocks:
+            pieces: list[bytes] = []
+            at, stop = 0, len(block)
+            while at < stop:
+                cell_bytes, key_bytes, value_bytes = lengths(block, at)
+                begin = begins.get(key_bytes)
+                if begin is None:
+                    begin = _LENGTHS.pack(8 + key_bytes + value_bytes_kept, key_bytes, value_bytes_kept)
+                    begins[key_bytes] = begin
+                pieces += (begin, block[at + 12 : at + 12 + key_bytes])
+                if len_as_val:
+                    pieces.append(value_bytes.to_bytes(4, "big"))
+                at += 4 + cell_bytes
+            changed.append(b"".join(pieces))
+        return changed
 
     return change
+
+
+def _before_qualifier(rows: Rows, at: int) -> int:
+    """Where the qualifier of a cell begins, without the row; all rows are of one family."""
+    data, head = rows[0]
+    return _BEFORE_ROW + 1 + data[at + _BEFORE_ROW + head[4]]

@@ -1,25 +1,27 @@
 """Rows of a scan with a filter that are one record each, judged as they lie in the store: no cell is looked at alone.
 
 Most rows are such: one family is read, and each column of it has one cell that is seen. The filter has to be one that
-judges rows at once (`regionserver/filters/whole_rows.py`). All other rows, and results that a limit cuts, are left to
-the scan's own way, cell by cell, which goes on where this one has ended.
+judges rows at once (`regionserver/filters/whole_rows.py`). As many are judged together as were read together; where
+a limit may be met among them it is half of them, down to one. All other rows, and results that a limit cuts, are left
+to the scan's own way, cell by cell, which goes on where this one has ended.
 """
 
 from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Mapping
 
 from regionserver.engine.store import Snapshot
 from regionserver.filters.filter import Filter
-from regionserver.filters.whole_rows import Cells, GoOn, Plan
+from regionserver.filters.whole_rows import GoOn, Judged, Plan, Row
 from regionserver.region.filtered_cells import FamilyRead
-from regionserver.region.keys import after_row
-from regionserver.region.pieces import CELL_OVERHEAD_BYTES
-from regionserver.region.record import FORMAT, HEAD_BYTES, head_of, newest_of
+from regionserver.region.keys import ROW_END, after_row
+from regionserver.region.pieces import CELL_OVERHEAD_BYTES, Record
+from regionserver.region.record import FORMAT, HEAD_BYTES, head_of, only_newest
 from regionserver.region.scan import Page, PageLimits
-from regionserver.region.visible import FOR_EVER_MS, NO_LIMIT, newest_are_visible
+from regionserver.region.visible import FOR_EVER_MS, NO_LIMIT, all_are_visible, newest_are_visible
 from registry.java_regex.effort import Effort
 
 PLANS_WEIGHT_MAX = 16
@@ -30,10 +32,13 @@ WORTH_ROWS = 8
 PAUSE_ROWS = 32
 """Where fewer were found than were worth it so many are read cell by cell before it is tried again."""
 
-_HEAD = struct.Struct(">BBIqq12xH")
-"""Of a record: format, marks, cells, newest, oldest; of its first cell: the row's length."""
+_HEAD = struct.Struct(">HIqq12xH")
+"""Of a record: format and marks, cells, newest, oldest; of its first cell: the row's length."""
+_HEAD_AT_ANY_TIME = struct.Struct(">HIb7xb7x12xH")
+"""The same with the first byte of each time alone: whether it is above 0 and far from the last."""
+_TOP_BYTE_LAST = 0x7F
+_PLAIN = FORMAT << 8
 _ROW_AT = HEAD_BYTES + 14
-_SHORTEST_BYTES = _ROW_AT + 1
 
 
 class Stop(enum.Enum):
@@ -67,26 +72,28 @@ class PlainRows:
         self.row_bytes_max = NO_LIMIT
         self._snapshot = snapshot
         self._key_of = key_of
-        name, self._read = family
-        self._family = bytes((len(name),)) + name
+        name, self._read_as = family
+        self._family_end = name + b"\0"
+        self._key_end = ROW_END + self._family_end
+        """Of a record's key; no key of a further chunk ends so."""
         self._filter = asked
-        self._judge = plan.judge()
-        self._may_be_in = plan.may_be_in
-        self._counts = plan.counts
+        self._plan = plan
         self._now_ms = now_ms
-        wanted, ttl_ms = self._read.wanted, self._read.rules.ttl_ms
+        wanted, ttl_ms = self._read_as.wanted, self._read_as.rules.ttl_ms
         self._from_ms = wanted.from_ms if ttl_ms == FOR_EVER_MS else max(wanted.from_ms, now_ms - ttl_ms)
         self._to_ms = wanted.to_ms
-        self._records_count = RECORDS_FIRST
+        self._head_of = _HEAD.unpack_from
+        if self._from_ms == 0 and self._to_ms == FOR_EVER_MS and not plan.by_times:
+            self._head_of, self._to_ms = _HEAD_AT_ANY_TIME.unpack_from, _TOP_BYTE_LAST
         self._effort = asked.effort or Effort()
         self._is_dear = plan.may_fail
-        """Its comparators may take long for one value."""
+        """Its comparators may take long for one value, and no value is to be looked at that need not be."""
         self._pause_rows = 0
-        self._last: bytes | None = None
-        """The record of the row that was judged last, of those that were read together, and how many these are."""
-        self._judged_count = 0
-        self._is_cut = self._met_cells = False
-        """Records of those are left; the next one has to be read cell by cell."""
+        self._pairs: list[Record] = []
+        """Read, and not judged yet."""
+        self._read_at = self.place
+        """Where to read on."""
+        self._records_count = RECORDS_FIRST
 
     def pauses(self) -> bool:
         """Whether the next row is not worth a look; asked once for each."""
@@ -109,99 +116,140 @@ class PlainRows:
 
     def _take_some(self, page: Page, limits: PageLimits) -> Stop | None:
         """As many as are read together; None: there may be more."""
-        records, following = self._snapshot.values(self.place, self._upper, self._records_count)
-        self._records_count = min(2 * self._records_count, RECORDS_MAX)
-        self._last, self._judged_count, self._is_cut, self._met_cells = None, 0, False, False
-        given_count = len(page.counts)
-        stop, at = self._give(records, page, limits)
-        page.rows_read += self._judged_count
-        given_count = len(page.counts) - given_count
-        page.rows_empty += self._judged_count - given_count
-        page.rows_done += given_count
-        page.partial += [False] * given_count
-        if self._last is not None:
-            self.last_row = _row_of(self._last)
-        if at is not None:
-            self.place = at
-        elif stop is not None or self._met_cells or self._is_cut:
-            self.place = self.place if self._last is None else after_row(self._key_of(_row_of(self._last)))
-        else:
-            self.place = following or self._upper
-        if stop is None and (self._met_cells or self.place >= self._upper):
+        pairs = self._next_pairs()
+        if not pairs:
+            self.place = self._upper
             return Stop.CELLS
+        own = [pair for pair in pairs if pair[0].endswith(self._key_end)]
+        rows = self._rows_of([record for _, record in own])
+        given_count = len(page.counts)
+        done, go_on, stop = self._give(rows, page, limits)
+        given_count = len(page.counts) - given_count
+        page.partial += [False] * given_count
+        page.rows_done += given_count
+        page.rows_read += done
+        page.rows_empty += done - given_count
+        if stop is None and go_on is None and done == len(rows) < len(own):
+            stop = Stop.CELLS
+        if done:
+            last = own[done - 1][0]
+            self.place = after_row(last[: -len(self._family_end)])
+            self.last_row = _row_of(rows[done - 1])
+        else:
+            self.place = own[0][0] if own else self._read_at
+        if go_on is not None:
+            stop = self._go_on(go_on, page)
+        elif done == len(own):
+            pairs.clear()
+        if stop is Stop.DONE:
+            self.place = self._upper
         return stop
 
-    def _give(self, records: list[bytes], page: Page, limits: PageLimits) -> tuple[Stop | None, bytes | None]:
-        """Put what is given of these into the page; what has ended it, and the key to go on at if not behind them."""
-        room = min(limits.results_max - len(page.counts), limits.rows_max - page.rows_done)
-        counts = self._counts
-        for kept in self._judged(records):
-            if isinstance(kept, GoOn):
-                if kept.row is None:
-                    self._judged_count -= 1  # HBase counts it as dropped and not as read
-                    page.rows_empty += 1
-                    return Stop.DONE, self._upper
-                assert self._last is not None
-                if kept.row > _row_of(self._last):
-                    self._records_count = RECORDS_FIRST
-                    return None, self._key_of(kept.row)
-                continue
-            cells, count = kept
-            size_bytes = len(cells) + CELL_OVERHEAD_BYTES * count
-            if size_bytes > self.row_bytes_max or page.size_bytes + size_bytes >= limits.bytes_max:
-                assert self._last is not None
-                self._judged_count -= 1
-                return Stop.CELLS, self._key_of(_row_of(self._last))
-            if counts is None or counts():
-                page.blocks.append(cells)
-                page.counts.append(count)
-                page.size_bytes += size_bytes
-                room -= 1
-            if counts is not None and self._filter.filter_all_remaining():
-                return Stop.DONE, self._upper
-            if not room:
-                return Stop.LIMIT, None
-        return None, None
+    def _give(self, rows: list[Row], page: Page, limits: PageLimits) -> tuple[int, GoOn | None, Stop | None]:
+        """Put what is given of these into the page; how many were judged, where to go on, and what has ended it."""
+        done, counts = 0, self._plan.counts
+        while done < len(rows):
+            room = min(limits.results_max - len(page.counts), limits.rows_max - page.rows_done)
+            if counts is not None:
+                room = min(room, counts.rows_left())
+            judged = self._fitting(rows[done:] if done else rows, room, limits.bytes_max - page.size_bytes)
+            if judged is None:
+                return done, None, Stop.CELLS
+            done += judged.rows_count
+            blocks, cells_counts = judged.cells
+            page.blocks += blocks
+            page.counts += cells_counts
+            page.size_bytes += _size_bytes(judged)
+            if judged.go_on is not None:
+                return done, judged.go_on, None
+            if counts is not None:
+                counts.count_rows(len(blocks))
+                if self._filter.filter_all_remaining():
+                    return done, None, Stop.DONE
+            if len(blocks) == room:
+                return done, None, Stop.LIMIT
+            if self._is_dear and self._effort.left <= 0:
+                break
+        return done, None, None
 
-    def _judged(self, records: list[bytes]) -> Iterator[Cells | GoOn]:
-        """What the filter gives of rows, and where it says to go on, until one has to be read cell by cell."""
-        head_at, family, judge = _HEAD.unpack_from, self._family, self._judge
-        if self._may_be_in is not None and not self._may_be_in(b"".join(records)):
-            judge = _nothing
-        from_ms, to_ms, is_dear, effort = self._from_ms, self._to_ms, self._is_dear, self._effort
-        judged_count = 0
-        last: bytes | None = None
+    def _fitting(self, rows: list[Row], room: int, bytes_max: int) -> Judged | None:
+        """What is given of these, or of so few of them that it stays below the limits; None: not even of the first."""
+        count = 1 if self._is_dear else len(rows)
+        bytes_max = min(bytes_max, self.row_bytes_max + 1)
+        if self._plan.of_row:  # what it has heard of it may not hear again
+            count = min(count, room)
+            while count > 1 and sum([_most_bytes(row) for row in rows[:count]]) >= bytes_max:
+                count //= 2
+        while True:
+            judged = self._plan.judge(rows[:count] if count < len(rows) else rows, HEAD_BYTES)
+            if len(judged.cells[0]) <= room and _size_bytes(judged) < bytes_max:
+                return judged
+            if count == 1:
+                return None
+            count //= 2
+
+    def _go_on(self, said: GoOn, page: Page) -> Stop | None:
+        """Where the filter says, behind the row that was judged last."""
+        if said.row is None:
+            page.rows_read -= 1  # HBase counts it as dropped and not as read
+            return Stop.DONE
+        assert self.last_row is not None
+        if said.row > self.last_row:
+            self.place = self._key_of(said.row)
+            if self._pairs[-1][0] < self.place:
+                self._records_count = RECORDS_FIRST
+                self._pairs, self._read_at = [], self.place
+        return None
+
+    def _next_pairs(self) -> list[Record]:
+        """From the place on. What was read and not judged is taken before more is read."""
+        pairs = self._pairs
+        if pairs and pairs[0][0] < self.place:
+            del pairs[: bisect_left(pairs, (self.place,))]
+        if pairs:
+            return pairs
+        pairs = self._read()
+        if pairs and pairs[-1][0] < self.place:  # others have read far beyond it
+            self._read_at = self.place
+            pairs = self._read()
+        elif pairs and pairs[0][0] < self.place:
+            del pairs[: bisect_left(pairs, (self.place,))]
+        self._pairs = pairs
+        return pairs
+
+    def _read(self) -> list[Record]:
+        pairs = self._snapshot.pairs(self._read_at, self._upper, self._records_count)
+        self._records_count = min(2 * self._records_count, RECORDS_MAX)
+        if pairs:
+            self._read_at = pairs[-1][0] + b"\0"
+        return pairs
+
+    def _rows_of(self, records: list[bytes]) -> list[Row]:
+        """Records up to the first that has to be read cell by cell."""
+        try:
+            heads = list(map(self._head_of, records))
+        except struct.error:  # one without a cell
+            heads = []
+        if heads:
+            known, _, newest, oldest, _ = zip(*heads, strict=True)
+            if known.count(_PLAIN) == len(known) and max(newest) < self._to_ms and min(oldest) >= self._from_ms:
+                return list(zip(records, heads, strict=True))
+        rows: list[Row] = []
         for record in records:
-            if is_dear and effort.left <= 0:
-                self._is_cut = True
+            seen = self._seen(record)
+            if seen is None:
                 break
-            if len(record) < _SHORTEST_BYTES:
-                self._met_cells = True
-                break
-            known, marks, count, newest_ms, oldest_ms, row_bytes = head_at(record)
-            if known != FORMAT:
-                self._met_cells = True
-                break
-            if not record.startswith(family, _ROW_AT + row_bytes):
-                continue  # of a family that is not asked for
-            data, at = record, HEAD_BYTES
-            if marks or oldest_ms < from_ms or newest_ms >= to_ms:
-                if not self._is_newest(record):
-                    self._met_cells = True
-                    break
-                (data, count), at = newest_of(record), 0
-            kept = judge(data, at, row_bytes, count)
-            last = record
-            judged_count += 1
-            if kept is not None:
-                self._last, self._judged_count = last, judged_count
-                yield kept
-        self._last, self._judged_count = last, judged_count
+            rows.append((seen, _HEAD.unpack_from(seen)))
+        return rows
 
-    def _is_newest(self, record: bytes) -> bool:
-        """Whether the newest cell of each column is what is seen of it."""
-        head = head_of(record)
-        return record[0] == FORMAT and newest_are_visible(head, self._read.rules, self._read.wanted, self._now_ms)
+    def _seen(self, record: bytes) -> bytes | None:
+        """As a record without marks; None: its cells have to be looked at."""
+        if len(record) <= _ROW_AT or record[0] != FORMAT:
+            return None
+        head, rules, wanted = head_of(record), self._read_as.rules, self._read_as.wanted
+        if all_are_visible(head, rules, wanted, self._now_ms):
+            return record
+        return only_newest(record)[0] if newest_are_visible(head, rules, wanted, self._now_ms) else None
 
 
 def plain_rows(
@@ -223,9 +271,17 @@ def plain_rows(
     return None if plan is None else PlainRows(snapshot, keys, key_of, (family, read), asked, plan, now_ms)
 
 
-def _nothing(*_: object) -> None:
-    """What is given of rows of which none has what is looked for."""
+def _row_of(row: Row) -> bytes:
+    record, head = row
+    return record[_ROW_AT : _ROW_AT + head[4]]
 
 
-def _row_of(record: bytes) -> bytes:
-    return record[_ROW_AT : _ROW_AT + int.from_bytes(record[_ROW_AT - 2 : _ROW_AT], "big")]
+def _size_bytes(judged: Judged) -> int:
+    blocks, counts = judged.cells
+    return sum(map(len, blocks)) + CELL_OVERHEAD_BYTES * sum(counts)
+
+
+def _most_bytes(row: Row) -> int:
+    """That a row may count for: values may be changed to their lengths."""
+    record, head = row
+    return len(record) + (CELL_OVERHEAD_BYTES + 4) * head[1]

@@ -206,26 +206,32 @@ class StoreContract:
             put(store, **{f"{chance.randrange(300):03d}": "later"})
         snapshot.close()
 
-    def test_values_without_keys_are_those_of_the_range(self, store: Store):
+    @pytest.mark.parametrize("is_quiet", [True, False])
+    def test_pairs_are_those_of_the_moment(self, store: Store, is_quiet: bool):
         chance = random.Random(7)
         content = {b"%03d" % number: chance.randbytes(chance.choice((0, 10, 20_000))) for number in range(300)}
         commit(store, Batch(list(content.items())))
         snapshot = store.snapshot()
-        put(store, **{f"{number:03d}": "later" for number in range(0, 300, 3)})
+        keys = sorted(content)
         for _ in range(60):
-            lower, upper = (b"%03d" % chance.randrange(310) for _ in range(2))
-            count_max = chance.choice([1, 2, 7, 50, 1000])
-            at: bytes | None = lower
-            found: list[bytes] = []
-            while at is not None:
-                values, at = snapshot.values(at, upper, count_max)
-                assert len(values) <= count_max
-                assert values or at is None
-                found += values
-            assert found == [content[key] for key in sorted(content) if lower <= key < upper]
+            at, upper = (b"%03d" % chance.randrange(310) for _ in range(2))
+            found: list[tuple[bytes, bytes]] = []
+            wanted = [(key, content[key]) for key in keys if at <= key < upper]
+            while pairs := snapshot.pairs(at, upper, count_max := chance.choice([1, 2, 7, 16, 50, 1000])):
+                assert len(pairs) <= count_max
+                found += pairs
+                at = pairs[-1][0] + b"\0"
+                if not is_quiet and chance.random() < 0.3:
+                    put(store, **{f"{chance.randrange(300):03d}": "later"})
+                if chance.random() < 0.1:
+                    other = chance.choice(keys)
+                    assert snapshot.get(other) == content[other]
+                if chance.random() < 0.1:
+                    assert next(snapshot.scan(b"", b"z", reverse=chance.random() < 0.5))[1] != b"later"
+            assert found == wanted
         snapshot.close()
         with pytest.raises(StoreError):
-            snapshot.values(b"", b"z", 1)
+            snapshot.pairs(b"", b"z", 1)
 
     def test_large_values(self, store: Store):
         value = random.Random(1).randbytes(10 << 20)

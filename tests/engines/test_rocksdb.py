@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from regionserver.engine.rocksdb import RocksMemory, RocksStore
+from regionserver.engine.rocksdb import AHEAD_BYTES, RocksMemory, RocksStore
 from regionserver.engine.store import Batch, Durability, StoreBusy, StoreNotUsable
 from tests.engines.contract import StoreContract, commit, everything, put
 
@@ -54,6 +54,37 @@ def test_a_store_that_is_read_can_be_closed_and_opened_at_once(tmp_path: Path):
     again.close()
     assert scan is not None
     assert of_snapshot is not None
+
+
+def test_what_is_read_ahead_is_bounded(tmp_path: Path):
+    store = opened(tmp_path / "db")
+    commit(store, Batch([(b"%04d" % number, bytes(1000 * (number % 30))) for number in range(300)]))
+    snapshot, at, found = store.snapshot(), b"", 0
+    while pairs := snapshot.pairs(at, b"z", 1000):
+        found += len(pairs)
+        assert sum(len(value) for _, value in pairs[:-1]) < AHEAD_BYTES
+        at = pairs[-1][0] + b"\0"
+    assert found == 300
+    store.close()
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_what_is_damaged_is_not_the_end(tmp_path: Path, is_written: bool):
+    store = opened(tmp_path / "db")
+    commit(store, Batch([(b"%04d" % number, os.urandom(500)) for number in range(2000)]))
+    store.flush()
+    store.close()
+    [file] = (tmp_path / "db").glob("*.sst")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 8] = bytes(8)
+    file.write_bytes(content)
+    again = opened(tmp_path / "db")
+    snapshot = again.snapshot()
+    if is_written:
+        put(again, zz="later")  # then there is no stream, and the iterator alone reads
+    with pytest.raises(StoreNotUsable, match="orruption"):
+        list(snapshot.scan(b"", b"z", ahead_count=100))
+    again.close()
 
 
 def test_one_owner(tmp_path: Path):

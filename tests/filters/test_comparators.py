@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protos.hbase import Comparator_pb2
-from regionserver.filters.comparators import Comparator, CompareType, rejecting
+from regionserver.filters.comparators import Comparator, CompareType, keeping
 from regionserver.filters.envelopes import parse_comparator
 from registry.wire.errors import DoNotRetryIOException, IOException
 from tests.support import filters as f
@@ -79,7 +79,7 @@ def test_values_at_which_java_fails(message: Comparator_pb2.Comparator, found: b
 def test_operators_keep_what_stands_so_to_what_was_given():
     """`cell OP given`: the given one is compared with the cell, so the sign is turned."""
     kept = {
-        compare: [part for part in (b"a", b"b", b"c") if not rejecting(compare, Comparator(b"b"))(part)]
+        compare: [part for part in (b"a", b"b", b"c") if keeping(compare, Comparator(b"b"))(part)]
         for compare in CompareType
     }
     assert kept == {
@@ -92,8 +92,8 @@ def test_operators_keep_what_stands_so_to_what_was_given():
         CompareType.NO_OP: [],
     }
     with pytest.raises(IOException, match="null"):
-        rejecting(CompareType.LESS, None)(b"")
-    assert rejecting(CompareType.NO_OP, None)(b"")
+        keeping(CompareType.LESS, None)(b"")
+    assert not keeping(CompareType.NO_OP, None)(b"")
 
 
 LONG = f.PACKAGE + "LongComparator"

@@ -274,10 +274,10 @@ class _CountingMoment:
             self._store.read_count += 1
             yield record
 
-    def values(self, lower: bytes, upper: bytes, count_max: int) -> tuple[list[bytes], bytes | None]:
-        values, following = self._moment.values(lower, upper, count_max)
-        self._store.read_count += len(values)
-        return values, following
+    def pairs(self, lower: bytes, upper: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
+        pairs = self._moment.pairs(lower, upper, count_max)
+        self._store.read_count += len(pairs)
+        return pairs
 
 
 @pytest.mark.parametrize("reverse", [False, True])
