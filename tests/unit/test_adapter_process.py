@@ -103,7 +103,7 @@ def test_the_worker_that_hangs_is_replaced_on_the_same_ports(waiting: Waiting) -
         start_s = time.monotonic()
         with contextlib.suppress(ConnectionResetError):
             assert client.recv(100) == b""
-        assert time.monotonic() - start_s < 3.0
+        assert time.monotonic() - start_s < 10
     assert waiting.ports(lives=2) == (rpc, http)
     assert waiting.worker() != pid
     assert waiting.get("/livez")[0] == 200

@@ -78,7 +78,7 @@ def test_nothing_reachable(capsys: pytest.CaptureFixture[str]) -> None:
     with server_thread(hanging) as hung, refused_address() as refused:
         begin = time.monotonic()
         assert lookup.run([f"{hung},{refused}", "--timeout", "300"]) == 1
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 10
     printed = capsys.readouterr()
     assert printed.out == "", "no table of nothing"
     lines = printed.err.splitlines()

@@ -224,7 +224,7 @@ async def test_silence_while_calls_are_outstanding_ends_the_connection() -> None
         begin = time.monotonic()
         with pytest.raises(ConnectionClosedException, match="sent nothing for 80 ms with 1 call outstanding"):
             await channel.call_bytes("Any", b"", timeout_ms=5000)
-        assert 0.07 < time.monotonic() - begin < 1
+        assert 0.07 < time.monotonic() - begin < 4
         await channel.wait_closed()
 
 
@@ -235,10 +235,10 @@ async def test_new_calls_do_not_make_a_silent_server_less_silent() -> None:
     ):
         calls: list[asyncio.Task[object]] = []
         begin = time.monotonic()
-        while channel.is_open and time.monotonic() - begin < 2:
-            calls.append(asyncio.create_task(channel.call_bytes("Any", b"", timeout_ms=5000)))
+        while channel.is_open and time.monotonic() - begin < 10:
+            calls.append(asyncio.create_task(channel.call_bytes("Any", b"", timeout_ms=20_000)))
             await asyncio.sleep(0.03)
-        assert time.monotonic() - begin < 1
+        assert not channel.is_open
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert {type(result) for result in results} == {ConnectionClosedException}
 
@@ -312,7 +312,7 @@ async def test_connect_timeout() -> None:
         begin = time.monotonic()
         with pytest.raises(ConnectException, match="was not connected within 60 ms"):
             await ask(address, connect_timeout_ms=60)
-        assert time.monotonic() - begin < 2
+        assert time.monotonic() - begin < 8
 
 
 async def test_answer_over_the_limit() -> None:

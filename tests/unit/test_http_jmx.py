@@ -143,7 +143,7 @@ def test_nothing_makes_it_fail_or_think(query: str, get: str) -> None:
     for answer in (jmx(source, query, None), jmx(source, None, get), jmx(source, None, f"*:*::{get}")):
         assert answer[0] in (200, 400, 404)
         json.dumps(answer[1])
-    assert time.perf_counter() - begun_s < 2
+    assert time.perf_counter() - begun_s < 10
 
 
 def test_no_pattern_takes_long() -> None:
@@ -151,7 +151,7 @@ def test_no_pattern_takes_long() -> None:
     begun_s = time.perf_counter()
     for pattern in ("[a-zA-Z.]*" * 3 + "!", "a" * 200 + "*", ".*.*.*x", "*" * 3 + "y"):
         jmx(FakeStatus(), None, f"*:*::{pattern}")
-    assert time.perf_counter() - begun_s < 2
+    assert time.perf_counter() - begun_s < 10
 
 
 def test_names_of_beans() -> None:

@@ -36,10 +36,10 @@ async def test_lag_sees_what_blocks_the_loop(monkeypatch: pytest.MonkeyPatch):
     lag.start(asyncio.get_running_loop())
     lag.start(asyncio.get_running_loop())
     await asyncio.sleep(0.05)
-    assert lag.max_s < 0.2
-    time.sleep(0.25)  # noqa: ASYNC251 - the very thing to be seen
+    before_s = lag.max_s  # a busy machine has its own
+    time.sleep(before_s + 0.25)  # noqa: ASYNC251 - the very thing to be seen
     await asyncio.sleep(0.05)
-    assert lag.max_s >= 0.2
+    assert lag.max_s >= before_s + 0.2
     lag.stop()
     lag.stop()
 

@@ -405,7 +405,8 @@ async def test_the_observer_sees_who_comes() -> None:
             client.send(hello()[9:] if len(first) == 9 else b"")
             await asyncio.sleep(0.02)
             await client.close()
-        assert observer.seen == [("127.0.0.1", what) for what in ("Regist", f"root {SERVICE}", f"root {SERVICE}")]
+        expected = [("127.0.0.1", what) for what in ("Regist", f"root {SERVICE}", f"root {SERVICE}")]
+        await eventually(lambda: observer.seen == expected)
 
 
 async def test_limits_of_services_that_are_not_ready_are_hbases() -> None:

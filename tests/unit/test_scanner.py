@@ -180,7 +180,7 @@ async def test_one_deadline_over_all() -> None:
             ScanFailed, match=r"hbase:meta,,1 was not read within \d+ ms and 1 try; .*Scan on 127"
         ) as told:
             await scanner.read_all(SCAN, timeout_ms=150)
-        assert 0.1 < asyncio.get_running_loop().time() - began < 1.5
+        assert 0.1 < asyncio.get_running_loop().time() - began < 4
         assert told.value.tries == 1
 
 
