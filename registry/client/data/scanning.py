@@ -32,8 +32,9 @@ _SAME_REGION = (ErrorAction.REOPEN_SCANNER, ErrorAction.RETRY_HERE, ErrorAction.
 class Scanner:
     """The rows of a scan, once: an async iterator. Belongs to one loop.
 
-    The deadline holds for each step, an answer with all its retries, not for the whole. Leaving the loop early is
-    fine; `async with`, or `aclose`, tells the server at once that its scanner is not needed any more.
+    The deadline is that of each answer with all its retries, not of the whole; a server that finds nothing for long
+    answers so. Leaving the loop early is fine; `async with`, or `aclose`, tells the server at once that its scanner is
+    not needed any more.
     Raises RetriesExhaustedException, or the error of a server that no retry mends.
     """
 
@@ -64,16 +65,18 @@ class Scanner:
         return rows
 
     async def next_batch(self) -> list[Row]:
-        """The next rows, as an answer has brought them; an empty list at the end."""
+        """The next rows, as an answer has brought them; an empty list at the end.
+
+        May be called again after an error, and where it was cancelled: no row is lost by that.
+        """
         if self._ahead is None:
             if self._scan.done or self._closed:
                 return []
             rows = await self._step()
         else:
-            try:
-                rows = await self._ahead
-            finally:
-                self._ahead = None
+            await asyncio.wait((self._ahead,))  # who is cancelled here leaves it to the next
+            ahead, self._ahead = self._ahead, None
+            rows = ahead.result()
         if rows and not self._scan.done and self._scan.inside is not None:
             self._ahead = asyncio.create_task(self._step(), name="scan ahead")
             self._ahead.add_done_callback(_taken)  # who has left the scan is not told of its errors
@@ -113,8 +116,8 @@ class Scanner:
 
     async def _step(self) -> list[Row]:
         """The next rows, over as many answers, regions and retries as it takes; none where there are no more."""
-        calls, scan = self._calls, self._scan
-        attempts = Attempts(f"Scan of {self._table.name}", calls.settings, calls.clock.monotonic_ms(), self._timeout_ms)
+        scan = self._scan
+        attempts = self._attempts()
         while not scan.done:
             region = scan.inside
             try:
@@ -129,8 +132,13 @@ class Scanner:
                 self._tell(scan.leave())  # whether the server has seen the call is not known
                 raise
             else:
-                attempts.progress()
+                attempts = self._attempts()  # an answer without rows is one: the server is at work
         return []
+
+    def _attempts(self) -> Attempts:
+        """Of one answer."""
+        calls = self._calls
+        return Attempts(f"Scan of {self._table.name}", calls.settings, calls.clock.monotonic_ms(), self._timeout_ms)
 
     async def _find(self, attempts: Attempts) -> Region:
         finder, remaining_ms = self._calls.finder, self._calls.remaining_ms(attempts)
