@@ -5,8 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import random
+import shutil
 import sys
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -38,6 +40,21 @@ if sys.dont_write_bytecode:
 gc.disable()
 """While modules are imported and tests collected: next to nothing of that is garbage, and all of it would be looked
 through again and again."""
+
+
+IN_MEMORY = Path("/dev/shm")
+IN_MEMORY_BYTES_MIN = 2 << 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Directories of plain tests lie in memory, where there is room: a disk that others use takes long for an fsync.
+
+    Their processes may die, the machine does not; what is lost with it is looked for by the simulations of crashes.
+    """
+    if "not chaos" not in config.option.markexpr or "PYTEST_DEBUG_TEMPROOT" in os.environ or not IN_MEMORY.is_dir():
+        return
+    if os.access(IN_MEMORY, os.W_OK) and shutil.disk_usage(IN_MEMORY).free >= IN_MEMORY_BYTES_MIN:
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = str(IN_MEMORY)
 
 
 def pytest_collection_finish() -> None:
