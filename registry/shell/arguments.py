@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 
 from registry.client.data.names import ColumnName
 from registry.shell.language import Value
+
+TABLE_NAME = re.compile(r"(?:(?:\w|[^\x00-\x7f])+:)?(?![.-])(?:[\w.-]|[^\x00-\x7f])+")
+"""The server is asked of letters of other languages; it would be asked again and again of what can be none."""
 
 
 class UsageError(Exception):
@@ -41,9 +45,23 @@ class Arguments:
         if len(self.values) > count_max:
             raise UsageError(f"{_shown(self.values[count_max])} is one argument too many")
 
+    def only(self, count_min: int, count_max: int) -> None:
+        """Values and no options. Raises UsageError for fewer or more values, and for any option."""
+        self.check_count(count_min, count_max)
+        self.options()
+
     def text(self, index: int, default: str | None = None) -> str:
         """A name or a pattern."""
-        return self.key(index, None if default is None else default.encode()).decode("utf-8", "surrogateescape")
+        if index >= len(self.values) and default is not None:
+            return default
+        return as_text(self.key(index))
+
+    def table(self) -> str:
+        """The name of a table, which is the first argument."""
+        name = self.text(0)
+        if TABLE_NAME.fullmatch(name) is None:
+            raise UsageError(f"{name!r} is no name of a table: letters, digits, _ . and -, maybe behind NAMESPACE:")
+        return name
 
     def key(self, index: int, default: bytes | None = None) -> bytes:
         """A row key or a value; numbers are their digits, as in Ruby's to_s."""
@@ -111,6 +129,14 @@ def as_key(value: Value) -> bytes:
     if isinstance(value, int | float):
         return str(value).encode()
     raise UsageError(f"a string is expected in place of {_shown(value)}")
+
+
+def as_text(value: Value) -> str:
+    """The same as text. Raises UsageError for bytes that are none."""
+    try:
+        return as_key(value).decode()
+    except UnicodeDecodeError:
+        raise UsageError(f"{_shown(value)} is no text in UTF-8") from None
 
 
 def as_keys(value: Value) -> list[bytes]:

@@ -16,7 +16,7 @@ DETAILS = ("summary", "simple", "detailed")
 
 async def status(shell: Shell, arguments: Arguments) -> str:
     """Masters and region servers."""
-    arguments.check_count(0, 1)
+    arguments.only(0, 1)
     how = arguments.text(0, "summary")
     if how not in DETAILS:
         raise UsageError(f"status {', '.join(DETAILS)}: {how!r} is none of them")
@@ -41,13 +41,13 @@ async def status(shell: Shell, arguments: Arguments) -> str:
         )
         return ""
     shell.output.line(
-        f"1 active master, {len(found.backup_masters)} backup masters, {len(found.servers)} servers, "
-        f"{len(found.dead_servers)} dead, {average:.4f} average load"
+        f"{1 if found.master else 'no'} active master, {len(found.backup_masters)} backup masters, "
+        f"{len(found.servers)} servers, {len(found.dead_servers)} dead, {average:.4f} average load"
     )
     if how != "summary":
         shell.output.line(f"hbase {found.hbase_version}, cluster {found.cluster_id}")
         shell.output.line(f"{found.regions_in_transition} regions in transition")
-        shell.output.line(f"active master:  {found.master}")
+        shell.output.line(f"active master:  {found.master or 'none'}")
         shell.output.line(f"{len(found.backup_masters)} backup masters")
         for each in found.backup_masters:
             shell.output.line(f"    {each}")
@@ -65,14 +65,14 @@ async def status(shell: Shell, arguments: Arguments) -> str:
 
 async def version(shell: Shell, arguments: Arguments) -> str:
     """Of this program, and of the protocol that it speaks."""
-    arguments.check_count(0, 0)
+    arguments.only(0, 0)
     shell.say({"hbeacon": VERSION, "hbase": HBASE_VERSION}, f"hbeacon {VERSION}, speaks HBase {HBASE_VERSION}")
     return ""
 
 
 async def whoami(shell: Shell, arguments: Arguments) -> str:
     """Who servers are told that this is."""
-    arguments.check_count(0, 0)
+    arguments.only(0, 0)
     user = shell.hbase.settings.user
     shell.say({"user": user, "auth": "SIMPLE"}, f"{user} (auth:SIMPLE)")
     return ""
@@ -80,8 +80,8 @@ async def whoami(shell: Shell, arguments: Arguments) -> str:
 
 async def list_regions(shell: Shell, arguments: Arguments) -> str:
     """Regions of a table and their servers."""
-    arguments.check_count(1, 1)
-    regions = await shell.hbase.admin.regions(arguments.text(0))
+    arguments.only(1, 1)
+    regions = await shell.hbase.admin.regions(arguments.table())
     shell.output.headings("SERVER_NAME", "REGION_NAME", "START_KEY", "END_KEY")
     for region in regions:
         shell.output.record(_region(region))
@@ -90,8 +90,8 @@ async def list_regions(shell: Shell, arguments: Arguments) -> str:
 
 async def locate_region(shell: Shell, arguments: Arguments) -> str:
     """The region of a row."""
-    arguments.check_count(2, 2)
-    region = await shell.table(arguments.text(0)).region_of(arguments.key(1))
+    arguments.only(2, 2)
+    region = await shell.table(arguments.table()).region_of(arguments.key(1))
     shell.output.headings("SERVER_NAME", "REGION_NAME", "START_KEY", "END_KEY")
     shell.output.record(_region(region))
     return "1 row(s)"
@@ -99,8 +99,8 @@ async def locate_region(shell: Shell, arguments: Arguments) -> str:
 
 async def get_splits(shell: Shell, arguments: Arguments) -> str:
     """First rows of all regions of a table but the first."""
-    arguments.check_count(1, 1)
-    regions = await shell.hbase.admin.regions(arguments.text(0))
+    arguments.only(1, 1)
+    regions = await shell.hbase.admin.regions(arguments.table())
     keys = [string_binary(region.start_key) for region in regions if region.start_key]
     shell.say({"splits": keys}, f"Total number of splits = {len(regions)}\n[{', '.join(keys)}]")
     return ""
@@ -108,30 +108,30 @@ async def get_splits(shell: Shell, arguments: Arguments) -> str:
 
 async def move(shell: Shell, arguments: Arguments) -> str:
     """Move a region."""
-    arguments.check_count(1, 2)
+    arguments.only(1, 2)
     server = arguments.text(1) if len(arguments.values) > 1 else None
-    await shell.hbase.admin.move(arguments.text(0), server)
+    await shell.hbase.admin.move(arguments.key(0), server)
     return ""
 
 
 async def assign(shell: Shell, arguments: Arguments) -> str:
     """Have a region opened."""
-    arguments.check_count(1, 1)
-    await shell.hbase.admin.assign(arguments.text(0))
+    arguments.only(1, 1)
+    await shell.hbase.admin.assign(arguments.key(0))
     return ""
 
 
 async def unassign(shell: Shell, arguments: Arguments) -> str:
     """Have a region closed."""
-    arguments.check_count(1, 2)
-    await shell.hbase.admin.unassign(arguments.text(0))
+    arguments.only(1, 2)
+    await shell.hbase.admin.unassign(arguments.key(0))
     return ""
 
 
 async def flush(shell: Shell, arguments: Arguments) -> str:
     """Have what is in memory written to files."""
-    arguments.check_count(1, 1)
-    regions = await shell.hbase.admin.flush(arguments.text(0))
+    arguments.only(1, 1)
+    regions = await shell.hbase.admin.flush(arguments.table())
     return f"{regions} region(s)"
 
 
@@ -146,15 +146,15 @@ async def major_compact(shell: Shell, arguments: Arguments) -> str:
 
 
 async def _compact(shell: Shell, arguments: Arguments, *, major: bool) -> str:
-    arguments.check_count(1, 2)
+    arguments.only(1, 2)
     family = arguments.text(1, "")
-    regions = await shell.hbase.admin.compact(arguments.text(0), major=major, family=family)
+    regions = await shell.hbase.admin.compact(arguments.table(), major=major, family=family)
     return f"{regions} region(s)"
 
 
 async def balance_switch(shell: Shell, arguments: Arguments) -> str:
     """Switch the balancer on or off."""
-    arguments.check_count(1, 1)
+    arguments.only(1, 1)
     word = arguments.text(0)
     if word not in ("true", "false"):
         raise UsageError(f"true or false, not {word!r}")
@@ -165,7 +165,7 @@ async def balance_switch(shell: Shell, arguments: Arguments) -> str:
 
 async def balancer_enabled(shell: Shell, arguments: Arguments) -> str:
     """Whether the balancer is on."""
-    arguments.check_count(0, 0)
+    arguments.only(0, 0)
     found = await shell.hbase.admin.is_balancer_enabled()
     shell.say({"enabled": found}, str(found).lower())
     return ""
@@ -173,7 +173,7 @@ async def balancer_enabled(shell: Shell, arguments: Arguments) -> str:
 
 async def balancer(shell: Shell, arguments: Arguments) -> str:
     """Have the balancer run now."""
-    arguments.check_count(0, 0)
+    arguments.only(0, 0)
     ran = await shell.hbase.admin.balance()
     shell.say({"ran": ran}, str(ran).lower())
     return ""

@@ -21,33 +21,14 @@ from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.lexers import Lexer
 
+from registry.shell.attributes import FAMILY, FREE, TABLE
 from registry.shell.language import is_unfinished
+from registry.shell.rows import SCAN
 from registry.shell.session import LEAVE, WORDS, Left, Session
+from registry.shell.tables import SPLITTING
+from registry.wire.errors import HBaseError
 
-OPTIONS = (
-    "BLOOMFILTER",
-    "CACHE",
-    "COLUMNS",
-    "COMPRESSION",
-    "FILTER",
-    "INTERVAL",
-    "KEEP_DELETED_CELLS",
-    "LIMIT",
-    "MIN_VERSIONS",
-    "NAME",
-    "NUMREGIONS",
-    "RAW",
-    "REVERSED",
-    "ROWPREFIXFILTER",
-    "SPLITALGO",
-    "SPLITS",
-    "STARTROW",
-    "STOPROW",
-    "TIMERANGE",
-    "TIMESTAMP",
-    "TTL",
-    "VERSIONS",
-)
+OPTIONS = sorted({*SCAN, *SPLITTING, *FAMILY, *TABLE, *FREE, "INTERVAL", "METHOD", "NAME"})
 """Names that are completed behind a command."""
 TABLES_TIMEOUT_MS = 1000.0
 _FIRST_WORD = re.compile(r"\s*[a-z0-9_]*$")
@@ -149,17 +130,15 @@ class Prompt:
         """Ctrl-C ends the command, not the shell."""
         task = asyncio.create_task(work)
         loop = asyncio.get_running_loop()
-        with contextlib.suppress(NotImplementedError):
-            loop.add_signal_handler(signal.SIGINT, task.cancel)
+        loop.add_signal_handler(signal.SIGINT, task.cancel)
         try:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         finally:
-            with contextlib.suppress(NotImplementedError):
-                loop.remove_signal_handler(signal.SIGINT)
+            loop.remove_signal_handler(signal.SIGINT)
 
     async def _look_for_tables(self) -> None:
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(HBaseError):  # then nothing is completed
             self._tables = await self._session.hbase.admin.tables(timeout_ms=TABLES_TIMEOUT_MS)
 
 

@@ -26,9 +26,9 @@ SCAN = (
     "REVERSED",
     "RAW",
     "CACHE",
-    "MAXLENGTH",
 )
 COUNT_INTERVAL = 1000
+KEYS_ONLY = "FirstKeyOnlyFilter() AND KeyOnlyFilter()"
 DELETE_ROWS = 1000
 """Deleted at once by `deleteall` with a prefix."""
 
@@ -36,11 +36,11 @@ DELETE_ROWS = 1000
 async def get(shell: Shell, arguments: Arguments) -> str:
     """A row."""
     arguments.check_count(2, 1_000)
-    options = arguments.options(*READ, "MAXLENGTH")
+    options = arguments.options(*READ)
     named = [name for value in arguments.values[2:] for name in as_keys(value)]
     reading, converters = _reading(options, named)
     key = arguments.key(1)
-    row = await shell.table(arguments.text(0)).get(key, **reading)
+    row = await shell.table(arguments.table()).get(key, **reading)
     shell.output.headings("COLUMN", "CELL")
     for cell in row.cells if row is not None else ():
         shell.output.cell_of(key, cell, converters)
@@ -54,7 +54,7 @@ async def scan(shell: Shell, arguments: Arguments) -> str:
     scanning, converters = _scanning(options)
     shell.output.headings("ROW", "COLUMN+CELL")
     rows = 0
-    async with shell.table(arguments.text(0)).scan(**scanning) as scanner:
+    async with shell.table(arguments.table()).scan(**scanning) as scanner:
         async for row in scanner:
             shell.output.row(row, converters)
             rows += 1
@@ -68,9 +68,9 @@ async def count(shell: Shell, arguments: Arguments) -> str:
     interval = arguments.integer(1, options.integer("INTERVAL") or COUNT_INTERVAL)
     scanning, _ = _scanning(options)
     if "filter" not in scanning and "columns" not in scanning and not scanning.get("raw"):
-        scanning["filter"] = "FirstKeyOnlyFilter() AND KeyOnlyFilter()"
+        scanning["filter"] = KEYS_ONLY
     rows = 0
-    async with shell.table(arguments.text(0)).scan(**scanning) as scanner:
+    async with shell.table(arguments.table()).scan(**scanning) as scanner:
         async for row in scanner:
             rows += 1
             if interval > 0 and rows % interval == 0:
@@ -85,7 +85,7 @@ async def put(shell: Shell, arguments: Arguments) -> str:
     arguments.check_count(4, 5)
     options = arguments.options("TTL")
     timestamp = arguments.integer(4, -1)
-    await shell.table(arguments.text(0)).put(
+    await shell.table(arguments.table()).put(
         arguments.key(1),
         {_column(arguments.key(2)): arguments.key(3)},
         timestamp=None if timestamp < 0 else timestamp,
@@ -99,7 +99,7 @@ async def delete(shell: Shell, arguments: Arguments) -> str:
     arguments.check_count(3, 4)
     arguments.options()
     timestamp = arguments.integer(3, -1)
-    await shell.table(arguments.text(0)).delete(
+    await shell.table(arguments.table()).delete(
         arguments.key(1),
         [_column(arguments.key(2))],
         timestamp=None if timestamp < 0 else timestamp,
@@ -112,7 +112,7 @@ async def deleteall(shell: Shell, arguments: Arguments) -> str:
     """Delete a row, a column of it with all versions, or all rows of a prefix."""
     arguments.check_count(1, 4)
     options = arguments.options("ROWPREFIXFILTER", "CACHE")
-    table = shell.table(arguments.text(0))
+    table = shell.table(arguments.table())
     timestamp = arguments.integer(3, -1)
     until = None if timestamp < 0 else timestamp
     columns = [as_column(arguments.key(2))] if len(arguments.values) > 2 and arguments.key(2) else None
@@ -121,9 +121,11 @@ async def deleteall(shell: Shell, arguments: Arguments) -> str:
         arguments.check_count(2, 4)
         await table.delete(arguments.key(1), columns, timestamp=until)
         return ""
+    scanning, _ = _scanning(options)
+    scanning["filter"] = KEYS_ONLY
     rows = 0
     deletes: list[Delete] = []
-    async with table.scan(prefix=prefix, filter="FirstKeyOnlyFilter() AND KeyOnlyFilter()") as scanner:
+    async with table.scan(**scanning) as scanner:
         async for row in scanner:
             deletes.append(Delete(row.key, columns, until))
             if len(deletes) >= DELETE_ROWS:
@@ -140,7 +142,7 @@ async def incr(shell: Shell, arguments: Arguments) -> str:
     arguments.check_count(3, 4)
     arguments.options()
     column = _column(arguments.key(2))
-    counted = await shell.table(arguments.text(0)).increment(arguments.key(1), {column: arguments.integer(3, 1)})
+    counted = await shell.table(arguments.table()).increment(arguments.key(1), {column: arguments.integer(3, 1)})
     (value,) = counted.values()
     shell.say({"COUNTER VALUE": value}, f"COUNTER VALUE = {value}")
     return ""
@@ -151,7 +153,7 @@ async def get_counter(shell: Shell, arguments: Arguments) -> str:
     arguments.check_count(3, 3)
     arguments.options()
     column = _column(arguments.key(2))
-    row = await shell.table(arguments.text(0)).get(arguments.key(1), columns=[column])
+    row = await shell.table(arguments.table()).get(arguments.key(1), columns=[column])
     value = None if row is None else row.integer(column)
     if value is None:
         shell.output.line("No counter found at specified coordinates")
@@ -164,7 +166,7 @@ async def append(shell: Shell, arguments: Arguments) -> str:
     """Lengthen a value."""
     arguments.check_count(4, 4)
     arguments.options()
-    row = await shell.table(arguments.text(0)).append(arguments.key(1), {_column(arguments.key(2)): arguments.key(3)})
+    row = await shell.table(arguments.table()).append(arguments.key(1), {_column(arguments.key(2)): arguments.key(3)})
     value = "" if row is None else ", ".join(map(string_binary, row.values()))
     shell.say({"CURRENT VALUE": value}, f"CURRENT VALUE = {value}")
     return ""

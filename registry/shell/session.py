@@ -44,11 +44,8 @@ class Session:
         self._progress_chars = 0
 
     def table(self, name: str) -> Table:
-        """A table of this connection. Raises UsageError for a name that no table can have."""
-        try:
-            return self.hbase.table(name)
-        except ValueError as error:
-            raise UsageError(str(error)) from None
+        """A table of this connection."""
+        return self.hbase.table(name)
 
     async def run(self, line: str, place: str = "") -> bool:
         """Do a line and print what comes of it; False, and a line on standard error, where it failed.
@@ -72,8 +69,7 @@ class Session:
 
     async def _do(self, command: Command) -> None:
         if command.word == "help":
-            arguments = Arguments(command.arguments)
-            self.output.line(WORDS.help(arguments.text(0, "")))
+            self._help(Arguments(command.arguments))
             return
         word = WORDS.find(command.word)
         begun = time.perf_counter()
@@ -84,6 +80,16 @@ class Session:
         finally:
             self._wipe_progress()
         self.output.end(counted, time.perf_counter() - begun)
+
+    def _help(self, arguments: Arguments) -> None:
+        arguments.only(0, 1)
+        name = arguments.text(0, "")
+        if not self.as_json:
+            self.output.line(WORDS.help(name))
+            return
+        for word in [WORDS.find(name)] if name else WORDS:
+            shown = {"word": word.name, "group": word.group, "sentence": word.sentence, "examples": word.examples}
+            self.output.record(shown)
 
     def say(self, values: Mapping[str, Any], text: str) -> None:
         """One fact: a record for programs, a line for people."""

@@ -5,35 +5,29 @@ Source: hbase-shell/src/main/ruby/hbase/admin.rb, shell/commands/{create,alter,l
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 
-from registry.client.admin.schema import AttributeValue, TableDescriptor
-from registry.shell.arguments import Arguments, UsageError, as_integer, as_key, as_keys
+from registry.shell.arguments import Arguments, UsageError, as_integer, as_keys, as_text
+from registry.shell.attributes import COPROCESSOR, families_attributes, number_coprocessor, pairs, table_attributes
 from registry.shell.language import Value
-from registry.shell.splitting import split_keys
+from registry.shell.splitting import bytes_binary, split_keys
 from registry.shell.words import Shell, Word
 
-TABLE_OPTIONS = ("SPLITS", "NUMREGIONS", "SPLITALGO", "METHOD", "METADATA", "CONFIGURATION", "OWNER")
+SPLITTING = ("SPLITS", "SPLITS_FILE", "NUMREGIONS", "SPLITALGO")
 """What a map without NAME may have besides attributes of the table."""
-DELETE_METHODS = ("delete",)
-UNSET_METHODS = ("table_att_unset",)
 
 
 async def list_tables(shell: Shell, arguments: Arguments) -> str:
     """Names of tables."""
-    arguments.check_count(0, 1)
-    arguments.options()
-    names = await shell.hbase.admin.tables(arguments.text(0) if arguments.values else None)
-    shell.output.headings("TABLE")
-    for name in names:
-        shell.output.record({"TABLE": name})
-    return f"{len(names)} row(s)"
+    arguments.only(0, 1)
+    return _names(shell, "TABLE", await shell.hbase.admin.tables(arguments.text(0) if arguments.values else None))
 
 
 async def describe(shell: Shell, arguments: Arguments) -> str:
     """Attributes of a table and of its families."""
-    arguments.check_count(1, 1)
-    name = arguments.text(0)
+    arguments.only(1, 1)
+    name = arguments.table()
     found = await shell.hbase.admin.describe(name)
     enabled = await shell.hbase.admin.is_enabled(name)
     if shell.as_json:
@@ -48,7 +42,7 @@ async def describe(shell: Shell, arguments: Arguments) -> str:
         )
         return ""
     shell.output.line(f"Table {found.name} is {'ENABLED' if enabled else 'DISABLED'}")
-    shell.output.line(f"{found.name}{_shown({**found.attributes, **_configuration(found)})}")
+    shell.output.line(f"{found.name}{_shown({**found.attributes, **found.configuration})}")
     shell.output.line("COLUMN FAMILIES DESCRIPTION")
     for family, attributes in sorted(found.families.items()):
         shell.output.line(_shown({"NAME": family, **attributes}))
@@ -58,23 +52,20 @@ async def describe(shell: Shell, arguments: Arguments) -> str:
 async def create(shell: Shell, arguments: Arguments) -> str:
     """Make a table."""
     arguments.check_count(1, 1_000)
-    name = arguments.text(0)
-    families: dict[str, dict[str, AttributeValue]] = {as_key(value).decode(): {} for value in arguments.values[1:]}
+    name = arguments.table()
+    families: dict[str, dict[str, str]] = {as_text(value): {} for value in arguments.values[1:]}
     options: dict[str, Value] = {}
     for each in arguments.maps:
         if "NAME" in each:
-            family = as_key(each["NAME"]).decode()
-            families[family] = _attributes({key: value for key, value in each.items() if key != "NAME"})
+            families[as_text(each["NAME"])] = families_attributes(_without(each, "NAME"))
         else:
-            options.update(each)
+            options |= each
     if not families:
         raise UsageError("a table has one column family at least")
-    splits = split_keys(
-        as_keys(options.get("SPLITS")),
-        None if options.get("NUMREGIONS") is None else as_integer(options["NUMREGIONS"], "NUMREGIONS"),
-        "" if options.get("SPLITALGO") is None else as_key(options["SPLITALGO"]).decode(),
-    )
-    await shell.hbase.admin.create_table(name, families, splits=splits, attributes=_table_attributes(options))
+    _check_method(options, "table_att")
+    attributes = table_attributes(_without(options, *SPLITTING, "METHOD"))
+    number_coprocessor(attributes, {})
+    await shell.hbase.admin.create_table(name, families, splits=_splits(options), attributes=attributes)
     shell.say({"created": name}, f"Created table {name}")
     return ""
 
@@ -82,34 +73,34 @@ async def create(shell: Shell, arguments: Arguments) -> str:
 async def alter(shell: Shell, arguments: Arguments) -> str:
     """Change a table."""
     arguments.check_count(1, 1_000)
-    name = arguments.text(0)
-    families: dict[str, dict[str, AttributeValue]] = {as_key(value).decode(): {} for value in arguments.values[1:]}
+    name, admin = arguments.table(), shell.hbase.admin
+    families: dict[str, dict[str, str]] = {as_text(value): {} for value in arguments.values[1:]}
     removed: list[str] = []
-    attributes: dict[str, AttributeValue] = {}
+    attributes: dict[str, str] = {}
     for each in arguments.maps:
-        method = as_key(each.get("METHOD") or b"").decode()
+        _check_method(each, "delete", "table_att")
         if "delete" in each:
-            removed += [key.decode() for key in as_keys(each["delete"])]
-        elif method in DELETE_METHODS:
-            removed.append(as_key(each.get("NAME")).decode())
-        elif method in UNSET_METHODS:
-            raise UsageError("attributes of tables cannot be unset here: set them to what they are by default")
-        elif "NAME" in each and method != "table_att":
-            family = as_key(each["NAME"]).decode()
-            families[family] = _attributes({key: value for key, value in each.items() if key != "NAME"})
+            removed += map(as_text, as_keys(each["delete"]))
+            attributes |= table_attributes(_without(each, "delete"))
+        elif each.get("METHOD") == b"delete":
+            removed.append(as_text(each.get("NAME")))
+        elif "NAME" in each and "METHOD" not in each:
+            families[as_text(each["NAME"])] = families_attributes(_without(each, "NAME"))
         else:
-            attributes |= _table_attributes(each)
+            attributes |= table_attributes(_without(each, "METHOD"))
     if not (families or removed or attributes):
         raise UsageError("there is nothing to change")
-    await shell.hbase.admin.alter_table(name, families, delete_families=removed, attributes=attributes)
+    if COPROCESSOR in attributes:
+        number_coprocessor(attributes, (await admin.describe(name)).attributes)
+    await admin.alter_table(name, families, delete_families=removed, attributes=attributes)
     shell.say({"altered": name}, "All regions updated.")
     return ""
 
 
 async def exists(shell: Shell, arguments: Arguments) -> str:
     """Whether there is such a table."""
-    arguments.check_count(1, 1)
-    name = arguments.text(0)
+    arguments.only(1, 1)
+    name = arguments.table()
     found = await shell.hbase.admin.table_exists(name)
     shell.say({"exists": found}, f"Table {name} does {'' if found else 'not '}exist")
     return ""
@@ -117,16 +108,16 @@ async def exists(shell: Shell, arguments: Arguments) -> str:
 
 async def is_enabled(shell: Shell, arguments: Arguments) -> str:
     """Whether a table is enabled."""
-    arguments.check_count(1, 1)
-    found = await shell.hbase.admin.is_enabled(arguments.text(0))
+    arguments.only(1, 1)
+    found = await shell.hbase.admin.is_enabled(arguments.table())
     shell.say({"enabled": found}, str(found).lower())
     return ""
 
 
 async def is_disabled(shell: Shell, arguments: Arguments) -> str:
     """Whether a table is disabled."""
-    arguments.check_count(1, 1)
-    found = await shell.hbase.admin.is_disabled(arguments.text(0))
+    arguments.only(1, 1)
+    found = await shell.hbase.admin.is_disabled(arguments.table())
     shell.say({"disabled": found}, str(found).lower())
     return ""
 
@@ -142,8 +133,8 @@ async def truncate_preserve(shell: Shell, arguments: Arguments) -> str:
 
 
 async def _truncate(shell: Shell, arguments: Arguments, *, preserve_splits: bool) -> str:
-    arguments.check_count(1, 1)
-    name, admin = arguments.text(0), shell.hbase.admin
+    arguments.only(1, 1)
+    name, admin = arguments.table(), shell.hbase.admin
     if await admin.is_enabled(name):
         shell.progress("disabling table...")
         await admin.disable_table(name)
@@ -155,27 +146,19 @@ async def _truncate(shell: Shell, arguments: Arguments, *, preserve_splits: bool
 
 async def list_namespace(shell: Shell, arguments: Arguments) -> str:
     """Names of namespaces."""
-    arguments.check_count(0, 0)
-    names = sorted(await shell.hbase.admin.namespaces())
-    shell.output.headings("NAMESPACE")
-    for name in names:
-        shell.output.record({"NAMESPACE": name})
-    return f"{len(names)} row(s)"
+    arguments.only(0, 0)
+    return _names(shell, "NAMESPACE", sorted(await shell.hbase.admin.namespaces()))
 
 
 async def list_namespace_tables(shell: Shell, arguments: Arguments) -> str:
     """Tables of a namespace."""
-    arguments.check_count(1, 1)
-    names = await shell.hbase.admin.tables(namespace=arguments.text(0))
-    shell.output.headings("TABLE")
-    for name in names:
-        shell.output.record({"TABLE": name})
-    return f"{len(names)} row(s)"
+    arguments.only(1, 1)
+    return _names(shell, "TABLE", await shell.hbase.admin.tables(namespace=arguments.text(0)))
 
 
 async def describe_namespace(shell: Shell, arguments: Arguments) -> str:
     """What a namespace is configured with."""
-    arguments.check_count(1, 1)
+    arguments.only(1, 1)
     name = arguments.text(0)
     found = await shell.hbase.admin.describe_namespace(name)
     shell.say({"namespace": name, "configuration": found}, _shown({"NAME": name, **found}))
@@ -185,23 +168,29 @@ async def describe_namespace(shell: Shell, arguments: Arguments) -> str:
 async def create_namespace(shell: Shell, arguments: Arguments) -> str:
     """Make a namespace."""
     arguments.check_count(1, 1)
-    await shell.hbase.admin.create_namespace(arguments.text(0), _attributes(_merged(arguments)))
+    await shell.hbase.admin.create_namespace(arguments.text(0), pairs(_merged(arguments), "the configuration"))
     return ""
 
 
 async def alter_namespace(shell: Shell, arguments: Arguments) -> str:
-    """Set what a namespace is configured with; what is not named stays."""
+    """Set or unset what a namespace is configured with; what is not named stays."""
     arguments.check_count(1, 1)
-    name = arguments.text(0)
-    given = _attributes({key: value for key, value in _merged(arguments).items() if key != "METHOD"})
-    now = await shell.hbase.admin.describe_namespace(name)
-    await shell.hbase.admin.alter_namespace(name, {**now, **given})
+    name, given = arguments.text(0), _merged(arguments)
+    _check_method(given, "set", "unset")
+    configuration = await shell.hbase.admin.describe_namespace(name)
+    if given.get("METHOD") == b"unset":
+        for key in map(as_text, as_keys(given.get("NAME"))):
+            if configuration.pop(key, None) is None:
+                raise UsageError(f"namespace {name} is not configured with {key}")
+    else:
+        configuration |= pairs(_without(given, "METHOD"), "the configuration")
+    await shell.hbase.admin.alter_namespace(name, configuration)
     return ""
 
 
 async def drop_namespace(shell: Shell, arguments: Arguments) -> str:
     """Delete an empty namespace."""
-    arguments.check_count(1, 1)
+    arguments.only(1, 1)
     await shell.hbase.admin.delete_namespace(arguments.text(0))
     return ""
 
@@ -210,9 +199,8 @@ def _on_table(
     do: Callable[[Shell, str], Awaitable[None]],
 ) -> Callable[[Shell, Arguments], Awaitable[str]]:
     async def run(shell: Shell, arguments: Arguments) -> str:
-        arguments.check_count(1, 1)
-        arguments.options()
-        await do(shell, arguments.text(0))
+        arguments.only(1, 1)
+        await do(shell, arguments.table())
         return ""
 
     return run
@@ -237,32 +225,37 @@ def _merged(arguments: Arguments) -> dict[str, Value]:
     return merged
 
 
-def _table_attributes(options: Mapping[str, Value]) -> dict[str, AttributeValue]:
-    plain = _attributes({key: value for key, value in options.items() if key not in TABLE_OPTIONS})
-    return plain | _pairs(options.get("METADATA"), "METADATA") | _pairs(options.get("CONFIGURATION"), "CONFIGURATION")
+def _names(shell: Shell, heading: str, names: Sequence[str]) -> str:
+    shell.output.headings(heading)
+    for name in names:
+        shell.output.record({heading: name})
+    return f"{len(names)} row(s)"
 
 
-def _attributes(options: Mapping[str, Value]) -> dict[str, AttributeValue]:
-    """Attributes with their values as text; maps within, such as CONFIGURATION, are attributes too."""
-    found: dict[str, AttributeValue] = {}
-    for key, value in options.items():
-        if isinstance(value, dict):
-            found |= _pairs(value, key)
-        else:
-            found[key] = as_key(value).decode()
-    return found
+def _without(values: Mapping[str, Value], *names: str) -> dict[str, Value]:
+    return {name: value for name, value in values.items() if name not in names}
 
 
-def _pairs(value: Value, name: str) -> dict[str, AttributeValue]:
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise UsageError(f"{name} is {{'KEY' => 'VALUE'}}")
-    return {key: as_key(each).decode() for key, each in value.items()}
+def _check_method(values: Mapping[str, Value], *known: str) -> None:
+    """Raises UsageError for what would be taken for something else."""
+    method = values.get("METHOD")
+    if method is not None and as_text(method) not in known:
+        raise UsageError(f"METHOD is {' or '.join(known)} here, not {as_text(method)!r}")
 
 
-def _configuration(table: TableDescriptor) -> dict[str, str]:
-    return dict(table.configuration)
+def _splits(options: Mapping[str, Value]) -> list[bytes]:
+    r"""Where the regions begin; \xHH is a byte, in any quotes. Reads SPLITS_FILE, a key on each line."""
+    keys = as_keys(options.get("SPLITS"))
+    if (file := options.get("SPLITS_FILE")) is not None:
+        try:
+            keys += Path(as_text(file)).read_bytes().splitlines()
+        except OSError as error:
+            raise UsageError(f"SPLITS_FILE {as_text(file)}: {error.strerror}") from None
+    return split_keys(
+        [bytes_binary(key) for key in keys],
+        None if options.get("NUMREGIONS") is None else as_integer(options["NUMREGIONS"], "NUMREGIONS"),
+        "" if options.get("SPLITALGO") is None else as_text(options["SPLITALGO"]),
+    )
 
 
 def _shown(values: Mapping[str, str]) -> str:
@@ -299,6 +292,7 @@ WORDS = (
             "alter 'TABLE', {NAME => 'cf', VERSIONS => 5}",
             "alter 'TABLE', 'delete' => 'cf'",
             "alter 'TABLE', DURABILITY => 'ASYNC_WAL'",
+            "alter 'TABLE', CONFIGURATION => {'KEY' => 'VALUE'}",
         ),
         alter,
         takes_table=True,
@@ -358,7 +352,7 @@ WORDS = (
         "alter_namespace",
         "namespaces",
         "configure a namespace",
-        ("alter_namespace 'NS', {'KEY' => 'VALUE'}",),
+        ("alter_namespace 'NS', {'KEY' => 'VALUE'}", "alter_namespace 'NS', METHOD => 'unset', NAME => 'KEY'"),
         alter_namespace,
     ),
     Word("drop_namespace", "namespaces", "delete an empty namespace", ("drop_namespace 'NS'",), drop_namespace),

@@ -38,11 +38,15 @@ def records(out: str) -> list[dict[str, Any]]:
 
 
 def test_a_table_from_its_first_day_to_its_last(hbeacon_session: Cluster, tmp_path: Path) -> None:
-    commands = tmp_path / "commands.txt"
+    commands, splits = tmp_path / "commands.txt", tmp_path / "splits.txt"
+    splits.write_text("g\n\\x70\n")
     commands.write_text(
+        f"""
+        create_namespace 'shop', {{'owner' => 'ada', 'town' => 'Rome'}}
+        alter_namespace 'shop', METHOD => 'unset', NAME => 'town'
+        create 'shop:users', {{NAME => 'cf', VERSIONS => 3}}, 'old', SPLITS_FILE => '{splits}'
         """
-        create_namespace 'shop', {'owner' => 'ada'}
-        create 'shop:users', {NAME => 'cf', VERSIONS => 3}, 'old', SPLITS => ['g', 'p']
+        """
         put 'shop:users', 'ada', 'cf:name', "Ada\\x00", 1000   # text and a byte
         put shop:users bob cf:name Bob
         put 'shop:users', 'ada', 'cf:name', 'Ada L.'
@@ -72,6 +76,8 @@ def test_a_table_from_its_first_day_to_its_last(hbeacon_session: Cluster, tmp_pa
     assert sorted(described["families"]) == ["cf", "new"]
     assert described["families"]["cf"]["TTL"] == "9999"
     assert described["families"]["cf"]["VERSIONS"] == "3"
+    (namespace,) = records(shell(hbeacon_session, "--json", "-e", "describe_namespace 'shop'")[0])
+    assert namespace["configuration"] == {"owner": "ada"}
     regions = records(shell(hbeacon_session, "--json", "-e", "list_regions 'shop:users'")[0])
     assert [(each["start_key"], each["end_key"]) for each in regions] == [("", "g"), ("g", "p"), ("p", "")]
 
@@ -130,11 +136,15 @@ def test_what_cannot_be_done_is_said_and_ends_the_run(hbeacon_session: Cluster) 
     assert "TableNotFoundException" in err
     assert "hbeacon" not in out, "what follows a failed command is not done"
     out, err = shell(
-        hbeacon_session, "--keep-going", stdin="putt 'x'\nput 'x'\nscan 'x', {LIMT => 1}\nversion\n", code=1
+        hbeacon_session,
+        "--keep-going",
+        stdin="putt 'x'\nput 'x'\nscan 'x', {LIMT => 1}\nlist_regions 'x', {A => 1}\nversion\n",
+        code=1,
     )
     assert "did you mean put?" in err
     assert "write it so:  put 'TABLE', 'ROW', 'cf:q', 'VALUE'" in err
     assert "LIMT is no option here: there are COLUMN," in err
+    assert "A is no option here: there are none" in err
     assert "hbeacon" in out
     _, err = shell(hbeacon_session, stdin="version\n\nput 'x\n", code=1)
     assert "at character 5 of: put 'x: the input ends within a command\nin line 3 of <stdin>" in err
@@ -181,6 +191,13 @@ def test_every_word_says_how_it_is_written() -> None:
     for word in WORDS:
         assert word.sentence in WORDS.help()
         assert all(example.startswith(word.name) for example in word.examples), word
+
+
+def test_help_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["shell", "127.0.0.1:1", "--json", "-e", "help", "-e", "help 'scan'"]) == 0
+    *every, scan = records(capsys.readouterr().out)
+    assert sorted(word["word"] for word in every) == WORDS.names()
+    assert scan["examples"][0] == "scan 'TABLE'"
 
 
 def test_the_page_lists_every_word() -> None:
@@ -237,7 +254,7 @@ def test_at_a_prompt(hbeacon_session: Cluster, tmp_path: Path) -> None:
         until("Created table typed")
         until("hbeacon>")
         os.write(leader, b"vers\t")
-        until("version")
+        until("ion")  # a slow terminal has vers already
         os.write(leader, b"\r")
         until("speaks HBase")
         until("hbeacon>")
