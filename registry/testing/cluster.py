@@ -62,6 +62,7 @@ class Cluster:
             finally:
                 os.close(handle)
             self._told = self._until_ready(options.start_timeout_s)
+            self.logs.ready_bytes = self.logs.size_bytes
         except BaseException:
             self.close()
             raise
@@ -372,13 +373,21 @@ class Logs:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._last = ""
+        self.ready_bytes = 0
+        """How much of it tells of the start."""
+        self._last = b""
 
     def __str__(self) -> str:
-        try:
-            return self.path.read_text(errors="replace")
-        except FileNotFoundError:
-            return self._last
+        return self._all().decode(errors="replace")
+
+    @property
+    def size_bytes(self) -> int:
+        """How long it is by now."""
+        return self.path.stat().st_size if self.path.exists() else len(self._last)
+
+    def since(self, size_bytes: int) -> list[str]:
+        """Lines that came when it was so long already."""
+        return self._all()[size_bytes:].decode(errors="replace").splitlines()
 
     def of(self, name: str) -> list[str]:
         """Lines of one process, such as `master0` or `regionserver0`."""
@@ -387,8 +396,14 @@ class Logs:
 
     def remove(self) -> None:
         """Delete the file; what it said can still be read."""
-        self._last = str(self)
+        self._last = self._all()
         self.path.unlink(missing_ok=True)
+
+    def _all(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            return self._last
 
 
 def _line(channel: socket.socket, heard: bytes) -> tuple[bytes, bytes]:

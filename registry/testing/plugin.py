@@ -33,7 +33,10 @@ INI: dict[str, tuple[str, str]] = {
 }
 """Option of a cluster to the type of its ini key, which has `hbeacon_` before it, and its sentence."""
 _ZYGOTE = pytest.StashKey["Zygote"]()
-_CLUSTERS = pytest.StashKey[list["Cluster"]]()
+_CLUSTERS = pytest.StashKey[dict["Cluster", int]]()
+"""Of a test: its clusters, and how long their logs were when it began."""
+_SHARED = pytest.StashKey[list["Cluster"]]()
+"""Of the session: those that `hbeacon_start` has started."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -68,19 +71,33 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         zygote.close()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Of clusters that tests share, what is logged from now on is this test's."""
+    if shared := _shared(item):
+        item.stash[_CLUSTERS] = {cluster: cluster.logs.size_bytes for cluster in shared}
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that fails shows the end of its cluster's log."""
+    """A test that fails shows the end of what its clusters have logged meanwhile."""
     report = yield
     if report.failed:
-        for cluster in item.stash.get(_CLUSTERS, ()):
-            lines = str(cluster.logs).splitlines()[-REPORTED_LINES:]
-            report.sections.append((f"log of {cluster!r} ({call.when})", "\n".join(lines)))
+        first_used = {cluster: cluster.logs.ready_bytes for cluster in _shared(item)}
+        for cluster, began_bytes in (first_used | item.stash.get(_CLUSTERS, {})).items():
+            if lines := cluster.logs.since(began_bytes)[-REPORTED_LINES:]:
+                report.sections.append((f"log of {cluster!r} ({call.when})", "\n".join(lines)))
     if call.when == "teardown" and _CLUSTERS in item.stash:
         del item.stash[_CLUSTERS]  # pytest keeps the item until the end of the session
     return report
+
+
+def _shared(item: pytest.Item) -> list[Cluster]:
+    """Clusters that it may use and others too."""
+    uses_them = "hbeacon_start" in getattr(item, "fixturenames", ())
+    return item.config.stash[_SHARED] if uses_them and _SHARED in item.config.stash else []
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +106,7 @@ def hbeacon_start(pytestconfig: pytest.Config) -> Generator[Callable[..., Cluste
 
     For fixtures of other scopes; what was not closed is closed at the end of the session.
     """
-    started: list[Cluster] = []
+    started: list[Cluster] = pytestconfig.stash.setdefault(_SHARED, [])
 
     def start(*, seed: int = 0, **options: Any) -> Cluster:
         cluster = _start(pytestconfig, options, seed)
@@ -118,7 +135,7 @@ def hbeacon(request: pytest.FixtureRequest) -> Generator[Cluster]:
             )
         options |= marker.kwargs
     cluster = _start(request.config, options, zlib.crc32(request.node.nodeid.encode()))
-    request.node.stash.setdefault(_CLUSTERS, []).append(cluster)
+    request.node.stash.setdefault(_CLUSTERS, {})[cluster] = cluster.logs.ready_bytes
     try:
         yield cluster
     finally:

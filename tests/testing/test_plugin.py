@@ -114,16 +114,27 @@ def test_what_cannot_start_is_told_in_a_sentence_and_what_fails_shows_its_log(tm
         f"@pytest.mark.hbeacon({mark})\ndef test_{number}(hbeacon):\n    raise AssertionError\n"
         for number, mark in enumerate(NEVER_BEGIN)
     ]
-    fails = "def test_it_fails(hbeacon):\n    assert hbeacon.uri == 'elsewhere'\n"
-    run = PytestRun(tmp_path, test_it="\n".join(["import pytest", *tests, fails]))
+    fails = [
+        f"""
+@pytest.mark.parametrize("fault", ["hang", "refuse", ""])
+def test_it_fails_{name}({name}, fault):
+    if fault:
+        {name}.fault(fault)
+    assert {name}.uri == "elsewhere"
+"""
+        for name in ("hbeacon", "hbeacon_session")
+    ]
+    run = PytestRun(tmp_path, test_it="\n".join(["import pytest", *tests, *fails]))
     told = run.run("-rN").stdout
-    assert f"1 failed, {len(NEVER_BEGIN)} errors" in told
+    assert f"6 failed, {len(NEVER_BEGIN)} errors" in told
     sentences = [line.removeprefix("hbeacon: ") for line in told.splitlines() if line.startswith("hbeacon: ")]
     for sentence, expected in zip(sentences, NEVER_BEGIN.values(), strict=True):
         assert sentence.startswith(expected)
     assert "hbeacon.faults.peers = 'everywhere' (from options of the test)" in told, "the end of the log says why"
-    assert "log of <Cluster hbase+rpc://127.0.0.1:" in told
-    assert "registry.master: master initialised" in told
+    assert told.count("log of <Cluster hbase+rpc://127.0.0.1:") == 4, "of those whose clusters said something meanwhile"
+    for each in ("fault 1 set by the test: hang", "fault 2 set by the test: refuse"):
+        assert f"[master0] registry.rpc.fault_desk: {each}, seed " in told
+    assert "fault 1 set" not in told.partition("fault 2 set")[2]
     assert "Traceback" not in told
     assert (run.processes(), run.files()) == ({}, [])
 
