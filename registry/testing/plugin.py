@@ -85,8 +85,10 @@ def pytest_runtest_makereport(
     """A test that fails shows the end of what its clusters have logged meanwhile."""
     report = yield
     if report.failed:
-        first_used = {cluster: cluster.logs.ready_bytes for cluster in _shared(item)}
-        for cluster, began_bytes in (first_used | item.stash.get(_CLUSTERS, {})).items():
+        began = {cluster: cluster.logs.ready_bytes for cluster in _shared(item)}
+        if _CLUSTERS in item.stash:
+            began |= item.stash[_CLUSTERS]
+        for cluster, began_bytes in began.items():
             if lines := cluster.logs.since(began_bytes)[-REPORTED_LINES:]:
                 report.sections.append((f"log of {cluster!r} ({call.when})", "\n".join(lines)))
     if call.when == "teardown" and _CLUSTERS in item.stash:
