@@ -27,7 +27,7 @@ from tests.support.real_cluster import registry_settings
 from tests.support.seeds import seeds
 from tests.support.stories import zookeeper_settings
 
-pytestmark = [pytest.mark.cluster, pytest.mark.chaos, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(300)]
 
 SEEDS = seeds(1)
 KILLS = int(os.environ.get("HBEACON_KILLS", "6"))

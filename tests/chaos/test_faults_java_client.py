@@ -17,7 +17,7 @@ from tests.support.hbase_tree import CLUSTER_ID, HBaseTreeWriter
 from tests.support.java import JavaClient
 from tests.support.real_cluster import registry_settings
 
-pytestmark = [pytest.mark.cluster, pytest.mark.chaos, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
 
 VERSION, PATH = "2.6.4", "RpcConnectionRegistry"
 READ_TIMEOUT_MS = 2000

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -51,13 +50,7 @@ class AdapterProcess:
             env=env,
             enter=enter,
         )
-        self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.popen.stdout is not None
-        for line in self.process.popen.stdout:
-            self.lines.append(line.rstrip())
+        self.lines = self.process.said()
 
     def wait_ready(self, timeout_s: float = 30.0) -> AdapterProcess:
         """Until the ready line, from which it takes the real addresses."""

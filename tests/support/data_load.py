@@ -6,7 +6,6 @@ tests/cluster/java/Ingest.java and Registers.java say what they do.
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -38,13 +37,7 @@ class _Program:
             log,
             pipes=True,
         )
-        self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self) -> None:
-        assert self.process.popen.stdout is not None
-        for line in self.process.popen.stdout:
-            self.lines.append(line.rstrip())
+        self.lines = self.process.said()
 
     def last(self, word: str) -> str:
         """The last line that begins so; empty where there is none."""

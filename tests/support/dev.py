@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,18 +28,12 @@ class DevProcess:
             cwd=ROOT,
             pipes=True,
         )
-        self.lines: list[str] = []
-        threading.Thread(target=self._read, daemon=True).start()
+        self.lines = self.process.said()
         self.zookeeper = ""
         self.masters: list[str] = []
         self.http: list[str] = []
         self.region_servers: list[str] = []
         self.region_server_pages: list[str] = []
-
-    def _read(self) -> None:
-        assert self.process.popen.stdout is not None
-        for line in self.process.popen.stdout:
-            self.lines.append(line.rstrip())
 
     def wait_ready(self, timeout_s: float = 30.0) -> DevProcess:
         """Until the last line of the announcement; takes the real addresses from the first."""

@@ -10,6 +10,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -131,6 +132,17 @@ class ManagedProcess:
                 self.popen.wait(grace_s)
         self.kill()
         return self.popen.returncode
+
+    def said(self) -> list[str]:
+        """The lines of its standard output, where that is a pipe: a list that grows while it speaks."""
+        lines: list[str] = []
+        threading.Thread(target=self._hear, args=(lines,), daemon=True).start()
+        return lines
+
+    def _hear(self, lines: list[str]) -> None:
+        assert self.popen.stdout is not None
+        for line in self.popen.stdout:
+            lines.append(line.rstrip())
 
     def _reap(self, timeout_s: float) -> None:
         self.popen.wait(timeout_s)
