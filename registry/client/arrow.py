@@ -240,7 +240,7 @@ class BlockingArrowScan:
 
     def close(self) -> None:
         """End the scan; may be called again."""
-        self._run(self._scan.aclose())
+        self._run.begin(self._scan.aclose())
 
     def __iter__(self) -> Iterator[Any]:
         try:

@@ -5,13 +5,10 @@ Each BlockingConnection has one thread; `close`, or the end of the `with` block,
 
 from __future__ import annotations
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Iterable, Mapping
-from concurrent.futures import CancelledError
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
 from registry.client.admin.admin import Admin
 from registry.client.admin.blocking import BlockingAdmin
@@ -21,32 +18,26 @@ from registry.client.connection import Connection
 from registry.client.data.blocking import BlockingTable
 from registry.client.data.operations import Durability
 from registry.client.data.table import Table
+from registry.client.loop_thread import LoopThread
 from registry.client.probing import Policy
 from registry.client.wanted import LookupOptions
 from registry.names import Address, ServerName
-from registry.wire.errors import StoppedRpcClientException
-
-T = TypeVar("T")
 
 
 class BlockingConnection:
-    """Where one cluster is, for code without a loop; may be used by several threads at once.
+    """Where one cluster is, for code without a loop; may be used by several threads of its process at once.
 
     Its methods are those of `Connection`. Not for use inside a running loop, which it would block.
     """
 
     def __init__(self, connecting: Connecting) -> None:
         """Use `hbeacon.connect_blocking`."""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="hbeacon client", daemon=True)
-        self._thread.start()
-        self._closing = threading.Lock()
-        self._closed = False
+        self._run = LoopThread("hbeacon client")
         self._admin: BlockingAdmin | None = None
         try:
             self._connection: Connection = self._run(_awaited(connecting))
         except BaseException:
-            self._stop_loop()
+            self._run.stop(_nothing())
             raise
 
     def cluster_id(self, **options: Unpack[LookupOptions]) -> Answer[str]:
@@ -109,12 +100,7 @@ class BlockingConnection:
 
     def close(self) -> None:
         """End the connection and its thread; look-ups of other threads fail. May be called again."""
-        with self._closing:
-            if self._closed:
-                return
-            self._run(self._connection.close())
-            self._closed = True
-            self._stop_loop()
+        self._run.stop(self._connection.close())
 
     def __enter__(self) -> Self:
         return self
@@ -126,33 +112,6 @@ class BlockingConnection:
 
     def __repr__(self) -> str:
         return repr(self._connection).replace("Connection", "BlockingConnection", 1)
-
-    def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._closed:
-            work.close()
-            raise StoppedRpcClientException("the connection was closed")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result()
-        except CancelledError:
-            raise StoppedRpcClientException("the connection was closed") from None
-        except BaseException:
-            future.cancel()  # Ctrl-C while waiting: the look-up need not go on
-            raise
-
-    def _stop_loop(self) -> None:
-        async def end() -> None:
-            tasks = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._loop.shutdown_asyncgens()
-            await self._loop.shutdown_default_executor()
-
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
 
 
 def connect_blocking(
@@ -169,6 +128,10 @@ def connect_blocking(
         print(cluster.active_master(timeout_ms=2000).value)
     """
     return BlockingConnection(connect(uri, masters=masters, conf_dir=conf_dir, settings=settings, policy=policy))
+
+
+async def _nothing() -> None:
+    pass
 
 
 async def _awaited(connecting: Connecting) -> Connection:

@@ -1,5 +1,7 @@
 """The face without async: one thread for each connection, which ends with it. And the public names."""
 
+# pyright: reportPrivateUsage=false
+
 from __future__ import annotations
 
 import asyncio
@@ -11,6 +13,7 @@ import time
 import tomllib
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -107,6 +110,65 @@ def test_close_ends_look_ups_of_other_threads() -> None:
         with pytest.raises(StoppedRpcClientException):
             cluster.cluster_id()
     assert client_threads() == 0
+
+
+def test_a_call_that_meets_the_close_is_not_left_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    with server_thread(answering(bodies())) as address:
+        cluster = hbeacon.connect_blocking(str(address))
+        closing = threading.Thread(target=cluster.close)
+        given = asyncio.run_coroutine_threadsafe
+
+        def while_closing(work: Any, loop: asyncio.AbstractEventLoop) -> Any:
+            monkeypatch.undo()
+            closing.start()
+            closing.join(0.2)  # in vain: it waits for this call to be given to the loop
+            return given(work, loop)
+
+        monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", while_closing)
+        with contextlib.suppress(StoppedRpcClientException):
+            assert cluster.cluster_id(timeout_ms=5000).value == CLUSTER_ID
+        closing.join(5)
+        assert client_threads() == 0
+
+
+def test_what_the_collector_closes_waits_for_nobody() -> None:
+    """It runs in whichever thread it likes, the connection's own among them, and also when the connection is gone."""
+    with server_thread(answering(bodies())) as address:
+        cluster = hbeacon.connect_blocking(str(address))
+        scanner = cluster.table("t").scan()
+
+        async def in_the_loop() -> str:
+            scanner.close()
+            with pytest.raises(RuntimeError, match="would wait for itself"):
+                scanner.next_batch()
+            return "done"
+
+        assert cluster._run(in_the_loop()) == "done"
+        cluster.close()
+        scanner.close()
+        with pytest.raises(StoppedRpcClientException):
+            scanner.next_batch()
+
+
+def test_a_forked_process_is_told_to_connect_itself() -> None:
+    code = """
+import os
+import hbeacon
+cluster = hbeacon.connect_blocking("127.0.0.1:1")
+if os.fork() == 0:
+    try:
+        cluster.cluster_id(timeout_ms=1000)
+    except hbeacon.HBaseError as error:
+        print(error, flush=True)
+    cluster.close()
+    os._exit(0)
+print(os.wait()[1], flush=True)
+cluster.close()
+"""
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=30)
+    assert "is of the process that was forked: connect in this one" in done.stdout
+    assert done.stdout.splitlines()[-1] == "0"
 
 
 def test_several_threads_share_one_connection() -> None:

@@ -32,10 +32,14 @@ HANDED_OVER_BYTES_MAX = 1 << 18
 
 
 class Run(Protocol):
-    """Runs something on the connection's loop and waits for it."""
+    """Runs something on the connection's loop, and waits for it."""
 
     def __call__(self, work: Coroutine[Any, Any, T]) -> T:
         """What it gives."""
+        ...
+
+    def begin(self, work: Coroutine[Any, Any, object]) -> None:
+        """Have it run and do not wait; nothing where the connection is closed."""
         ...
 
 
@@ -203,7 +207,7 @@ class BlockingScanner:
 
     def close(self) -> None:
         """End the scan; may be called again."""
-        self._run(self._scanner.aclose())
+        self._run.begin(self._scanner.aclose())
 
     def __enter__(self) -> Self:
         return self
