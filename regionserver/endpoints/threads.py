@@ -236,7 +236,7 @@ class Running(Generic[T]):
         """What a client hears of what the class has raised that is called now."""
         if isinstance(error, HBaseError):
             return error
-        logger.error("coprocessor %s", self.doing, exc_info=error)
+        logger.error("coprocessor %s failed", self.doing, exc_info=error)
         self.failed_count += 1
         return DoNotRetryIOException(f"coprocessor {self.doing} threw {type(error).__name__}: {error}")
 

@@ -9,12 +9,12 @@ import pytest
 
 from tests.support.tested_pytest import ROOT, PytestRun
 
-DOCUMENT = ROOT / "docs" / "testing.md"
+DOCUMENT, OBSERVERS = ROOT / "docs" / "testing.md", ROOT / "docs" / "endpoints.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
-def blocks(language: str) -> list[str]:
-    return [text for found, text in BLOCK.findall(DOCUMENT.read_text()) if found == language]
+def blocks(language: str, document: Path = DOCUMENT) -> list[str]:
+    return [text for found, text in BLOCK.findall(document.read_text()) if found == language]
 
 
 @pytest.mark.chaos  # many processes, like all marked so
@@ -25,8 +25,10 @@ def test_its_python_runs_and_its_ini_file_is_heeded(tmp_path: Path) -> None:
         assert hbeacon.options.region_servers == 2
         assert hbeacon.options.settings == {"hbase.regionserver.handler.count": "7"}
     """
-    shown = [*blocks("python"), heeded]
+    *classes, of_observers = blocks("python", OBSERVERS)
+    shown = [*blocks("python"), of_observers, heeded]
     run = PytestRun(tmp_path, **{f"test_{number}": text for number, text in enumerate(shown)})
+    (tmp_path / "my_observers.py").write_text("".join(classes))
     run.add_to_ini("asyncio_mode = auto\n" + ini.replace("[pytest]\n", ""))
     done = run.run()
     tests_count = sum(len(re.findall(r"^ *(?:async )?def test_", text, re.MULTILINE)) for text in shown)
