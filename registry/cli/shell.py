@@ -106,8 +106,10 @@ async def _prompt(request: ConnectRequest, *, as_json: bool) -> int:
 
 
 def _session(connection: Connection, *, as_json: bool) -> Session:
-    bold = sys.stdout.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
-    output = JsonOutput() if as_json else TextOutput(width=shutil.get_terminal_size().columns, bold=bold)
+    terminal = sys.stdout.isatty()
+    bold = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
+    width = shutil.get_terminal_size().columns if terminal else 0
+    output = JsonOutput() if as_json else TextOutput(width=width, bold=bold)
     return Session(connection, output, as_json=as_json, show_progress=sys.stderr.isatty())
 
 

@@ -71,9 +71,18 @@ class Arguments:
             return default
         return as_key(self.values[index])
 
-    def integer(self, index: int, default: int) -> int:
+    def integer(self, index: int, name: str, default: int) -> int:
         """A whole number."""
-        return default if index >= len(self.values) else as_integer(self.values[index], "the argument")
+        return default if index >= len(self.values) else as_integer(self.values[index], name)
+
+    def timestamp(self, index: int) -> int | None:
+        """Milliseconds; None where it is not there."""
+        if index >= len(self.values):
+            return None
+        timestamp = as_integer(self.values[index], "TIMESTAMP")
+        if timestamp < 0:
+            raise UsageError(f"TIMESTAMP is milliseconds, not {timestamp}")
+        return timestamp
 
 
 class Options:

@@ -57,9 +57,9 @@ class TextOutput:
     """For people."""
 
     def __init__(self, to: IO[str] | None = None, width: int = 100, *, bold: bool = False) -> None:
-        """`width` of the terminal, in characters."""
+        """`width` of the terminal, in characters; 0 is none, and then keys are not cut, whatever reads them."""
         self._to = sys.stdout if to is None else to
-        self._first = max(width, WIDTH_MIN) // FIRST_COLUMN_PART
+        self._first = max(width, WIDTH_MIN) // FIRST_COLUMN_PART if width else 0
         self._bold = bold
 
     def row(self, row: Row, converters: Converters) -> None:
@@ -97,8 +97,8 @@ class TextOutput:
 
     def _two(self, first: str, second: str) -> None:
         """A narrow first column: what is longer goes on below, as in hbase shell."""
-        width = self._first
-        parts = [first[at : at + width] for at in range(0, len(first), width)] or [""]
+        width = self._first or len(first)
+        parts = [first[at : at + width] for at in range(0, len(first), width or 1)] or [""]
         self.line(f" {parts[0]:<{width}} {second}".rstrip())
         for part in parts[1:]:
             self.line(f" {part}")

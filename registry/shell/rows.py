@@ -65,7 +65,7 @@ async def count(shell: Shell, arguments: Arguments) -> str:
     """How many rows there are."""
     arguments.check_count(1, 2)
     options = arguments.options(*SCAN, "INTERVAL")
-    interval = arguments.integer(1, options.integer("INTERVAL") or COUNT_INTERVAL)
+    interval = arguments.integer(1, "INTERVAL", options.integer("INTERVAL") or COUNT_INTERVAL)
     scanning, _ = _scanning(options)
     if "filter" not in scanning and "columns" not in scanning and not scanning.get("raw"):
         scanning["filter"] = KEYS_ONLY
@@ -84,11 +84,10 @@ async def put(shell: Shell, arguments: Arguments) -> str:
     """Write one cell."""
     arguments.check_count(4, 5)
     options = arguments.options("TTL")
-    timestamp = arguments.integer(4, -1)
     await shell.table(arguments.table()).put(
         arguments.key(1),
         {_column(arguments.key(2)): arguments.key(3)},
-        timestamp=None if timestamp < 0 else timestamp,
+        timestamp=arguments.timestamp(4),
         ttl_ms=options.integer("TTL"),
     )
     return ""
@@ -98,11 +97,10 @@ async def delete(shell: Shell, arguments: Arguments) -> str:
     """Delete one version of a cell: the newest, or the one of a timestamp."""
     arguments.check_count(3, 4)
     arguments.options()
-    timestamp = arguments.integer(3, -1)
     await shell.table(arguments.table()).delete(
         arguments.key(1),
         [_column(arguments.key(2))],
-        timestamp=None if timestamp < 0 else timestamp,
+        timestamp=arguments.timestamp(3),
         versions="latest",
     )
     return ""
@@ -110,17 +108,18 @@ async def delete(shell: Shell, arguments: Arguments) -> str:
 
 async def deleteall(shell: Shell, arguments: Arguments) -> str:
     """Delete a row, a column of it with all versions, or all rows of a prefix."""
-    arguments.check_count(1, 4)
     options = arguments.options("ROWPREFIXFILTER", "CACHE")
-    table = shell.table(arguments.table())
-    timestamp = arguments.integer(3, -1)
-    until = None if timestamp < 0 else timestamp
-    columns = [as_column(arguments.key(2))] if len(arguments.values) > 2 and arguments.key(2) else None
     prefix = options.key("ROWPREFIXFILTER")
+    rest = 2 if prefix is None else 1  # the map stands in the place of the row
+    arguments.check_count(rest, rest + 2)
+    table = shell.table(arguments.table())
+    column, until = arguments.key(rest, b""), arguments.timestamp(rest + 1)
+    columns = [as_column(column)] if column else None
     if prefix is None:
-        arguments.check_count(2, 4)
         await table.delete(arguments.key(1), columns, timestamp=until)
         return ""
+    if not prefix:
+        raise UsageError("ROWPREFIXFILTER is empty: truncate deletes all rows")
     scanning, _ = _scanning(options)
     scanning["filter"] = KEYS_ONLY
     rows = 0
@@ -142,7 +141,9 @@ async def incr(shell: Shell, arguments: Arguments) -> str:
     arguments.check_count(3, 4)
     arguments.options()
     column = _column(arguments.key(2))
-    counted = await shell.table(arguments.table()).increment(arguments.key(1), {column: arguments.integer(3, 1)})
+    counted = await shell.table(arguments.table()).increment(
+        arguments.key(1), {column: arguments.integer(3, "the amount", 1)}
+    )
     (value,) = counted.values()
     shell.say({"COUNTER VALUE": value}, f"COUNTER VALUE = {value}")
     return ""
@@ -155,10 +156,8 @@ async def get_counter(shell: Shell, arguments: Arguments) -> str:
     column = _column(arguments.key(2))
     row = await shell.table(arguments.table()).get(arguments.key(1), columns=[column])
     value = None if row is None else row.integer(column)
-    if value is None:
-        shell.output.line("No counter found at specified coordinates")
-    else:
-        shell.say({"COUNTER VALUE": value}, f"COUNTER VALUE = {value}")
+    text = "No counter found at specified coordinates" if value is None else f"COUNTER VALUE = {value}"
+    shell.say({"COUNTER VALUE": value}, text)
     return ""
 
 
@@ -220,6 +219,8 @@ def _scanning(options: Options) -> tuple[ScanOptions, dict[tuple[bytes, bytes], 
     if (limit := options.integer("LIMIT")) is not None:
         found["limit"] = max(limit, 0)
     if (rows_per_call := options.integer("CACHE")) is not None:
+        if rows_per_call < 1:
+            raise UsageError(f"CACHE is a number of rows, not {rows_per_call}")
         found["rows_per_call"] = rows_per_call
     found["reverse"] = options.flag("REVERSED")
     found["raw"] = options.flag("RAW")
@@ -285,6 +286,7 @@ WORDS = (
             "deleteall 'TABLE', 'ROW'",
             "deleteall 'TABLE', 'ROW', 'cf:q', TIMESTAMP",
             "deleteall 'TABLE', {ROWPREFIXFILTER => 'user-'}",
+            "deleteall 'TABLE', {ROWPREFIXFILTER => 'user-'}, 'cf:q', TIMESTAMP",
         ),
         deleteall,
         takes_table=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pty
@@ -20,6 +21,7 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from registry.cli.main import main
+from registry.shell.output import TextOutput
 from registry.shell.prompt import ShellCompleter, coloured
 from registry.shell.session import WORDS
 from registry.testing.cluster import Cluster
@@ -120,6 +122,29 @@ def test_json_has_a_line_for_each_row_and_nothing_else(hbeacon_session: Cluster)
     assert status["dead_servers"] == []
 
 
+def test_rows_of_a_prefix_are_deleted_or_columns_of_them(
+    hbeacon_session: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    puts = [f"put pre {row} f:{name} {row}" for row in ("a1", "a2", "b1") for name in ("x", "y")]
+
+    def left(*commands: str, code: int = 0) -> dict[str, list[str]]:
+        each = [word for command in (*commands, "scan pre") for word in ("-e", command)]
+        assert main(["shell", hbeacon_session.uri, "--json", *each]) == code
+        found = records(capsys.readouterr().out)
+        return {row["row"]: [cell["column"] for cell in row["cells"]] for row in found if "row" in row}
+
+    both = ["f:x", "f:y"]
+    assert left("create 'pre', 'f'", *puts) == {"a1": both, "a2": both, "b1": both}
+    assert left("deleteall 'pre', {ROWPREFIXFILTER => 'a'}, 'f:x'") == {"a1": ["f:y"], "a2": ["f:y"], "b1": both}
+    assert left("deleteall 'pre', {ROWPREFIXFILTER => 'b', CACHE => 1}, 'f:y', 5")["b1"] == both
+    assert left("deleteall 'pre', {ROWPREFIXFILTER => ''}", code=1) == {}, "the scan behind it is not done"
+    assert left("deleteall 'pre', {ROWPREFIXFILTER => 'a'}") == {"b1": both}
+    assert left("deleteall 'pre', 'b1', 'f:x'") == {"b1": ["f:y"]}
+    assert left("put pre r f:x v -5", code=1) == {}, "no time before 1970"
+    assert main(["shell", hbeacon_session.uri, "--json", "-e", "get_counter pre r f:x"]) == 0
+    assert records(capsys.readouterr().out) == [{"counter_value": None}]
+
+
 def test_status_of_a_cluster(hbeacon_session: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", hbeacon_session.uri]) == 0
     out = capsys.readouterr().out
@@ -218,6 +243,13 @@ def test_words_tables_and_options_are_completed() -> None:
     assert offered("list 'us") == []
     assert offered("scan 'users', {ROWP") == ["ROWPREFIXFILTER"]
     assert offered("help tr") == ["truncate", "truncate_preserve"]
+
+
+def test_keys_are_cut_on_a_terminal_alone() -> None:
+    for width, lines in ((0, [f" {'k' * 99} v"]), (60, [f" {'k' * 20} v", *[f" {'k' * 20}"] * 3, f" {'k' * 19}"])):
+        to = io.StringIO()
+        TextOutput(to, width).record({"A": "k" * 99, "B": "v"})
+        assert to.getvalue().splitlines() == lines
 
 
 def test_colours_change_no_character() -> None:
