@@ -115,10 +115,10 @@ class RegionScan(Generic[R]):
         self._scanner_id: int | None = None
         self._next_call_seq = 0
         self._reader = reader
-        self._last_row: bytes | None = None
+        self._last_row = reader.given_in_part
         """The last row that was given; another scanner begins behind it, and a server that begins at it is not believed
-        that this is another row."""
-        self._in_part = False
+        that this is another row. A part of it may have come from another region, of which this one is the heir."""
+        self._in_part = self._last_row is not None
         """Only a part of that row was given: another scanner begins with it."""
 
     def request(self) -> Client_pb2.ScanRequest:
