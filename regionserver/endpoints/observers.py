@@ -23,7 +23,7 @@ from regionserver.client_service.service_calls import RunService, run_service
 from regionserver.client_service.watched import ChangeRow, Client, OwnCells, RowChanged, Watched
 from regionserver.client_service.writes import MutationAsked, read_mutation
 from regionserver.endpoints.classes import Classes, HostSettings
-from regionserver.endpoints.threads import Threads
+from regionserver.endpoints.threads import RUNNING_MAX, Threads
 from regionserver.endpoints.watched_reads import WatchedReads
 from regionserver.endpoints.watched_writes import WatchedWrites
 from regionserver.endpoints.watching import Watching
@@ -81,6 +81,8 @@ class ObserverHost:
         self.scanners = scanners
         self.rows = rows
         self.run: RunService = _no_services
+        self.noting = asyncio.Semaphore(RUNNING_MAX)
+        """Regions come and go by thousands: they do not wait for threads where calls of clients do."""
         self._find = find
         self._users = users
         self._watched: dict[Region, RegionCalls] = {}
@@ -239,11 +241,12 @@ class RegionCalls:
 
     async def note(self, hook: str) -> None:
         """Call a hook that no client waits for."""
-        try:
-            await self._ready()
-            await self._watching.ask_one(Client(), hook)
-        except HBaseError as error:
-            logger.warning("%s of %s: %s", hook, self.region.where.name, error)
+        async with self._host.noting:
+            try:
+                await self._ready()
+                await self._watching.ask_one(Client(), hook)
+            except HBaseError as error:
+                logger.warning("%s of %s: %s", hook, self.region.where.name, error)
 
     # --- parts of a Multi -------------------------------------------------------------------------------------------
 

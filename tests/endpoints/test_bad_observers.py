@@ -7,9 +7,12 @@ import asyncio
 import pytest
 
 from protos.hbase import Client_pb2
+from regionserver.endpoints import threads
 from regionserver.endpoints.observer import ObserverContext
 from regionserver.endpoints.threads import RUNNING_MAX
 from regionserver.engine.store import Batch, Committed, Durability
+from regionserver.region.region import Region, RegionRange
+from regionserver.region.visible import FamilyRules
 from registry.wire.errors import (
     DoNotRetryIOException,
     NotServingRegionException,
@@ -229,6 +232,22 @@ async def test_what_cannot_be_asked_is_not_passed_by(name: str, text: str) -> No
                 await scan(channel, open_scan())
         result = await told_of(channel, multi(put(b"r")))
         assert text.encode() in result.exception.value
+
+
+async def test_many_regions_that_come_at_once_are_all_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as a server has; more than may wait for a thread."""
+    monkeypatch.setattr(threads, "WAITING_MAX", 1)
+    async with region_door(endpoints=settings("Recorder")) as door:
+        names = [b"t1,%03d,1.aa." % number for number in range(5 * RUNNING_MAX)]
+        for name in names:
+            door.regions[name] = Region(
+                RegionRange("t1", name.decode()), {b"f": FamilyRules()}, door.store, b"prefix00"
+            )
+            door.door.observers.opened(spec(name), door.regions[name])
+        async with asyncio.timeout(20):
+            while len(Recorder.calls) < len(names):
+                await asyncio.sleep(0.01)
+        assert sorted(seen()) == [f"post_open {name.decode()}" for name in names]
 
 
 async def test_hooks_of_a_region_that_comes_and_goes() -> None:
