@@ -75,6 +75,23 @@ async def test_what_was_done_without_an_answer_is_counted_once() -> None:
         assert len(groups) == 1
 
 
+async def test_an_increment_without_an_answer_at_the_end_of_its_retries_may_have_been_made() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        refused = CallQueueTooBigException("full")
+        for kind, faults in (
+            (hbeacon.OutcomeUnknownException, [LOST, *[refused] * 20]),
+            (hbeacon.RetriesExhaustedException, [refused] * 20),
+        ):
+            script.faults = [*faults]
+            with pytest.raises(hbeacon.RetriesExhaustedException, match="full") as failed:
+                await table.increment("c", {"f:n": 5}, timeout_ms=300)
+            assert type(failed.value) is kind
+            script.faults = [*faults]
+            with pytest.raises(hbeacon.BatchError) as some:
+                await table.batch([Increment("d", {"f:n": 5}), Put("e", {"f:q": "1"})], timeout_ms=300)
+            assert [type(error) for error in some.value.results] == [kind, hbeacon.RetriesExhaustedException]
+
+
 async def test_increments_of_a_batch_carry_nonces_too() -> None:
     async with scripted_rows([b""], [0]) as (script, table, _):
         script.faults = [LOST]

@@ -151,8 +151,12 @@ class Admin:
 
         Families keep the attributes that are not given. Gives what the table is then.
         """
-        limit_ms, begun_ms = self._until(timeout_ms), self._calls.clock.monotonic_ms()
-        table = await self.describe(name, timeout_ms=limit_ms)
+        ends_ms = self._calls.clock.monotonic_ms() + self._until(timeout_ms)
+
+        def left_ms() -> float:
+            return max(1.0, ends_ms - self._calls.clock.monotonic_ms())
+
+        table = await self.describe(name, timeout_ms=left_ms())
         for family, given in families_of(families or {}).items():
             table.families[family] = {**table.families.get(family, FAMILY_DEFAULTS), **given}
         for family in delete_families:
@@ -160,14 +164,13 @@ class Admin:
                 raise ValueError(f"table {table.name} has no family {family!r}")
         table.attributes.update(texts_of(attributes or {}))
         request = Master_pb2.ModifyTableRequest(table_name=_named(name), table_schema=table.message())
-        await self._procedure("ModifyTable", request, Master_pb2.ModifyTableResponse, limit_ms)
-        left_ms = max(1.0, limit_ms - (self._calls.clock.monotonic_ms() - begun_ms))
+        await self._procedure("ModifyTable", request, Master_pb2.ModifyTableResponse, left_ms())
         await self._master.until(  # 1.x has the regions opened anew after its procedure
             lambda answer: not answer.yet_to_update_regions,
             "GetSchemaAlterStatus",
             Master_pb2.GetSchemaAlterStatusRequest(table_name=_named(name)),
             Master_pb2.GetSchemaAlterStatusResponse,
-            left_ms,
+            left_ms(),
         )
         return table
 

@@ -18,8 +18,10 @@ from registry.client.answers import Answer
 from registry.client.channels import Channels
 from registry.client.data.attempts import Attempts
 from registry.client.data.calls import Calls
+from registry.client.data.failures import RetriesExhaustedException
 from registry.names import ServerName
 from registry.wire.errors import (
+    CallTimeoutException,
     ErrorAction,
     HBaseError,
     MasterStoppedException,
@@ -95,12 +97,17 @@ class MasterCalls:
         """Ask again and again, with growing pauses, until the answer is as wanted. Raises as `call`."""
         calls = self._calls
         attempts = Attempts(method, calls.settings, calls.clock.monotonic_ms(), timeout_ms)
-        wait_ms = FIRST_POLL_MS
+        wait_ms, polls = FIRST_POLL_MS, 0
         while True:
             answer = await self.call(method, request, kind, calls.remaining_ms(attempts))
+            polls += 1
             if done(answer):
                 return answer
-            await calls.pause(min(wait_ms, calls.remaining_ms(attempts)))
+            if (left_ms := calls.remaining_ms(attempts)) <= 1:
+                late = CallTimeoutException("what was asked about has not come to its end in time")
+                elapsed_ms = calls.clock.monotonic_ms() - attempts.begun_ms
+                raise RetriesExhaustedException(method, polls, elapsed_ms, (), late)
+            await calls.pause(min(wait_ms, left_ms))
             wait_ms = min(wait_ms * POLL_FACTOR, LONGEST_POLL_MS)
 
     async def close(self) -> None:

@@ -5,6 +5,7 @@ Source: AsyncRpcRetryingCaller#onError, ConnectionUtils#getPauseTime, hbase.clie
 
 from __future__ import annotations
 
+import enum
 import random
 
 from registry.client.attempts import RegistryLookupError
@@ -24,21 +25,33 @@ OVERLOADED_FACTOR = 5
 SERVERS_TOLD_MAX = 8
 
 
+class Again(enum.Enum):
+    """Whether a call is made again that may have been made, because nobody answered."""
+
+    ALWAYS = enum.auto()
+    """It does no harm."""
+    UNDER_NONCE = enum.auto()
+    """Servers know it again; whoever called would do it twice."""
+    NEVER = enum.auto()
+
+
 class Attempts:
     """Of one operation, or of one step of a scan."""
 
-    __slots__ = ("_deadline_ms", "_servers", "_settings", "_what", "begun_ms", "repeatable", "tries")
+    __slots__ = ("_again", "_deadline_ms", "_may_be_done", "_servers", "_settings", "_what", "begun_ms", "tries")
 
     def __init__(
-        self, what: str, settings: ClientSettings, begun_ms: float, timeout_ms: float, *, repeatable: bool = True
+        self, what: str, settings: ClientSettings, begun_ms: float, timeout_ms: float, *, again: Again = Again.ALWAYS
     ) -> None:
-        """`what` is for people; without `repeatable` nothing is tried again that may have been done."""
+        """`what` is for people."""
         self._what = what
         self._settings = settings
         self._deadline_ms = begun_ms + timeout_ms
         self._servers: list[str] = []
         self.begun_ms = begun_ms
-        self.repeatable = repeatable
+        self._again = again
+        self._may_be_done = False
+        """A try was left without an answer."""
         self.tries = 0
         """That have failed."""
 
@@ -56,13 +69,16 @@ class Attempts:
         if error.action is ErrorAction.GIVE_UP:
             raise error
         elapsed_ms = now_ms - self.begun_ms
-        if was_sent and not self.repeatable and not surely_not_done(error):
-            raise OutcomeUnknownException(self._what, self.tries, elapsed_ms, self._servers, error) from error
+        if was_sent and self._again is not Again.ALWAYS and not surely_not_done(error):
+            self._may_be_done = True
+            if self._again is Again.NEVER:
+                raise OutcomeUnknownException(self._what, self.tries, elapsed_ms, self._servers, error) from error
         wait_ms = self._pause_ms(error, chance)
         # a look-up has had as many tries of its own
         ended = self.tries > self._settings.retries_count or isinstance(error, RegistryLookupError)
         if ended or now_ms + wait_ms >= self._deadline_ms:
-            raise RetriesExhaustedException(self._what, self.tries, elapsed_ms, self._servers, error) from error
+            kind = OutcomeUnknownException if self._may_be_done else RetriesExhaustedException
+            raise kind(self._what, self.tries, elapsed_ms, self._servers, error) from error
         return wait_ms
 
     def progress(self) -> None:

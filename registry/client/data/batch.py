@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from google.protobuf.message import DecodeError
 
 from protos.hbase import Client_pb2, HBase_pb2, RPC_pb2
+from registry.client.data.attempts import Again
 from registry.client.data.failures import OutcomeUnknownException, surely_not_done
 from registry.client.data.messages import counted_mutation, get_message
 from registry.client.data.names import row_key
@@ -51,15 +52,16 @@ _TAG_NONCE_GROUP = b"\x10"
 class Entry:
     """One operation on its way, encoded: nothing that becomes of its values later matters."""
 
-    __slots__ = ("actions", "cells", "index", "repeatable", "row", "size_bytes")
+    __slots__ = ("actions", "again", "cells", "index", "may_be_done", "row", "size_bytes")
 
     def __init__(self, operation: Operation, new_nonce: Callable[[], int]) -> None:
         """Raises ValueError where it makes no sense."""
         self.index = 0
         """Its place in the batch, which gives it that."""
         self.row = row_key(operation.row)
-        self.repeatable = True
-        """Whether it may be made again when it may have been made."""
+        self.again = Again.ALWAYS
+        self.may_be_done = False
+        """A try was left without an answer."""
         self.actions: tuple[bytes, ...] = ()
         """Each Action but its index; several are one RowMutations."""
         self.cells = b""
@@ -71,10 +73,13 @@ class Entry:
                 raise ValueError(f"mutations of several rows cannot be made as one, {self.row!r} is the first")
             self.actions = tuple(_TAG_MUTATION + delimited(message.SerializeToString()) for message, _ in made)
             self.cells = b"".join([cells for _, cells in made])
-            self.repeatable = not any(isinstance(each, _COUNTING) for each in operation.mutations)
+            if any(isinstance(each, _COUNTING) for each in operation.mutations):
+                self.again = Again.NEVER
         else:
-            counts = isinstance(operation, _COUNTING)
-            message, self.cells = counted_mutation(operation, new_nonce() if counts else 0)
+            nonce = 0
+            if isinstance(operation, _COUNTING):
+                nonce, self.again = new_nonce(), Again.UNDER_NONCE
+            message, self.cells = counted_mutation(operation, nonce)
             self.actions = (_TAG_MUTATION + delimited(message.SerializeToString()),)
         self.size_bytes = len(self.cells) + sum(map(len, self.actions))
 
@@ -231,7 +236,9 @@ class Batch:
     def _failed(self, region: Region, entry: Entry, error: HBaseError) -> None:
         if error.action is ErrorAction.GIVE_UP:
             self.results[entry.index] = error
-        elif not entry.repeatable and not surely_not_done(error):
+            return
+        entry.may_be_done = entry.may_be_done or not surely_not_done(error)
+        if entry.again is Again.NEVER and entry.may_be_done:
             what = f"Multi of {entry.row[:64]!r}"
             self.results[entry.index] = OutcomeUnknownException(what, 1, 0.0, [str(region.address)], error)
         else:

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
-from registry.client.data.attempts import Attempts
+from registry.client.data.attempts import Again, Attempts
 from registry.client.data.batch import Batch, Entry, MultiCall, worst
 from registry.client.data.calls import Calls, unusable
-from registry.client.data.failures import BatchError, RetriesExhaustedException
+from registry.client.data.failures import BatchError, OutcomeUnknownException, RetriesExhaustedException
 from registry.client.data.finding import TableRegions
 from registry.client.data.results import Row
 from registry.wire.errors import (
@@ -115,6 +115,8 @@ def _give_up(batch: Batch, error: HBaseError) -> None:
         if not isinstance(own, HBaseError) or not isinstance(error, RetriesExhaustedException):
             return error
         what = f"Multi of {entry.row[:64]!r}"
-        return RetriesExhaustedException(what, error.attempts, error.elapsed_ms, error.servers, own)
+        is_unknown = entry.again is not Again.ALWAYS and entry.may_be_done
+        kind = OutcomeUnknownException if is_unknown else RetriesExhaustedException
+        return kind(what, error.attempts, error.elapsed_ms, error.servers, own)
 
     batch.give_up(error_of)

@@ -17,7 +17,7 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from registry.client.channels import Channels
-from registry.client.data.attempts import Attempts
+from registry.client.data.attempts import Again, Attempts
 from registry.client.data.finding import RegionFinder, TableRegions
 from registry.client.data.region_map import Region
 from registry.client.locate import MetaAnswers, RegistryLocator
@@ -88,7 +88,7 @@ class Calls:
         tail: bytes,
         timeout_ms: float,
         *,
-        repeatable: bool = True,
+        again: Again = Again.ALWAYS,
     ) -> Answer:
         """Call about one row. `tail` is the request but for its region, which stands before it.
 
@@ -114,7 +114,7 @@ class Calls:
                 if self._waiting:
                     self._let_in(channel)
         what = f"{method} of {row[:64]!r} in {table.name}"
-        attempts = Attempts(what, settings, begun_ms, timeout_ms, repeatable=repeatable)
+        attempts = Attempts(what, settings, begun_ms, timeout_ms, again=again)
         if error is not None:
             await self.recover(attempts, table, region, error)
         return await self._until_done(attempts, table, row, method, lambda found: found.field + tail, _unchanged)
@@ -128,14 +128,14 @@ class Calls:
         take: Callable[[Answer], T],
         timeout_ms: float,
         *,
-        repeatable: bool = True,
+        again: Again = Again.ALWAYS,
     ) -> T:
         """Call the server of a row's region with what `request` makes for it; what `take` makes of the answer.
 
         Errors that `take` raises count as the server's. Raises as `row`.
         """
         what = f"{method} of {row[:64]!r} in {table.name}"
-        attempts = Attempts(what, self.settings, self.clock.monotonic_ms(), timeout_ms, repeatable=repeatable)
+        attempts = Attempts(what, self.settings, self.clock.monotonic_ms(), timeout_ms, again=again)
         return await self._until_done(attempts, table, row, method, request, take)
 
     async def _until_done(

@@ -71,7 +71,7 @@ class OutcomeUnknownException(RetriesExhaustedException):
     """Nobody answered whether it was done, and to do it again could do it twice: read, then decide.
 
     Of conditions (check_and_mutate), and of row mutations with increments or appends, for which servers remember no
-    nonces. A plain increment or append is never left like this.
+    nonces: at once. Of increments and appends, which are tried again under theirs: at the end of their retries.
     """
 
 

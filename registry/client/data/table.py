@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from protos.hbase import Client_pb2
+from registry.client.data.attempts import Again
 from registry.client.data.batch import Entry
 from registry.client.data.batching import run_batch
 from registry.client.data.calls import Calls
@@ -251,7 +252,7 @@ class Table:
         if nonce:
             request.nonce_group = self._calls.nonce_group
         tail = request.SerializePartialToString()
-        answer = await self._calls.row(self._regions, key, "Mutate", tail, self._until(timeout_ms), repeatable=False)
+        answer = await self._calls.row(self._regions, key, "Mutate", tail, self._until(timeout_ms), again=Again.NEVER)
         response = self._calls.parse(answer, Client_pb2.MutateResponse, "Mutate")
         return CheckResult(response.processed, self._row(response.result, answer.cells))
 
@@ -336,7 +337,8 @@ class Table:
         message = mutation_message(mutation, self._calls.nonce())
         request = Client_pb2.MutateRequest(mutation=message, nonce_group=self._calls.nonce_group)
         tail = request.SerializePartialToString()
-        answer = await self._calls.row(self._regions, message.row, "Mutate", tail, self._until(timeout_ms))
+        until_ms = self._until(timeout_ms)
+        answer = await self._calls.row(self._regions, message.row, "Mutate", tail, until_ms, again=Again.UNDER_NONCE)
         return self._row(self._calls.parse(answer, Client_pb2.MutateResponse, "Mutate").result, answer.cells)
 
     async def _check_and_mutate_several(
@@ -352,7 +354,7 @@ class Table:
                 raise HBaseError(f"an answer of {self.name} cannot be used: {error}") from None
 
         until_ms = self._until(timeout_ms)
-        return await self._calls.region(self._regions, row, "Multi", checked.request, take, until_ms, repeatable=False)
+        return await self._calls.region(self._regions, row, "Multi", checked.request, take, until_ms, again=Again.NEVER)
 
     def _row(self, result: Client_pb2.Result, block: bytes) -> Row | None:
         try:
