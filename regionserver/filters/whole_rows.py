@@ -15,14 +15,11 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import NamedTuple, Protocol
 
+from regionserver.filters.places import BEFORE_ROW, CELL_AND_KEY, Places, Row, Rows
+
 _LENGTHS = struct.Struct(">iii")  # cell, key, value
-_CELL_AND_KEY = struct.Struct(">ii")
 _SIZE = struct.Struct(">i")
 _TIME = struct.Struct(">q")
-_BEFORE_ROW = 14
-"""Lengths of a cell, its key, its value and its row."""
-_AROUND_COLUMN = 2 + 8 + 1
-"""Of a key, without row, family and qualifier: the row's length, time, type."""
 
 
 class GoOn:
@@ -34,11 +31,6 @@ class GoOn:
         self.row = row
 
 
-Head = tuple[int, int, int, int, int]
-"""Of a row: what its reader knows, how many cells it has, the newest and the oldest time, how long the row's key is."""
-Row = tuple[bytes, Head]
-"""Bytes of which a part is the row's cell block, the rest of them; where it begins is told apart from it."""
-Rows = Sequence[Row]
 Cells = tuple[list[bytes], list[int]]
 """Cell blocks of rows, and how many cells each has."""
 Passes = bool | GoOn
@@ -128,9 +120,9 @@ class Plan:
         """What is given of rows, but for `counts`; at least one, sorted."""
         count, go_on = len(rows), None
         if self.of_row:
-            rows, count, go_on = self._by_row(rows, at + _BEFORE_ROW)
+            rows, count, go_on = self._by_row(rows, at + BEFORE_ROW)
         for keeps in self.keeps_row:
-            begin = at + _BEFORE_ROW
+            begin = at + BEFORE_ROW
             rows = [row for row in rows if keeps(row[0][begin : begin + row[1][4]])]
         for of_column in self.of_column:
             rows = of_column(rows, at)
@@ -172,53 +164,33 @@ def _all_of(asked: Sequence[Callable[[bytes], Passes]], row: bytes) -> Passes:
 
 def where_column(family: bytes, qualifier: bytes, keeps: Callable[[bytes], bool], passes_missing: bool) -> OfColumn:
     """Rows by what the cell of a column holds, and whether those pass that have none."""
-    column = bytes((len(family),)) + family + qualifier
-    around_bytes = _AROUND_COLUMN + len(column)
-    lengths = _CELL_AND_KEY.unpack_from
+    places = Places(family, qualifier, of_value=True)
 
     def passing(rows: Rows, at: int) -> Rows:
-        passed: list[Row] = []
-        for row in rows:
-            data, head = row
-            here, stop, row_bytes = at, len(data), head[4]
-            wanted_bytes, before = around_bytes + row_bytes, _BEFORE_ROW + row_bytes
-            while here < stop:
-                cell_bytes, key_bytes = lengths(data, here)
-                if key_bytes == wanted_bytes and data.startswith(column, here + before):
-                    if keeps(data[here + 12 + key_bytes : here + 4 + cell_bytes]):
-                        passed.append(row)
-                    break
-                here += 4 + cell_bytes
-            else:
-                if passes_missing:
-                    passed.append(row)
-        return passed
+        return [
+            row
+            for row, place in zip(rows, places.find(rows, at), strict=True)
+            if (passes_missing if place is None else keeps(row[0][place]))
+        ]
 
     return passing
 
 
 def value_at(data: bytes, at: int) -> bytes:
     """What the cell there holds."""
-    cell_bytes, key_bytes = _CELL_AND_KEY.unpack_from(data, at)
+    cell_bytes, key_bytes = CELL_AND_KEY.unpack_from(data, at)
     return data[at + 12 + key_bytes : at + 4 + cell_bytes]
 
 
 def pick_column(qualifier: bytes) -> Pick:
     """One column."""
-    lengths = _CELL_AND_KEY.unpack_from
+    of_family: dict[bytes, Places] = {}
 
     def pick(rows: Rows, at: int) -> Cells:
-        blocks: list[bytes] = []
-        before_qualifier = _before_qualifier(rows, at)
-        for data, head in rows:
-            stop, before, here = len(data), before_qualifier + head[4], at
-            wanted_bytes = before + len(qualifier) - 3
-            while here < stop:
-                cell_bytes, key_bytes = lengths(data, here)
-                if key_bytes == wanted_bytes and data.startswith(qualifier, here + before):
-                    blocks.append(data[here : here + 4 + cell_bytes])
-                    break
-                here += 4 + cell_bytes
+        family = _family_of(rows, at)
+        places = of_family.get(family) or of_family.setdefault(family, Places(family, qualifier))
+        found = zip(rows, places.find(rows, at), strict=True)
+        blocks = [data[place] for (data, _), place in found if place is not None]
         return blocks, [1] * len(blocks)
 
     return pick
@@ -226,7 +198,7 @@ def pick_column(qualifier: bytes) -> Pick:
 
 def pick_prefix(prefix: bytes) -> Pick:
     """Columns that begin so: they lie side by side."""
-    lengths = _CELL_AND_KEY.unpack_from
+    lengths = CELL_AND_KEY.unpack_from
 
     def pick(rows: Rows, at: int) -> Cells:
         blocks: list[bytes] = []
@@ -278,7 +250,7 @@ def pick_numbered(skipped_count: int, count_max: int) -> Pick:
 
 def _pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:
     """Cells that pass: of the bytes, where the cell begins, and where its qualifier does, and how long its key is."""
-    lengths = _CELL_AND_KEY.unpack_from
+    lengths = CELL_AND_KEY.unpack_from
 
     def pick(rows: Rows, at: int) -> Cells:
         blocks: list[bytes] = []
@@ -326,9 +298,7 @@ def pick_all_if(keeps: Callable[[bytes], bool]) -> Pick:
     """All cells, where their family passes."""
 
     def pick(rows: Rows, at: int) -> Cells:
-        family_at = at + _before_qualifier(rows, at) + rows[0][1][4]
-        begin = at + _BEFORE_ROW + 1 + rows[0][1][4]
-        if not keeps(rows[0][0][begin:family_at]):
+        if not keeps(_family_of(rows, at)):
             return [], []
         return [data[at:] for data, _ in rows], [head[1] for _, head in rows]
 
@@ -387,7 +357,13 @@ def without_values(len_as_val: bool) -> Callable[[list[bytes]], list[bytes]]:
     return change
 
 
-def _before_qualifier(rows: Rows, at: int) -> int:
-    """Where the qualifier of a cell begins, without the row; all rows are of one family."""
+def _family_of(rows: Rows, at: int) -> bytes:
+    """That of all of them."""
     data, head = rows[0]
-    return _BEFORE_ROW + 1 + data[at + _BEFORE_ROW + head[4]]
+    begin = at + BEFORE_ROW + head[4]
+    return data[begin + 1 : begin + 1 + data[begin]]
+
+
+def _before_qualifier(rows: Rows, at: int) -> int:
+    """Where the qualifier of a cell begins, without the row."""
+    return BEFORE_ROW + 1 + len(_family_of(rows, at))

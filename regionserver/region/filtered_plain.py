@@ -15,7 +15,8 @@ from collections.abc import Callable, Mapping
 
 from regionserver.engine.store import Snapshot
 from regionserver.filters.filter import Filter
-from regionserver.filters.whole_rows import GoOn, Judged, Plan, Row
+from regionserver.filters.places import Row
+from regionserver.filters.whole_rows import GoOn, Judged, Plan
 from regionserver.region.filtered_cells import FamilyRead
 from regionserver.region.keys import ROW_END, after_row
 from regionserver.region.pieces import CELL_OVERHEAD_BYTES, Record

@@ -61,9 +61,7 @@ def told(
 ) -> Told:
     filter_ = made(asked)
     scan = open_filtered_scan(region, rows, ScanShape({b"f": wanted}), filter_, NOW_MS)
-    if at_once:
-        event(f"at once: {scan.plain is not None}")
-    else:
+    if not at_once:
         scan.plain = None
     results: list[tuple[bytes, int]] = []
     read_count = empty_count = 0
@@ -106,6 +104,7 @@ def test_it_is_the_same_as_cell_by_cell(
     limits = PageLimits(results_max, bytes_max=bytes_max, partial=partial, is_turn_over=lambda: next(turns))
     if partial and (made(asked).outlives_row or made(asked).may_end):
         return  # where such a scan ends depends on its parts
+    event(f"at once: {made(asked).plan() is not None}")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(filtered_plain, "PAUSE_ROWS", 0)
         slow = told(region, asked, rows, wanted, limits, at_once=False)
