@@ -21,6 +21,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from importlib import import_module
 from typing import NoReturn
@@ -122,6 +123,7 @@ def main() -> int:
     """Load everything, then serve."""
     gc.disable()  # nothing of what is loaded is garbage; each child enables it again
     control = socket.socket(fileno=int(sys.argv[1]))
+    tempfile.tempdir = sys.argv[2]  # of clusters that are killed the files go with it
     load_masters()
     load_modules((*OF_REGION_SERVERS, *OF_TESTS))
     for name in ("mmap", "marshal"):
