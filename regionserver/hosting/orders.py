@@ -48,8 +48,6 @@ SLICE_MS = 2.0
 HAND_OVERS_AT_ONCE = 2
 COMPACT_BYTES_MIN = 16 << 20
 """A range that held as much gives the space back at once."""
-DONE_KEPT = 10_000
-"""Numbers of procedures that were done, so that one ordered again is not done again while its result is on its way."""
 
 _log = logging.getLogger(__name__)
 

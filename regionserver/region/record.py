@@ -93,11 +93,6 @@ def plain_count(record: bytes, from_ms: int, to_ms: int) -> int:
     return int(count)
 
 
-def cells_of(record: bytes) -> bytes:
-    """Its cells, as a cell block."""
-    return record[HEAD_BYTES:]
-
-
 def read_entries(block: bytes, start: int = 0, behind_bytes: int = 0) -> list[Entry]:
     """The cells of a block, all of one row and family, from `start` on; they are trusted to be whole.
 
