@@ -81,7 +81,7 @@ async def test_a_call_of_a_handler_is_answered_on_either() -> None:
     table.add("Slow", "Wait", RPC_pb2.CellBlockMeta, wait)
     async with serving(table) as (server, port):
         client = await RawClient.connect(port, hello("Slow") + encode_request(0, "Wait", b""))
-        await eventually(lambda: server.visits == 1)
+        await eventually(lambda: server.visits == 1 and server.stats.calls_executing == 1)
         client.send(encode_request(1, "Wait", b""))
         await eventually(lambda: server.visits == 0)
         gates[1].set()
