@@ -5,11 +5,10 @@ Source: AsyncRpcRetryingCaller#onError, ConnectionUtils#getPauseTime, hbase.clie
 
 from __future__ import annotations
 
-import enum
 import random
 
 from registry.client.attempts import RegistryLookupError
-from registry.client.data.failures import OutcomeUnknownException, RetriesExhaustedException, surely_not_done
+from registry.client.data.failures import Again, OutcomeUnknownException, RetriesExhaustedException, surely_not_done
 from registry.client.probing import pause_ms
 from registry.client.settings import ClientSettings
 from registry.wire.errors import (
@@ -23,16 +22,6 @@ from registry.wire.errors import (
 OVERLOADED_FACTOR = 5
 """Servers that have too much to do are left alone for so much longer."""
 SERVERS_TOLD_MAX = 8
-
-
-class Again(enum.Enum):
-    """Whether a call is made again that may have been made, because nobody answered."""
-
-    ALWAYS = enum.auto()
-    """It does no harm."""
-    UNDER_NONCE = enum.auto()
-    """Servers know it again; whoever called would do it twice."""
-    NEVER = enum.auto()
 
 
 class Attempts:

@@ -20,8 +20,7 @@ from dataclasses import dataclass, field
 from google.protobuf.message import DecodeError
 
 from protos.hbase import Client_pb2, HBase_pb2, RPC_pb2
-from registry.client.data.attempts import Again
-from registry.client.data.failures import OutcomeUnknownException, surely_not_done
+from registry.client.data.failures import Again, OutcomeUnknownException, surely_not_done
 from registry.client.data.messages import counted_mutation, get_message
 from registry.client.data.names import row_key
 from registry.client.data.operations import Append, Get, Increment, Operation, RowMutations

@@ -9,10 +9,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
-from registry.client.data.attempts import Again, Attempts
+from registry.client.data.attempts import Attempts
 from registry.client.data.batch import Batch, Entry, MultiCall, worst
 from registry.client.data.calls import Calls, unusable
-from registry.client.data.failures import BatchError, OutcomeUnknownException, RetriesExhaustedException
+from registry.client.data.failures import Again, BatchError, OutcomeUnknownException, RetriesExhaustedException
 from registry.client.data.finding import TableRegions
 from registry.client.data.results import Row
 from registry.wire.errors import (

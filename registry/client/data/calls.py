@@ -17,7 +17,8 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from registry.client.channels import Channels
-from registry.client.data.attempts import Again, Attempts
+from registry.client.data.attempts import Attempts
+from registry.client.data.failures import Again
 from registry.client.data.finding import RegionFinder, TableRegions
 from registry.client.data.region_map import Region
 from registry.client.locate import MetaAnswers, RegistryLocator

@@ -5,6 +5,7 @@ Source: org.apache.hadoop.hbase.client.RetriesExhaustedException, RetriesExhaust
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 
 from registry.wire.error_base import HBASE_PACKAGE, ErrorAction
@@ -42,6 +43,16 @@ _NOT_DONE = (
     PleaseHoldException,
     RetryImmediatelyException,
 )
+
+
+class Again(enum.Enum):
+    """Whether a call is made again that may have been made, because nobody answered."""
+
+    ALWAYS = enum.auto()
+    """It does no harm."""
+    UNDER_NONCE = enum.auto()
+    """Servers know it again; whoever called would do it twice."""
+    NEVER = enum.auto()
 
 
 def surely_not_done(error: HBaseError) -> bool:

@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from protos.hbase import Client_pb2
-from registry.client.data.attempts import Again
 from registry.client.data.batch import Entry
 from registry.client.data.batching import run_batch
 from registry.client.data.calls import Calls
 from registry.client.data.checked import CheckedMutations
 from registry.client.data.conditions import Condition
-from registry.client.data.failures import BatchError
+from registry.client.data.failures import Again, BatchError
 from registry.client.data.messages import get_message, mutation_message
 from registry.client.data.names import Bytes, ColumnName, columns, row_key, to_bytes
 from registry.client.data.operations import (
