@@ -170,22 +170,28 @@ class ArrowScan:
         self._scanner = scanner
         self._spec = spec
         self._rows_per_batch = batch_rows_max
+        self._answer: list[Row] = []
+        """As the scan has brought it; those from `_place` on are in no batch yet."""
+        self._place = 0
         self._rows: list[Row] = []
-        """Read, and not yet in a batch."""
+        """Of the next batch."""
+        self._rows_bytes = 0
 
     async def next_batch(self) -> Any:
-        """The next pyarrow.RecordBatch; None at the end."""
-        rows, rows_wanted = self._rows, self._rows_per_batch
-        rows_bytes = sum(len(row.block) for row in rows)
-        while len(rows) < rows_wanted and rows_bytes < BATCH_BYTES_MAX:
-            if not (more := await self._scanner.next_batch()):
-                break
-            rows += more
-            rows_bytes += sum(len(row.block) for row in more)
-        if not rows:
+        """The next pyarrow.RecordBatch; None at the end. May be called again after an error of the scan."""
+        while len(self._rows) < self._rows_per_batch and self._rows_bytes < BATCH_BYTES_MAX:
+            if self._place == len(self._answer):
+                self._answer, self._place = await self._scanner.next_batch(), 0
+                if not self._answer:
+                    break
+            more = self._answer[self._place : self._place + self._rows_per_batch - len(self._rows)]
+            self._place += len(more)
+            self._rows += more
+            self._rows_bytes += sum(len(row.block) for row in more)
+        if not self._rows:
             return None
-        taken, self._rows = rows[:rows_wanted], rows[rows_wanted:]
-        return await asyncio.to_thread(self._spec.batch, taken)  # a long batch would keep the loop for long
+        rows, self._rows, self._rows_bytes = self._rows, [], 0
+        return await asyncio.to_thread(self._spec.batch, rows)  # a long batch would keep the loop for long
 
     async def read_all(self) -> Any:
         """All that is left, in memory: a pyarrow.Table."""
@@ -199,7 +205,7 @@ class ArrowScan:
 
     async def aclose(self) -> None:
         """End the scan; may be called again."""
-        self._rows = []
+        self._answer, self._place, self._rows = [], 0, []
         await self._scanner.aclose()
 
     async def __aiter__(self) -> AsyncGenerator[Any]:

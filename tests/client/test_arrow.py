@@ -8,14 +8,15 @@ import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
+from importlib import import_module
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import hbeacon
-from registry.client.arrow import BatchSpec
+from registry.client.arrow import ArrowScan, BatchSpec
 from registry.client.arrow_types import pa
 from registry.client.data.results import Row
 from registry.testing.cluster import Cluster
@@ -141,6 +142,42 @@ def test_bytes_that_are_no_cells(cut: int, more: bytes) -> None:
         spec.batch([Row(row.block[: len(row.block) - cut] + more)])
 
 
+async def test_rows_are_taken_once_however_answers_and_batches_lie() -> None:
+    rows = rows_of(*[b"v"] * 300)
+    answers: list[list[Row] | Exception] = [rows[:7], rows[7:250], OSError("for a moment"), rows[250:], []]
+    looked_at = 0
+
+    class Counted(Row):
+        @property
+        def block(self) -> bytes:
+            nonlocal looked_at
+            looked_at += 1
+            return super().block
+
+    class Answers:
+        async def next_batch(self) -> list[Row]:
+            answer = answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return [Counted(row.block) for row in answer]
+
+    spec = BatchSpec((), {"row": str, "cf:n": bytes}, timestamps=False, on_error="raise")
+    scan = ArrowScan(cast("Any", Answers()), spec, 20)
+    counts: list[int] = []
+    keys: list[str] = []
+    while answers:
+        try:
+            batch = await scan.next_batch()
+        except OSError:
+            continue
+        if batch is not None:
+            counts.append(batch.num_rows)
+            keys += batch["row"].to_pylist()
+    assert counts == [20] * 15
+    assert keys == [f"r{number}" for number in range(300)]
+    assert looked_at == 600, "once for its length, once for its cells"
+
+
 async def test_batches_of_a_table(users: hbeacon.Table) -> None:
     async with users.batch_writer() as writer:
         for number in range(250):
@@ -178,6 +215,37 @@ async def test_batches_of_a_table(users: hbeacon.Table) -> None:
     for bad in nonsense:
         with pytest.raises(ValueError, match="|".join([*bad, "newest"])):
             users.scan_arrow(types={"cf:n": int}, **bad)
+
+
+async def test_pandas_and_polars_take_a_scan(users: hbeacon.Table) -> None:
+    """As docs/python-client.md has it; both are loaded here alone."""
+    await users.put(
+        "ada", {"cf:age": struct.pack(">q", 1 << 60 | 1), "cf:mail": "ada@example.org", "cf:tags": "[1, 2]"}
+    )
+    await users.put("bob", {"cf:mail": "bob@example.org"}, timestamp=1_795_000_000_000)
+    types: dict[Any, Any] = {"row": str, "cf:age": int, "cf:mail": str, "cf:tags": json.loads}
+    table = await users.scan_arrow(types=types, timestamps=True).read_all()
+    ages, mails = [1 << 60 | 1, None], ["ada@example.org", "bob@example.org"]
+
+    polars: Any = import_module("polars")
+    frame = polars.from_arrow(table)
+    assert frame.schema["cf:age"] == polars.Int64
+    assert frame["row"].to_list() == ["ada", "bob"]
+    assert frame["cf:age"].to_list() == ages
+    assert frame["cf:mail"].to_list() == mails
+    assert frame["cf:tags"].to_list() == [[1, 2], None]
+    assert frame["cf:mail timestamp"][1].timestamp() == 1_795_000_000
+    assert [polars.from_arrow(each).height async for each in users.scan_arrow(types=types, rows_per_batch=1)] == [1, 1]
+
+    pandas: Any = import_module("pandas")
+    plain = table.to_pandas().set_index("row")
+    assert plain["cf:mail"].to_list() == mails
+    assert plain["cf:mail timestamp"]["bob"] == pandas.Timestamp(1_795_000_000, unit="s", tz="UTC")
+    assert str(plain["cf:age"].dtype) == "float64", "pandas' own integers know no null"
+    exact = table.to_pandas(types_mapper=pandas.ArrowDtype)
+    assert str(exact["cf:age"].dtype) == "int64[pyarrow]"
+    assert exact["cf:age"][0] == 1 << 60 | 1
+    assert exact["cf:age"].isna().to_list() == [False, True]
 
 
 def test_the_blocking_face(hbeacon_session: Cluster) -> None:

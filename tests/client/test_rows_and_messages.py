@@ -208,7 +208,10 @@ def test_a_row_is_a_mapping_to_the_newest_values() -> None:
     assert row.integer("f:none") is None
     assert row.cell(("g", "")) == row.cells[3]
     assert row == {b"f:a": b"new", b"f:n": (5).to_bytes(8, "big"), b"g:": b""}
-    assert pickle.loads(pickle.dumps(row)) == row
+    part = Row(row.block, partial=True)
+    for each in (row, part):
+        assert pickle.loads(pickle.dumps(each)) == each
+        assert pickle.loads(pickle.dumps(each)).partial == each.partial
     with pytest.raises(ValueError, match="no counter"):
         row.integer("f:a")
 

@@ -124,12 +124,16 @@ class Row(Mapping[bytes, bytes]):
         return f"<Row {self.key!r} {self._read()!r}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Row, (self._block,)
+        return _row, (self._block, self.partial)
 
     def _read(self) -> dict[bytes, bytes]:
         if self._values is None:
             self._values = newest_values(self._block)
         return self._values
+
+
+def _row(block: bytes, partial: bool) -> Row:
+    return Row(block, partial=partial)
 
 
 def newest_values(block: bytes) -> dict[bytes, bytes]:
