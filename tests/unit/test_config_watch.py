@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from registry.config import watch as module
 from registry.config.settings import Settings, load_settings
 from registry.config.watch import ConfigWatch, directories_of
 from tests.unit.test_config_files import site
@@ -64,7 +65,8 @@ async def test_a_config_map_is_a_symlink_that_is_swapped(tmp_path: Path) -> None
         assert watch.settings.str_(KEY) == "b:2"
 
 
-async def test_the_directory_itself_may_be_a_symlink(tmp_path: Path) -> None:
+async def test_the_directory_itself_may_be_a_symlink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOOK_AGAIN_MS", 200)
     for name, value in (("v1", "a:1"), ("v2", "b:2")):
         (tmp_path / name).mkdir()
         site(tmp_path / name, **{KEY: value})
