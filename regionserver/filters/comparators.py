@@ -10,17 +10,20 @@ from __future__ import annotations
 import codecs
 import enum
 import operator
+import re
 from collections.abc import Callable
 from functools import partial
 
 from regionserver.filters.decimals import BigDecimal
 from registry.java_regex.effort import Effort
 from registry.java_regex.parser import compile_pattern
-from registry.java_regex.pieces import pieces_of
+from registry.java_regex.pieces import LINE_ENDS_LAST, pieces_of
 from registry.wire.errors import IOException
 
 LONG_BYTES = 8
+_CASELESS = re.compile("[\\x00-@\\[-`{-\\x7f]*")
 _UNICODE_CHARSETS = ("utf-8", "utf-16", "utf-16-be", "utf-16-le", "utf-32", "utf-32-be", "utf-32-le")
+_LINE_ENDS = tuple([bytes((each,)) for each in sorted(LINE_ENDS_LAST)])
 _DOTTED_I, _KELVIN = "\u0130".encode(), "\u212a".encode()
 _CHARSETS = frozenset(
     (*_UNICODE_CHARSETS, "ascii", "gbk", "gb2312", "gb18030", "big5", "shift_jis", "euc_jp", "euc_kr", "koi8-r")
@@ -45,6 +48,8 @@ class Comparator:
 
     may_fail = False
     """There are values that it raises an error for."""
+    ends: tuple[bytes, ...] = ()
+    """What is the same, as it compares, ends with one of these; none: that is not known."""
 
     def __init__(self, value: bytes) -> None:
         self.value = value
@@ -171,6 +176,8 @@ class SubstringComparator(Comparator):
         self._effort = effort or Effort()
         super().__init__(self._text.encode("utf-8", "replace"))
         self._is_ascii = self._text.isascii()
+        self._without_case = max(_CASELESS.findall(self._text), key=len).encode()
+        """A part of it: small letters are none of other characters there."""
 
     def compare(self, found: bytes) -> int:
         """See Comparator. Raises DoNotRetryIOException where it would take too long."""
@@ -181,6 +188,8 @@ class SubstringComparator(Comparator):
 
     def may_be_in(self, block: bytes) -> bool:
         """See Comparator. Two other characters alone have small letters among those of ASCII."""
+        if self._without_case not in block:
+            return False
         return not self._is_ascii or self.value in block.lower() or _DOTTED_I in block or _KELVIN in block
 
 
@@ -194,6 +203,8 @@ class RegexStringComparator(Comparator):
         self._charset = _charset(charset) if charset else "utf-8"
         self._pieces = pieces_of(pattern, flags) if self._charset == "utf-8" else None
         self.may_fail = self._pieces is None
+        if self._pieces is not None and self._pieces.at_end:
+            self.ends = (self._pieces.texts[-1], *_LINE_ENDS)
 
     def compare(self, found: bytes) -> int:
         """See Comparator. Raises DoNotRetryIOException where it would take too long."""

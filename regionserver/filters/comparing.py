@@ -61,7 +61,8 @@ class RowFilter(CompareFilter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(keeps_row=(self.keeps,), may_fail=self.may_fail)
+        ends = self.asks_for.ends if self.asks_for is not None else ()
+        return Plan(keeps_row=(self.keeps,), row_ends=ends, may_fail=self.may_fail)
 
 
 class FamilyFilter(CompareFilter):

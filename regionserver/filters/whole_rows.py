@@ -77,6 +77,8 @@ class Plan:
     of_row: tuple[OfRow, ...] = ()
     keeps_row: tuple[Callable[[bytes], bool], ...] = ()
     """Whether a row passes by its key, whatever was asked before."""
+    row_ends: tuple[bytes, ...] = ()
+    """The keys of rows that `keeps_row` keeps end with one of these; none: that is not known."""
     of_column: tuple[OfColumn, ...] = ()
     """Whether it does by one of its cells."""
     pick: Pick | None = None
@@ -107,6 +109,7 @@ class Plan:
         return Plan(
             of_row=self.of_row + other.of_row,
             keeps_row=self.keeps_row + other.keeps_row,
+            row_ends=self.row_ends or other.row_ends,
             of_column=self.of_column + other.of_column,
             pick=self.pick or other.pick,
             hears_all=self.hears_all and other.hears_all,
@@ -121,8 +124,10 @@ class Plan:
         count, go_on = len(rows), None
         if self.of_row:
             rows, count, go_on = self._by_row(rows, at + BEFORE_ROW)
+        begin = at + BEFORE_ROW
+        if ends := self.row_ends:
+            rows = [row for row in rows if row[0].endswith(ends, begin, begin + row[1][4])]
         for keeps in self.keeps_row:
-            begin = at + BEFORE_ROW
             rows = [row for row in rows if keeps(row[0][begin : begin + row[1][4]])]
         for of_column in self.of_column:
             rows = of_column(rows, at)
@@ -228,6 +233,8 @@ def pick_numbered(skipped_count: int, count_max: int) -> Pick:
     """So many columns behind so many."""
     sizes = _SIZE.unpack_from
     begin, end = max(skipped_count, 0), skipped_count + count_max
+    if begin == 0 and end == 1:
+        return _pick_first
 
     def pick(rows: Rows, at: int) -> Cells:
         blocks: list[bytes] = []
@@ -246,6 +253,11 @@ def pick_numbered(skipped_count: int, count_max: int) -> Pick:
         return blocks, counts
 
     return pick
+
+
+def _pick_first(rows: Rows, at: int) -> Cells:
+    sizes = _SIZE.unpack_from
+    return [data[at : at + 4 + sizes(data, at)[0]] for data, _ in rows], [1] * len(rows)
 
 
 def _pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:

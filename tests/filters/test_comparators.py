@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protos.hbase import Comparator_pb2
-from regionserver.filters.comparators import Comparator, CompareType, keeping
+from regionserver.filters.comparators import Comparator, CompareType, RegexStringComparator, keeping
 from regionserver.filters.envelopes import parse_comparator
 from registry.wire.errors import DoNotRetryIOException, IOException
 from tests.support import filters as f
@@ -132,3 +132,12 @@ def test_patterns_that_explode_elsewhere_take_no_time(pattern: str):
         with contextlib.suppress(DoNotRetryIOException):  # it costs too much
             comparator.compare(b"a" * 5000 + b"!")
     assert time.monotonic() - began_s < 20
+
+
+@pytest.mark.parametrize("pattern", ["^row.*77$", "77$", "^77$", ".*$", "$", "a.*$"])
+def test_what_matches_ends_as_it_is_said(pattern: str):
+    regex = RegexStringComparator(pattern, 32)
+    found = [b"", b"77", b"row77", b"row077\n", b"row77\r\n", "row77\u2028".encode(), b"row77\x85", b"a", b"a77b", b"7"]
+    matching = [each for each in found if regex.compare(each) == 0]
+    assert matching
+    assert all(each.endswith(regex.ends) for each in matching)

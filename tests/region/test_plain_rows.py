@@ -150,3 +150,11 @@ def test_letters_whose_small_ones_are_of_ascii_are_found(needle: str):
     for char in [chr(point) for point in range(0x80, 0x3000)] + ["K", "I", "\U0001d400", "kI", "VaLuE"]:
         found = SubstringComparator(needle).compare(char.encode()) == 0
         assert found == (needle.lower() in char.lower()), char
+
+
+def test_small_letters_of_other_characters_are_letters():
+    """A text is looked for by a part of it without letters first."""
+    for char in map(chr, range(0x80, 0x110000)):
+        assert all(each.isalpha() or not each.isascii() for each in char.lower()), char
+    for needle, found in ((" 7", b"n 77"), ("n 7", b"N 77"), ("7", b"\xff7"), ("k7\u0130", "\u212a7\u0130".encode())):
+        assert SubstringComparator(needle).compare(found) == 0
