@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 from registry.cli.clusters import request_of
 from registry.cli.flags import parser
-from registry.cli.transfers import add_flags, ended, form_of, told
-from registry.client.connect import ConnectRequest, open_connection
+from registry.cli.transfers import add_flags, connected, ended, form_of, told
+from registry.client.connect import ConnectRequest
 from registry.client.data.names import ColumnName
 from registry.client.data.operations import VERSIONS_MAX
 from registry.client.data.table import ScanOptions, scan_spec
@@ -57,7 +57,7 @@ async def _run(
     types: dict[ColumnName, str],
     form: str,
 ) -> int:
-    async with await open_connection(request) as connection:
+    async with connected(request) as connection:
         table, schema = connection.table(arguments.table), await schema_of(connection, arguments.table)
         with Progress(f"export {arguments.table}", None, quiet=arguments.quiet) as progress:
             with written(arguments.file, overwrite=arguments.overwrite) as file:

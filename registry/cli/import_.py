@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 from registry.cli.clusters import request_of
 from registry.cli.flags import parser
-from registry.cli.transfers import add_flags, ended, form_of, told
-from registry.client.connect import ConnectRequest, open_connection
+from registry.cli.transfers import add_flags, connected, ended, form_of, told
+from registry.client.connect import ConnectRequest
 from registry.exits import BAD_SETTING, INCOMPLETE, STOPPED
 from registry.transfer.files import Source
 from registry.transfer.importing import Counts, Importer, ImportOptions, line_records, parquet_records
@@ -46,7 +46,7 @@ async def _run(request: ConnectRequest, arguments: argparse.Namespace, form: str
     options = ImportOptions(arguments.create, arguments.new_timestamps, arguments.skip_bad)
     source = Source(arguments.file)
     try:
-        async with await open_connection(request) as connection:
+        async with connected(request) as connection:
             with Progress(f"import {arguments.table}", source.size_bytes, quiet=arguments.quiet) as progress:
                 importer = Importer(connection, connection.table(arguments.table), options, progress, _say)
                 records = parquet_records(source) if form == "parquet" else line_records(source)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -57,6 +59,7 @@ exit codes: 0 stopped as asked, 2 bad setting or command line, 3 cannot listen, 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code. Bad settings become one line on standard error."""
+    _open_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
         print(usage(), end="", file=sys.stdout if words else sys.stderr)
@@ -73,6 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return FAILED
     except KeyboardInterrupt:
         return INTERRUPTED
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        print(f"hbeacon {word}: {error.strerror}", file=sys.stderr)
+        sys.stderr.close()  # what is left of standard output cannot be written at the end either
+        return FAILED
     except Exception as error:
         # Looked up by name: most commands end without ever loading the settings.
         values = sys.modules.get("registry.config.values")
@@ -80,6 +89,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         print(f"hbeacon {word}: {error}", file=sys.stderr)
         return BAD_SETTING
+
+
+def _open_streams() -> None:
+    """A standard stream that whoever started us has closed goes nowhere, and no socket takes its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115, PTH123 - as long as the process
 
 
 def usage() -> str:

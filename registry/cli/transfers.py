@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
 import sys
-import zlib
-from collections.abc import Coroutine
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import asynccontextmanager
 from pathlib import PurePath
 from typing import Literal
 
 from registry.cli.clusters import TIMEOUT
 from registry.cli.flags import add_common_flags, positive
+from registry.client.connect import ConnectRequest, open_connection
+from registry.client.connection import Connection
 from registry.config.values import BadSetting
 from registry.exits import BAD_SETTING, FAILED
 from registry.transfer.importing import BadInput
 from registry.wire.errors import HBaseError
 
+REACH_TIMEOUT_MS = 10_000.0
 FORMS = ("jsonl", "parquet")
 
 
@@ -31,6 +35,14 @@ def add_flags(to: argparse.ArgumentParser) -> None:
     add_common_flags(to)
 
 
+@asynccontextmanager
+async def connected(request: ConnectRequest) -> AsyncGenerator[Connection]:
+    """A cluster that is there: who has its address wrong hears it soon, whatever retries its calls are given."""
+    async with await open_connection(request) as connection:
+        await connection.cluster_id(timeout_ms=REACH_TIMEOUT_MS)
+        yield connection
+
+
 def form_of(arguments: argparse.Namespace) -> Literal["jsonl", "parquet"]:
     """By the flag, else by the name. Raises ValueError for Parquet in a stream, which has its end first."""
     name = PurePath(arguments.file)
@@ -42,6 +54,9 @@ def form_of(arguments: argparse.Namespace) -> Literal["jsonl", "parquet"]:
 
 def ended(command: str, work: Coroutine[None, None, int]) -> int:
     """The exit code; what went wrong is one line on standard error."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has HUP ignored
+            signal.signal(number, _interrupt)
     try:
         return asyncio.run(work)
     except (BrokenPipeError, BadSetting):
@@ -51,8 +66,14 @@ def ended(command: str, work: Coroutine[None, None, int]) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return told(command, f"{where}{error.strerror or error}", FAILED)
-    except (BadInput, HBaseError, ValueError, EOFError, zlib.error) as error:
+    except (BadInput, HBaseError, ValueError) as error:
         return told(command, error, FAILED)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """End as by Ctrl-C: then nothing is left beside the file."""
+    del number, frame
+    signal.raise_signal(signal.SIGINT)
 
 
 def told(command: str, error: object, code: int) -> int:

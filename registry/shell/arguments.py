@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
-from registry.client.data.names import ColumnName
+from registry.client.data.names import ColumnName, table_name
 from registry.shell.language import Value
-
-TABLE_NAME = re.compile(r"(?:(?:\w|[^\x00-\x7f])+:)?(?![.-])(?:[\w.-]|[^\x00-\x7f])+")
-"""The server is asked of letters of other languages; it would be asked again and again of what can be none."""
 
 
 class UsageError(Exception):
@@ -57,11 +53,11 @@ class Arguments:
         return as_text(self.key(index))
 
     def table(self) -> str:
-        """The name of a table, which is the first argument."""
-        name = self.text(0)
-        if TABLE_NAME.fullmatch(name) is None:
-            raise UsageError(f"{name!r} is no name of a table: letters, digits, _ . and -, maybe behind NAMESPACE:")
-        return name
+        """The name of a table, which is the first argument. Raises UsageError."""
+        try:
+            return table_name(self.text(0))
+        except ValueError as error:
+            raise UsageError(str(error)) from None
 
     def key(self, index: int, default: bytes | None = None) -> bytes:
         """A row key or a value; numbers are their digits, as in Ruby's to_s."""

@@ -6,11 +6,12 @@ What is written goes beside its place under another name, and is renamed when it
 
 from __future__ import annotations
 
+import errno
 import gzip
 import os
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, cast
 
@@ -26,21 +27,36 @@ def written(name: str, *, overwrite: bool) -> Generator[IO[bytes]]:
         sys.stdout.buffer.flush()
         return
     path = Path(name)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a directory: name a file in it", name)
+    if path.exists() and not path.is_file():  # a pipe or a device: nothing can stand beside it and take its place
+        with path.open("wb") as file, _packed(path, file) as packed:
+            yield packed
+        return
     if path.exists() and not overwrite:
-        raise FileExistsError(0, "is there already (--overwrite replaces it)", name)
+        raise FileExistsError(errno.EEXIST, "is there already (--overwrite replaces it)", name)
+    path = path.resolve()  # what a link names is replaced, not the link
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with beside.open("xb") as file:
-            if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0) as packed:
-                    yield cast("IO[bytes]", packed)
-            else:
-                yield file
+            with _packed(path, file) as packed:
+                yield packed
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
+    except OSError as error:
+        if error.filename not in (None, str(beside)):
+            raise
+        raise OSError(error.errno, error.strerror, name) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def _packed(path: Path, file: IO[bytes]) -> AbstractContextManager[IO[bytes]]:
+    """The file, or what compresses into it."""
+    if path.suffix != ".gz":
+        return nullcontext(file)
+    return cast("AbstractContextManager[IO[bytes]]", gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0))
 
 
 class Source:

@@ -5,6 +5,8 @@ Rows go through a batch writer, which holds the reader up where servers are slow
 
 from __future__ import annotations
 
+import gzip
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -59,7 +61,7 @@ class BadInput(Exception):
 def line_records(source: Source) -> Records:
     """Of JSON lines; empty lines are none."""
     number = 0
-    while line := source.line(LINE_BYTES_MAX):
+    while line := _line(source, number):
         number += 1
         if len(line) >= LINE_BYTES_MAX and not line.endswith(b"\n"):
             raise BadInput(f"line {number} has more than {LINE_BYTES_MAX} bytes")
@@ -69,6 +71,13 @@ def line_records(source: Source) -> Records:
             yield f"line {number}", read_line(line)
         except BadRecord as error:
             yield f"line {number}", error
+
+
+def _line(source: Source, number: int) -> bytes:
+    try:
+        return source.line(LINE_BYTES_MAX)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise BadInput(f"line {number + 1}: {error}") from None
 
 
 def parquet_records(source: Source) -> Records:

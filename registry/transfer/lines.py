@@ -89,6 +89,8 @@ def read_line(line: bytes) -> list[Cell] | TableSchema:
     """What a line says. Cells without a time have LATEST_TIMESTAMP. Raises BadRecord."""
     try:
         record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise BadRecord(f"no JSON: {error.msg}, at character {error.pos + 1}") from None
     except (ValueError, RecursionError) as error:
         raise BadRecord(f"no JSON: {error}") from None
     if not isinstance(record, dict):

@@ -79,7 +79,7 @@ GOOD: dict[str, Any] = {"column": "cf:a", "timestamp": 1, "value": "v"}
 
 
 NO_ROWS: list[tuple[Any, str]] = [
-    ("{", "no JSON: Expecting property name"),
+    ("{", "no JSON: Expecting property name enclosed in double quotes, at character 2"),
     ("[" * 100_000, "no JSON"),
     ('"row"', "no row: a row is"),
     ({"cells": [GOOD]}, "row is missing"),

@@ -182,7 +182,7 @@ def test_files_that_end_too_early(connection: hbeacon.BlockingConnection, comman
     (tmp_path / "cut.jsonl.gz").write_bytes(packed[:-20])
     assert "end-of-stream" in command("import", tmp_path / "cut.jsonl.gz", table.name, code=1)
     (tmp_path / "text.jsonl.gz").write_bytes(BAD[0])
-    assert "Not a gzipped file" in command("import", tmp_path / "text.jsonl.gz", table.name, code=1)
+    assert "line 1: Not a gzipped file" in command("import", tmp_path / "text.jsonl.gz", table.name, code=1)
     (tmp_path / "text.parquet").write_bytes(BAD[0])
     assert "no Parquet" in command("import", tmp_path / "text.parquet", table.name, code=1)
     assert "No such file" in command("import", tmp_path / "none.jsonl", table.name, code=1)
@@ -197,6 +197,8 @@ def test_what_is_said_before_anything_is_done(
     assert "t.jsonl: is there already (--overwrite replaces it)" in command("export", table.name, file, code=1)
     assert file.read_text() == "mine"
     assert "TableNotFound" in command("export", "nothing", tmp_path / "n.jsonl", code=1)
+    assert "'a:b:c' is no name of a table" in command("export", "a:b:c", tmp_path / "n.jsonl", code=1)
+    assert "is a directory" in command("export", table.name, tmp_path, "--overwrite", code=1)
     assert "TableNotFound" in command("import", file, "nothing", code=1)
     assert "--types is of Parquet" in command("export", table.name, "x.jsonl", "--types", "cf:n=int64", code=2)
     assert "write COLUMN=TYPE" in command("export", table.name, "x.parquet", "--types", "cf:n", code=2)

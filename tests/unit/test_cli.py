@@ -51,6 +51,20 @@ def test_no_command_and_a_wrong_one(capsys: pytest.CaptureFixture[str]) -> None:
     assert "did you mean adapter?" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("closing", [">&-", "<&- >&- 2>&-"])
+def test_closed_streams_go_nowhere(closing: str) -> None:
+    line = f"{sys.executable} -m registry.cli.main shell -e version {closing}"
+    done = subprocess.run(line, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_full_disk_behind_standard_output_is_said() -> None:
+    command = [sys.executable, "-u", "-m", "registry.cli.main", "version"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "hbeacon version: No space left on device\n")
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out.startswith("hbeacon ")

@@ -8,6 +8,7 @@ family       "cf", "cf:" or ("cf",), where a whole family may be meant
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -20,6 +21,8 @@ ColumnName: TypeAlias = bytes | str | tuple[bytes | str, ...]
 Columns: TypeAlias = tuple[tuple[bytes, tuple[bytes, ...]], ...]
 """Families with qualifiers, as requests have them; a family without qualifiers is meant whole."""
 
+_TABLE_NAME = re.compile(r"(?:(?:\w|[^\x00-\x7f])+:)?(?![.-])(?:[\w.-]|[^\x00-\x7f])+")
+"""Servers know letters of all languages; of what can be none they would be asked again and again."""
 REMEMBERED_MAX = 1024
 """Names of columns whose parts are remembered: programs use few, written the same way each time."""
 
@@ -92,8 +95,8 @@ def _split(name: ColumnName) -> tuple[bytes, bytes | None]:
 
 
 def table_name(name: bytes | str) -> str:
-    """A table's name as hbase:meta has it: without the namespace `default`. Raises ValueError for an empty one."""
+    """A table's name as hbase:meta has it: without the namespace `default`. Raises ValueError for what can be none."""
     text = to_bytes(name).decode().removeprefix("default:")
-    if not text:
-        raise ValueError("a table's name is empty")
+    if _TABLE_NAME.fullmatch(text) is None:
+        raise ValueError(f"{text!r} is no name of a table: letters, digits, _ . and -, maybe behind NAMESPACE:")
     return text
