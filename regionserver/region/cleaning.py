@@ -16,11 +16,11 @@ from collections.abc import Sequence
 
 from regionserver.engine.store import Batch, Durability, StoreBusy, StoreError
 from regionserver.region.cleaning_in_order import FAMILY_BYTES_WHOLE, RecordsAhead, clean_in_order
-from regionserver.region.dead import every_marker, living, may_have_dead
+from regionserver.region.dead import all_are_dead, every_marker, living, may_have_dead
 from regionserver.region.family import put_family
 from regionserver.region.keys import family_of, row_key_of
 from regionserver.region.pieces import Record
-from regionserver.region.record import Entry, Mark, encode_record, head_of
+from regionserver.region.record import Entry, Mark, encode_record, head_of, only_newest
 from regionserver.region.region import Region
 from regionserver.region.scan import ScanRange, key_range
 from regionserver.region.visible import FamilyRules
@@ -141,6 +141,13 @@ def _record(record: Record, batch: Batch, rules: FamilyRules, now_ms: int) -> in
     head = head_of(value)
     if not may_have_dead(head, rules, now_ms):
         return 0
+    if all_are_dead(head, rules, now_ms):
+        batch.delete(key)
+        return head.cells_count
+    if head.marks == Mark.VERSIONS and rules.keeps_newest:
+        newest, count = only_newest(value)
+        batch.put(key, newest)
+        return head.cells_count - count
     kept = living(entries_of(value, in_order=False), rules, now_ms, every_marker)
     if not kept:
         batch.delete(key)

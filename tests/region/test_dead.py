@@ -19,7 +19,7 @@ from regionserver.region.dead import every_marker, living, no_marker
 from regionserver.region.family import read_cells
 from regionserver.region.keys import family_key
 from regionserver.region.mutations import Change, Mutation, MutationKind
-from regionserver.region.record import Entry, merged
+from regionserver.region.record import Entry, encode_record, merged
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.scan import PageLimits, ScanRange, ScanShape, open_scan
 from regionserver.region.visible import FOR_EVER_MS, FamilyRules, KeepDeleted, Wanted, visible
@@ -234,6 +234,28 @@ def test_a_pass_takes_what_is_dead_and_open_scans_keep_it():
     scan.close()
     assert open_scan(where, ScanRange(), shape, 1000).page(PageLimits()).counts == [1, 1]
     assert not clean(where).cells_dropped_count
+
+
+@given(st.lists(stored_cells, min_size=1, max_size=12), many_rules, st.booleans(), st.booleans())
+@settings(max_examples=examples(200), deadline=None)
+def test_a_record_is_cleaned_as_its_cells_are(drawn: list[Cell], rules: FamilyRules, puts_alone: bool, long_ago: bool):
+    """Where that can be told without a look at them, too."""
+    rules = replace(rules, new_versions=False)
+    if puts_alone:
+        drawn = [each for each in drawn if each.key_type == PUT and not each.tags]
+    cells_stored = merged((), entries(drawn))
+    if not cells_stored:
+        return
+    now_ms = NOW_MS + (10**6 if long_ago else 0)
+    where = region_on(MemoryStore())
+    where.families = {b"b": rules}
+    key = family_key(where.row_key(b"row"), b"b")
+    where.store.commit(Batch([(key, encode_record(cells_stored))]), Durability.PROCESS, ended)
+    kept = living(cells_stored, rules, now_ms, every_marker)
+    passed = clean(where, now_ms)
+    assert stored(where, b"b") == list(kept)
+    assert passed.cells_dropped_count == len(cells_stored) - len(kept)
+    event("all went" if not kept else "some went" if len(kept) < len(cells_stored) else "none went")
 
 
 def test_a_large_family_in_slices():

@@ -58,10 +58,16 @@ def test_scans_with_filters_and_the_end_of_dead_cells() -> None:
     scan, kind = filters.FILTERS[0], cleanup.EXPIRED
     assert verdicts(both(scan.measure, rate(1000), rate(1000))) == {"scan with PrefixFilter, rows": HELD}
     assert verdicts(both(scan.measure, rate(999), rate(1000))) == {"scan with PrefixFilter, rows": LOST}
-    gone = both(kind.gone, {"ms": 99.0, "cpu_ms": 201.0, "dead": 5000}, {"ms": 100.0, "cpu_ms": 200.0, "dead": 5000})
+    gone = both(
+        kind.gone,
+        {"ms": 99.0, "cpu_ms": 201.0, "dead": 5000, "per_s": 999.0, "cpu_us_per_cell": 40.0},
+        {"ms": 100.0, "cpu_ms": 200.0, "dead": 2000, "per_s": 1000.0, "cpu_us_per_cell": 100.0},
+    )
     assert verdicts(gone) == {
-        "dead cells gone, cells that expire, 5000 of them": HELD,
+        "dead cells gone, cells that expire, 5000 and 2000 of them": HELD,
         "of it processor time, cells that expire": LOST,
+        "dead cells gone, cells that expire in a second": LOST,
+        "of it processor time a cell, cells that expire": HELD,
     }
     written = both(kind.writes, rate(1001, p99_us=2000.0), rate(1000, p99_us=1999.0))
     assert list(verdicts(written).values()) == [HELD, LOST]
