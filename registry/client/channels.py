@@ -29,7 +29,10 @@ class Channels:
     def __init__(
         self, settings: ClientSettings, service: str = CLIENT_SERVICE, *, remember_failed: bool = False
     ) -> None:
-        """With `remember_failed` a server that could not be reached is left alone for a moment, by all who ask."""
+        """With `remember_failed` a server that could not be reached is left alone for a moment, by all who ask.
+
+        That somebody had less time than a connection may take says nothing of the server.
+        """
         self._settings = settings
         self._failed: dict[Address, tuple[float, str]] | None = {} if remember_failed else None
         """Loop time until which nobody tries, and why."""
@@ -48,7 +51,14 @@ class Channels:
 
         Raises ConnectException, FailedServerException, StoppedRpcClientException.
         """
-        async with self._locks.setdefault(address, asyncio.Lock()):  # who comes meanwhile gets the same one
+        lock = self._locks.setdefault(address, asyncio.Lock())  # who comes meanwhile gets the same one
+        try:
+            async with asyncio.timeout(connect_timeout_ms / 1000):
+                await lock.acquire()
+        except TimeoutError:
+            text = f"{address} was not connected within {connect_timeout_ms:.0f} ms: somebody else still waits for it"
+            raise ConnectException(text) from None
+        try:
             if self._closed:
                 raise StoppedRpcClientException("the client was closed")
             channel = self._channels.get(address)
@@ -58,11 +68,14 @@ class Channels:
                     channel.close()
                     raise StoppedRpcClientException("the client was closed")
                 self._channels[address] = channel
+        finally:
+            lock.release()
         return channel
 
     async def _connect(self, address: Address, connect_timeout_ms: float) -> RpcChannel:
         until, why = (self._failed or {}).get(address, (0.0, ""))
-        if asyncio.get_running_loop().time() < until:
+        begun = asyncio.get_running_loop().time()
+        if begun < until:
             raise FailedServerException(f"{address} could not be reached a moment ago: {why}")
         try:
             channel = await RpcChannel.connect(
@@ -76,9 +89,10 @@ class Channels:
                 limits=WireLimits(frame_bytes_max=ANSWER_BYTES_MAX),
             )
         except ConnectException as error:
-            if self._failed is not None:
-                until = asyncio.get_running_loop().time() + self._settings.failed_server_expiry_ms / 1000
-                self._failed[address] = (until, error.message)
+            now = asyncio.get_running_loop().time()
+            was_hasty = connect_timeout_ms < self._settings.connect_timeout_ms
+            if self._failed is not None and not (was_hasty and (now - begun) * 1000 >= connect_timeout_ms):
+                self._failed[address] = (now + self._settings.failed_server_expiry_ms / 1000, error.message)
             raise
         if self._failed is not None:
             self._failed.pop(address, None)
@@ -87,9 +101,6 @@ class Channels:
     def drop(self, address: Address) -> None:
         """End the connection to `address`: it does not answer, or nobody needs it."""
         channel = self._channels.pop(address, None)
-        lock = self._locks.get(address)
-        if lock is not None and not lock.locked():
-            del self._locks[address]
         if channel is not None:
             channel.close()
 

@@ -5,16 +5,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 import hbeacon
 from hbeacon import Get, If, Increment, Put, RowMutations
+from registry.client.channels import Channels
 from registry.client.data import calls as calls_module
 from registry.client.data.names import Bytes, ColumnName
 from registry.client.settings import ClientSettings
+from registry.names import Address
+from registry.rpc.client import RpcChannel
 from registry.wire.errors import (
     CallQueueTooBigException,
+    ConnectException,
     DoNotRetryIOException,
     IOException,
     NoSuchColumnFamilyException,
@@ -23,6 +28,7 @@ from registry.wire.errors import (
     TableNotEnabledException,
     TableNotFoundException,
 )
+from registry.wire.region_info import RegionInfo
 from tests.support.scripted_rows import QUICK, After, scripted_rows
 
 LOST = After(IOException("the answer was lost"))
@@ -158,6 +164,43 @@ async def test_a_table_that_is_not_there_or_disabled_is_said_so() -> None:
             await table.get("a")
         with pytest.raises(TableNotFoundException):
             await type(table)(calls, "other", 1000, table._durability).get("a")
+
+
+async def test_a_table_of_which_only_split_regions_are_known_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        parent = replace(script.info(0), split=True)
+
+        def info(_: int) -> RegionInfo:
+            return parent
+
+        monkeypatch.setattr(script, "info", info)
+        with pytest.raises(hbeacon.RetriesExhaustedException, match="is on no server"):
+            await table.get("a", timeout_ms=200)
+        monkeypatch.undo()
+        assert await table.get("a") is None
+
+
+async def test_who_waits_for_another_s_connection_has_a_deadline_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    tries: list[float] = []
+
+    async def unanswered(address: Address, service: str, *, connect_timeout_ms: float, **_: object) -> RpcChannel:
+        tries.append(connect_timeout_ms)
+        await asyncio.sleep(connect_timeout_ms / 1000)
+        raise ConnectException("not connected")
+
+    monkeypatch.setattr(RpcChannel, "connect", unanswered)
+    channels = Channels(ClientSettings(connect_timeout_ms=30_000), remember_failed=True)
+    address = Address("h", 1)
+    patient = asyncio.create_task(channels.get(address, connect_timeout_ms=20_000))
+    await asyncio.sleep(0)
+    async with asyncio.timeout(10):
+        with pytest.raises(ConnectException, match="somebody else still waits"):
+            await channels.get(address, connect_timeout_ms=20)
+    patient.cancel()
+    for _ in range(2):  # whose haste says nothing of the server
+        with pytest.raises(ConnectException, match="not connected"):
+            await channels.get(address, connect_timeout_ms=20)
+    assert len(tries) == 3
 
 
 async def test_a_region_on_no_server_is_waited_for() -> None:

@@ -18,14 +18,8 @@ from registry.client.data.results import Row
 from registry.wire.errors import (
     ErrorAction,
     HBaseError,
-    NotServingRegionException,
     ProtocolError,
-    RegionMovedException,
-    RegionOpeningException,
 )
-
-DISABLED_ASKED_AT = 2
-"""From this round on a region that is nowhere has the table's state asked."""
 
 
 async def run_batch(calls: Calls, table: TableRegions, entries: Sequence[Entry], timeout_ms: float) -> list[Row | None]:
@@ -65,8 +59,7 @@ async def _round(calls: Calls, table: TableRegions, batch: Batch, attempts: Atte
         attempts.progress()  # the answer was full, not the server at its end
     servers = ", ".join(sorted({str(refusal.region.address) for refusal in refusals}))
     wait_ms = attempts.failed(error, servers, calls.clock.monotonic_ms(), calls.chance)
-    if attempts.tries >= DISABLED_ASKED_AT and _may_be_disabled(error):
-        await calls.check_enabled(attempts, table)
+    await calls.check_enabled(attempts, table, error)
     await calls.pause(wait_ms)
 
 
@@ -98,12 +91,6 @@ async def _send(calls: Calls, table: TableRegions, batch: Batch, call: MultiCall
             raise unusable("Multi", call.address, error) from None
     except HBaseError as error:
         batch.failed(call, error)
-
-
-def _may_be_disabled(error: HBaseError) -> bool:
-    return isinstance(error, NotServingRegionException) and not isinstance(
-        error, RegionMovedException | RegionOpeningException
-    )
 
 
 def _give_up(batch: Batch, error: HBaseError) -> None:

@@ -226,11 +226,7 @@ class Calls:
         else:
             self.forget(table, region, error)
             wait_ms = attempts.failed(error, str(region.address), self.clock.monotonic_ms(), self.chance)
-        if attempts.tries >= DISABLED_ASKED_AT and (
-            isinstance(error, NotServingRegionException)
-            and not isinstance(error, RegionMovedException | RegionOpeningException)
-        ):
-            await self.check_enabled(attempts, table)
+        await self.check_enabled(attempts, table, error)
         await self.pause(wait_ms)
 
     async def pause(self, wait_ms: float) -> None:
@@ -249,12 +245,16 @@ class Calls:
             if channel is not None and channel.silent_ms >= self.settings.rpc_timeout_ms:
                 self.channels.drop(region.address)
 
-    async def check_enabled(self, attempts: Attempts, table: TableRegions) -> None:
-        """Raises TableNotEnabledException; where that cannot be known the retries go on."""
+    async def check_enabled(self, attempts: Attempts, table: TableRegions, error: HBaseError) -> None:
+        """Where the error may be that of a disabled table: TableNotEnabledException, if it is known to be one."""
+        if attempts.tries < DISABLED_ASKED_AT or not isinstance(error, NotServingRegionException):
+            return
+        if isinstance(error, RegionMovedException | RegionOpeningException):
+            return
         try:
             await self.finder.check_enabled(table, self.remaining_ms(attempts))
-        except HBaseError as error:
-            if error.do_not_retry and error.action is ErrorAction.GIVE_UP:
+        except HBaseError as told:
+            if told.do_not_retry and told.action is ErrorAction.GIVE_UP:
                 raise
 
     def parse(self, answer: Answer, kind: type[M], method: str) -> M:

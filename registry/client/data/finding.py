@@ -11,6 +11,7 @@ from collections.abc import Callable
 from registry.client.data.meta import at_or_before, before, from_key, region_of, state_name, table_state
 from registry.client.data.region_map import Region, RegionMap
 from registry.client.locate import RegistryLocator
+from registry.client.rows import Row
 from registry.client.scan import META_REGION, Scan
 from registry.client.scanner import Scanner
 from registry.clock import Clock
@@ -94,10 +95,10 @@ class RegionFinder:
         """All regions of the table as hbase:meta has them now, in order. Raises TableNotFoundException."""
         if table.name == META_TABLE:
             return [await self._meta_region(table)]
-        regions = await self._read(table, from_key(table.name, b"", 0), timeout_ms)
-        if not regions:
+        rows = await self._read(from_key(table.name, b"", 0), timeout_ms)
+        if not rows:
             raise TableNotFoundException(table.name)
-        return regions
+        return _regions(table, rows)
 
     async def state(self, table: str, timeout_ms: float) -> str:
         """Of hbase:meta: ENABLED, DISABLED, ENABLING, DISABLING; empty where it has none, as always in 1.x."""
@@ -158,7 +159,7 @@ class RegionFinder:
         """Look in hbase:meta, unless the look-up before has brought it. Goes on for others where one gives up."""
         task = asyncio.create_task(self._look_up(table, known, scans, timeout_ms, row), name="locate region")
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._looked_up)
         try:
             done, _ = await asyncio.wait((task,), timeout=timeout_ms / 1000)
         except asyncio.CancelledError:
@@ -168,6 +169,11 @@ class RegionFinder:
             task.cancel()
             raise CallTimeoutException(f"the region of {row[:64]!r} in {table.name} was not found in time")
         return task.result()
+
+    def _looked_up(self, task: asyncio.Task[Region]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            task.exception()  # taken, where nobody waits for it any more
 
     async def _look_up(
         self,
@@ -179,31 +185,35 @@ class RegionFinder:
     ) -> Region:
         if table.name == META_TABLE:
             return await self._meta_region(table)
-        found: list[Region] = []
+        rows: list[Row] = []
         async with table.turn:
             for scan in scans:
                 if (region := known()) is not None:
                     return region
-                found = await self._read(table, scan, timeout_ms)
-                for each in reversed(found):
+                rows = await self._read(scan, timeout_ms)
+                for each in reversed(_regions(table, rows)):
                     if each.server is not None:
                         table.known.add(each)
         if (region := known()) is not None:
             return region
-        if not found:
+        if not rows:
             raise TableNotFoundException(table.name)
         raise NotServingRegionException(f"the region of {row[:64]!r} in {table.name} is on no server")
 
-    async def _read(self, table: TableRegions, scan: Scan, timeout_ms: float) -> list[Region]:
+    async def _read(self, scan: Scan, timeout_ms: float) -> list[Row]:
         self.lookups += 1
-        rows = await self._scanner.read_all(scan, timeout_ms=timeout_ms)
-        try:
-            return [region for row in rows if (region := region_of(table.name, row)) is not None]
-        except ProtocolError as error:
-            raise NotServingRegionException(f"hbase:meta cannot be read: {error}") from None
+        return await self._scanner.read_all(scan, timeout_ms=timeout_ms)
 
     async def _meta_region(self, table: TableRegions) -> Region:
         address = await self._meta.locate()
         region = Region(META_REGION, b"", b"", ServerName(address.host, address.port))
         table.known.add(region)
         return region
+
+
+def _regions(table: TableRegions, rows: list[Row]) -> list[Region]:
+    """Without those that were split, and others that serve nothing. Raises NotServingRegionException."""
+    try:
+        return [region for row in rows if (region := region_of(table.name, row)) is not None]
+    except ProtocolError as error:
+        raise NotServingRegionException(f"hbase:meta cannot be read: {error}") from None
