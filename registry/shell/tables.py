@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+from registry.java_regex.parser import compile_pattern
 from registry.shell.arguments import Arguments, UsageError, as_integer, as_keys, as_text
 from registry.shell.attributes import COPROCESSOR, families_attributes, number_coprocessor, pairs, table_attributes
 from registry.shell.language import Value
 from registry.shell.splitting import bytes_binary, split_keys
 from registry.shell.words import Shell, Word
+from registry.wire.errors import DoNotRetryIOException, IOException
 
 SPLITTING = ("SPLITS", "SPLITS_FILE", "NUMREGIONS", "SPLITALGO")
 """What a map without NAME may have besides attributes of the table."""
@@ -21,7 +23,9 @@ SPLITTING = ("SPLITS", "SPLITS_FILE", "NUMREGIONS", "SPLITALGO")
 async def list_tables(shell: Shell, arguments: Arguments) -> str:
     """Names of tables."""
     arguments.only(0, 1)
-    return _names(shell, "TABLE", await shell.hbase.admin.tables(arguments.text(0) if arguments.values else None))
+    pattern = arguments.text(0) if arguments.values else None
+    _check_pattern(pattern or "")
+    return _names(shell, "TABLE", await shell.hbase.admin.tables(pattern))
 
 
 async def describe(shell: Shell, arguments: Arguments) -> str:
@@ -223,6 +227,16 @@ def _merged(arguments: Arguments) -> dict[str, Value]:
     for each in arguments.maps:
         merged |= each
     return merged
+
+
+def _check_pattern(pattern: str) -> None:
+    """Raises UsageError for what is none, of which the master would be asked again and again."""
+    try:
+        compile_pattern(pattern)
+    except DoNotRetryIOException:
+        return  # more than is understood here: HBase itself may
+    except IOException as error:
+        raise UsageError(f"a pattern of Java is expected, such as abc.*: {error.message}") from None
 
 
 def _names(shell: Shell, heading: str, names: Sequence[str]) -> str:

@@ -163,13 +163,14 @@ def test_what_cannot_be_done_is_said_and_ends_the_run(hbeacon_session: Cluster) 
     out, err = shell(
         hbeacon_session,
         "--keep-going",
-        stdin="putt 'x'\nput 'x'\nscan 'x', {LIMT => 1}\nlist_regions 'x', {A => 1}\nversion\n",
+        stdin="putt 'x'\nput 'x'\nscan 'x', {LIMT => 1}\nlist_regions 'x', {A => 1}\nlist '*'\nversion\n",
         code=1,
     )
     assert "did you mean put?" in err
     assert "write it so:  put 'TABLE', 'ROW', 'cf:q', 'VALUE'" in err
     assert "LIMT is no option here: there are COLUMN," in err
     assert "A is no option here: there are none" in err
+    assert "such as abc.*: Dangling meta character '*' near index 0" in err
     assert "hbeacon" in out
     _, err = shell(hbeacon_session, stdin="version\n\nput 'x\n", code=1)
     assert "at character 5 of: put 'x: the input ends within a command\nin line 3 of <stdin>" in err
