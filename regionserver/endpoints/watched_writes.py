@@ -83,7 +83,9 @@ class WatchedWrites:
             try:
                 await watching.ask_one(client, "post_check_and_mutate", check)
             except HBaseError as raised:
-                error = _told_behind(raised) if held else raised
+                error = raised
+        if error is not None and held and (check is not None or any(each.kind in _DELTAS for each in to_do)):
+            error = _told_once(error)
         return RowChanged(held, [each.made for each in operations], bool(to_do), error)
 
     async def change_each(self, client: Client, asked: Sequence[MutationAsked]) -> list[HBaseError | None]:
@@ -129,7 +131,7 @@ class WatchedWrites:
         if held and error is None:
             error = await self._behind(client, to_do)
         if error is not None:
-            raise error
+            raise _told_once(error)
         return held
 
     # --- one after another ------------------------------------------------------------------------------------------
@@ -156,7 +158,7 @@ class WatchedWrites:
         *,
         one_by_one: bool = False,
     ) -> tuple[bool, HBaseError | None]:
-        """Whether it was done, and what a hook behind it says to its client.
+        """Whether it was done, and what a hook behind it has raised.
 
         `one_by_one`: where they cannot be written together because of one of them, the others are.
         """
@@ -178,7 +180,7 @@ class WatchedWrites:
                 try:
                     await watching.ask_one(client, "post_batch_mutate", batch)
                 except HBaseError as error:
-                    return held, _told_behind(error)
+                    return held, error
         return held, None
 
     async def _batch_hook(self, client: Client, batch: MiniBatch, to_do: Sequence[Operation]) -> Added:
@@ -208,7 +210,7 @@ class WatchedWrites:
             operation.error = as_hbase(error)
 
     async def _behind(self, client: Client, done: Sequence[Operation]) -> HBaseError | None:
-        """What hooks say to the client, the first of it."""
+        """What hooks have raised, the first of it."""
         hooks = [_hook("post", each) for each in done]
         if not self._watching.has(*(name for name, _ in hooks)):
             return None
@@ -218,7 +220,7 @@ class WatchedWrites:
         def read_back(outcomes: Sequence[Asked]) -> None:
             for each, outcome in zip(done, outcomes, strict=True):
                 if isinstance(outcome, HBaseError):
-                    each.error = _told_behind(outcome)
+                    each.error = outcome
                 elif each.kind in _DELTAS:
                     each.made = in_order(each.results)
 
@@ -226,7 +228,7 @@ class WatchedWrites:
             await self._watching.ask(client, hooks, read_back)
         except HBaseError as error:
             for each in done:
-                each.error = _told_behind(error)
+                each.error = error
         return next((each.error for each in done if each.error is not None), None)
 
     # --- the write --------------------------------------------------------------------------------------------------
@@ -276,8 +278,8 @@ def _take(operation: Operation, outcome: Asked) -> None:
         operation.read_back()
 
 
-def _told_behind(error: HBaseError) -> HBaseError:
-    """What a client hears of a change that was made: nothing by which it would ask for it again."""
+def _told_once(error: HBaseError) -> HBaseError:
+    """What a client hears of a change that was made and counts twice if it asks again: nothing by which it would."""
     return (
         error if isinstance(error, DoNotRetryIOException) else DoNotRetryIOException(f"{error}, and the change is made")
     )

@@ -21,6 +21,7 @@ from registry.wire.errors import (
 from tests.endpoints.observed import (
     INCREMENT,
     Install,
+    answered,
     checked,
     multi,
     one,
@@ -220,6 +221,30 @@ async def test_a_region_that_goes_while_a_hook_runs() -> None:
             await asked
         door.regions[TABLE] = gone
         assert await values(channel, b"wait") == []
+
+
+@pytest.mark.parametrize("way", ["put", "multi"])
+async def test_puts_of_a_region_that_goes_while_hooks_run_behind_them_are_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """To make them twice does no harm, and no client is to fail because a region moves."""
+    async with region_door(endpoints=settings("BadOnes")) as door, await door.connect() as channel:
+        gone = door.regions[TABLE]
+
+        def behind(self: object, c: ObserverContext, put: object) -> None:
+            door.regions.pop(TABLE, None)
+            c.region.get(b"r")
+
+        monkeypatch.setattr(BadOnes, "post_put", behind)
+        if way == "put":
+            with pytest.raises(NotServingRegionException):
+                await mutate(channel, put(b"r"))
+        else:
+            (result,) = await answered(channel, multi(put(b"r")))
+            assert result.exception.name.endswith("NotServingRegionException")
+        door.regions[TABLE] = gone
+        monkeypatch.delattr(BadOnes, "post_put")
+        assert await values(channel, b"r") == [b"v"]
 
 
 @pytest.mark.parametrize(("name", "text"), [("Unmakeable", "no such luck"), ("NOT_THERE", "cannot be loaded here")])
