@@ -62,7 +62,8 @@ class HttpAsker:
 
 def sentence_of(error: Exception) -> str:
     """Why a server could not be asked, for people."""
-    return str(getattr(error, "reason", error)) or type(error).__name__
+    reason = getattr(error, "reason", error)
+    return getattr(reason, "strerror", None) or str(reason) or type(error).__name__
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -43,7 +43,9 @@ def run(argv: Sequence[str]) -> int:
     made.add_argument("--timeout", metavar="SECONDS", type=positive, default=3.0, help="for each question (3)")
     add_common_flags(made)
     arguments = made.parse_args(argv)
-    if len(arguments.servers) == 1 and arguments.servers[0].startswith(CLUSTER_SCHEMES):
+    if any(text.startswith(CLUSTER_SCHEMES) for text in arguments.servers):
+        if len(arguments.servers) > 1:
+            made.error("a cluster is asked alone, without other clusters and servers")
         return _of_cluster(arguments)
     bases = [base_of(text) for text in arguments.servers] or [
         own_base(flags_of(arguments).load().str_("hbeacon.http.address"))
@@ -92,6 +94,8 @@ def _ask(base: str, timeout_s: float) -> dict[str, Any]:
 def _lines(base: str, answers: dict[str, Any]) -> list[str]:
     if "error" in answers:
         return [f"{base}: {answers['error']}"]
+    if not {"readyz", "health", "registry"} <= answers.keys():
+        return [f"{base}: is no server of hbeacon; of HBase the masters are asked: hbeacon status hbase+rpc://HOST"]
     health = answers["health"]
     lines = [f"{base}: {'ready' if answers['ready'] else 'NOT READY'}, {health.get('status', '?')}"]
     lines += [f"  {reason}" for reason in cast("list[str]", health.get("reasons") or [])]

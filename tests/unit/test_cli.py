@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -228,6 +229,23 @@ def test_the_guard_is_decided_on_before_anything_is_loaded(
     argv: list[str], environ: dict[str, str], wanted: bool
 ) -> None:
     assert guard_wanted(argv, environ) is wanted
+
+
+def test_status_of_what_is_no_server_of_ours(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        thread = Thread(target=httpd.serve_forever, args=(0.01,))
+        thread.start()
+        assert main(["status", f"127.0.0.1:{httpd.server_port}", "127.0.0.1:1"]) == 1
+        httpd.shutdown()
+        thread.join()
+    other, nobody = capsys.readouterr().out.split("\n\n")
+    assert other.endswith("is no server of hbeacon; of HBase the masters are asked: hbeacon status hbase+rpc://HOST")
+    assert nobody == "http://127.0.0.1:1: Connection refused\n"
+    with pytest.raises(SystemExit) as caught:
+        main(["status", "hbase+rpc://m1", "m2"])
+    assert caught.value.code == 2
+    assert "a cluster is asked alone" in capsys.readouterr().err
 
 
 def test_status_tells_a_masters_place(
