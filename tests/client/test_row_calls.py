@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from dataclasses import replace
 
 import pytest
@@ -396,6 +397,29 @@ async def test_the_error_of_a_batch_names_its_rows() -> None:
         with pytest.raises(hbeacon.BatchError, match=r"1 of 2 operations failed: \[1\] 'bad\\x00': NoSuch") as failed:
             await table.batch([Put("a", {"f:q": "1"}), Put("bad\0", {"f:q": "1"})])
         assert failed.value.rows == (b"a", b"bad\0")
+
+
+async def test_what_is_cancelled_at_whatever_moment_leaves_nothing_behind() -> None:
+    async with scripted_rows([b"", b"m"], [0, 1]) as (_, table, calls):
+        chance = random.Random(15)
+        for number in range(200):
+            if number % 3 == 0:
+                table.forget_regions()
+            if number % 10 == 0:
+                calls.channels.drop(chance.choice([region.address for region in await table.regions()]))
+            work = table.get("a") if number % 2 else table.batch([Put("a", {"f:q": "1"}), Get("z")])
+            task = asyncio.create_task(work)
+            for _ in range(chance.randrange(25)):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait((task,))
+        async with asyncio.timeout(10):
+            while calls.finder._under_way:
+                await asyncio.sleep(0.001)
+            assert await table.get("z") is None
+            await table.put("a", {"f:q": "2"})
+        assert not calls._waiting
+        assert all(channel.calls_outstanding == 0 for channel in calls.channels._channels.values())
 
 
 async def test_closing_ends_what_is_under_way() -> None:
