@@ -151,6 +151,24 @@ def newest_of(record: bytes) -> tuple[bytes, int]:
     return b"".join(pieces), count
 
 
+def columns_of(record: bytes, columns: frozenset[bytes]) -> tuple[bytes, int]:
+    """Of a record with one cell of each column those of some columns, as a cell block, and how many they are."""
+    at, stop = HEAD_BYTES, len(record)
+    row_bytes: int = CELL_LENGTHS.unpack_from(record, at)[3]
+    before_qualifier = _FIXED_BYTES + row_bytes + record[at + _FIXED_BYTES - 1 + row_bytes]
+    lengths = _CELL_AND_KEY.unpack_from
+    pieces: list[bytes] = []
+    left_count = len(columns)
+    while at < stop and left_count:
+        cell_bytes, key_bytes = lengths(record, at)
+        end = at + 4 + cell_bytes
+        if record[at + before_qualifier : at + 3 + key_bytes] in columns:
+            pieces.append(record[at:end])
+            left_count -= 1
+        at = end
+    return b"".join(pieces), len(pieces)
+
+
 def merged(old: Sequence[Entry], new: Iterable[Entry]) -> list[Entry]:
     """Both, sorted; of cells of one column, timestamp and type the last of `new` stays, else that of `old`."""
     cells = {entry[:3]: entry for entry in old}

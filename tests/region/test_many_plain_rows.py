@@ -14,8 +14,8 @@ from regionserver.engine.rocksdb import RocksMemory, RocksStore
 from regionserver.engine.store import Durability
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.region import Region, RegionRange
-from regionserver.region.scan import PageLimits, ScanRange
-from regionserver.region.visible import FamilyRules, Wanted
+from regionserver.region.scan import PageLimits, ScanRange, ScanShape, open_scan
+from regionserver.region.visible import FOR_EVER_MS, FamilyRules, Wanted
 from registry.wire.cellblock import KeyType
 from tests.conftest import SEED
 from tests.region.test_plain_rows import told
@@ -157,3 +157,30 @@ def test_they_are_judged_together_as_one_by_one(region: Region, offset: int):
         slow = told(region, asked, rows, wanted, limits, at_once=False)
         at_once = told(region, asked, rows, wanted, limits, at_once=True)
         assert (at_once[0], at_once[3]) == (slow[0], slow[3]), (SEED, asked, rows, wanted, limits)
+
+
+@pytest.mark.parametrize("offset", range(2))
+def test_named_columns_are_those_that_gets_find(region: Region, offset: int):
+    chance = random.Random(SEED + offset)
+    _fill(region, chance)
+    whole = open_scan(region, ScanRange(), ScanShape({b"e": Wanted(), b"f": Wanted()}), NOW_MS)
+    rows = [cells[14 : 14 + int.from_bytes(cells[12:14], "big")] for cells in whole.page(PageLimits()).blocks]
+    rows = list(dict.fromkeys(rows))
+    for _ in range(6):
+        columns = tuple(sorted(chance.sample([*COLUMNS, b"", b"x100", b"nobody"], chance.randrange(1, 5))))
+        from_ms, to_ms = chance.choice(((0, FOR_EVER_MS), (0, FOR_EVER_MS), (2, 504)))
+        asked = Wanted(columns, chance.choice((1, 3)), from_ms, to_ms)
+        wanted = dict.fromkeys(chance.choice(((b"f",), (b"f",), (b"e", b"f"))), asked)
+        found = [region.get(row, wanted, NOW_MS) for row in rows]
+        scan = open_scan(region, ScanRange(), ScanShape(wanted), NOW_MS)
+        blocks: list[bytes] = []
+        counts: list[int] = []
+        while True:
+            page = scan.page(PageLimits(chance.choice((1, 7, 1000))))
+            blocks += page.blocks
+            counts += page.counts
+            if not page.more_in_region:
+                break
+        scan.close()
+        assert b"".join(blocks) == b"".join([each.block for each in found])
+        assert counts == [each.cells_count for each in found if each.cells_count]
