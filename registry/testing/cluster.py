@@ -56,6 +56,8 @@ class Cluster:
         self.logs = Logs(Path(name))
         """What all its processes have logged."""
         self._conf: Path | None = None
+        self._standing: set[str] = set()
+        """Processes that were stopped."""
         try:
             try:
                 self._control: socket.socket | None = zygote.fork(options, handle)
@@ -228,9 +230,11 @@ class Cluster:
         """Have a process stand still (SIGSTOP) for the length of a `with` block: it neither answers nor ends."""
         process = self._process(name)
         self._ask({"do": "signal", "name": process, "signal": signal.SIGSTOP})
+        self._standing.add(process)
         try:
             yield
         finally:
+            self._standing.discard(process)
             self._ask({"do": "signal", "name": process, "signal": signal.SIGCONT})
 
     def wait_ready(self, timeout_s: float = 30.0) -> None:
@@ -272,6 +276,10 @@ class Cluster:
 
     def ask_server(self, process: str, request: Mapping[str, Any]) -> Any:
         """Ask a process at its door for tests. Raises ClusterError."""
+        if process in self._standing:
+            raise ClusterError(
+                f"{process.replace('rs', 'regionserver')} stands still, and hears nothing until it goes on"
+            )
         try:
             with socket.socket(socket.AF_UNIX) as door:
                 door.settimeout(REQUEST_TIMEOUT_S)

@@ -238,8 +238,15 @@ def test_a_killed_process_stays_down_where_it_is_asked_to(hbeacon_start: Start) 
 def test_a_stopped_process_neither_answers_nor_ends(hbeacon_start: Start) -> None:
     with hbeacon_start(region_servers=0) as cluster:
         pid = cluster.pids["master0"]
-        with cluster.stopped("master0"), cluster.connect_blocking() as found, pytest.raises(client.HBaseError):
-            found.cluster_id(timeout_ms=300)
+        with cluster.stopped("master0"), cluster.connect_blocking() as found:
+            with pytest.raises(client.HBaseError):
+                found.cluster_id(timeout_ms=300)
+            began_s = time.monotonic()
+            with pytest.raises(ClusterError, match="master0 stands still"):
+                cluster.fault("delay", delay_ms=1)
+            with pytest.raises(ClusterError, match="master0 stands still"):
+                cluster.wait_ready(0.1)
+            assert time.monotonic() - began_s < 30, "nobody waits for an answer"
         with cluster.connect_blocking() as found:
             assert found.cluster_id(timeout_ms=10_000).value == cluster.cluster_id
         assert cluster.pids["master0"] == pid
