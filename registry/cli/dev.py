@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 EPILOG = """\
@@ -40,18 +39,18 @@ def run(argv: Sequence[str]) -> int:
 
     clock = SystemClock()
     began_ms = clock.monotonic_ms()
-    from registry.cli.flags import DEV_FLAGS, add_common_flags, flags_of, parser
+    from registry.cli.flags import DEV_FLAGS, add_common_flags, between, flags_of, parser
     from registry.dev.plan import MASTERS_MAX, REGION_SERVERS_MAX, REGION_SERVERS_UNASKED
     from registry.dev.process import DevOptions, run_dev
 
-    made = parser("dev", "Run coordinator, masters and registry on this machine, without an installation.", EPILOG)
+    made = parser("dev", "A whole HBase on this machine, without an installation.", EPILOG)
     add_common_flags(made, zookeeper=False)
     group = made.add_argument_group("this cluster")
-    group.add_argument("--masters", metavar="N", type=_count(MASTERS_MAX, 1), default=2, help="how many masters (2)")
+    group.add_argument("--masters", metavar="N", type=between(1, MASTERS_MAX), default=2, help="how many masters (2)")
     group.add_argument(
         "--regionservers",
         metavar="N",
-        type=_count(REGION_SERVERS_MAX, 0),
+        type=between(0, REGION_SERVERS_MAX),
         default=min(REGION_SERVERS_UNASKED, len(os.sched_getaffinity(0))),
         help="how many region servers, 0 for a cluster without tables (one for each core, at most 4)",
     )
@@ -67,12 +66,3 @@ def run(argv: Sequence[str]) -> int:
         write_conf=arguments.write_conf,
     )
     return run_dev(flags_of(arguments), options, clock, began_ms)
-
-
-def _count(most: int, least: int) -> Callable[[str], int]:
-    def count(text: str) -> int:
-        if not text.isdigit() or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"write a number from {least} to {most}")
-        return int(text)
-
-    return count

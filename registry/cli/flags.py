@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from registry.config.settings import BadSetting, Settings, load_settings
@@ -145,6 +145,17 @@ def flags_of(arguments: argparse.Namespace) -> Flags:
         if value is not None:
             values[key], names[key] = value, flag
     return Flags(values, names, arguments.conf)
+
+
+def between(count_min: int, count_max: int) -> Callable[[str], int]:
+    """For argparse: a whole number. What it gives raises ArgumentTypeError."""
+
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdigit()) or not count_min <= int(text) <= count_max:
+            raise argparse.ArgumentTypeError(f"write a number from {count_min} to {count_max}")
+        return int(text)
+
+    return number
 
 
 def positive(text: str) -> float:

@@ -12,7 +12,7 @@ from registry.guard import LINK_VARIABLE, become_guard
 EPILOG = """\
 A master founds a cluster in a ZooKeeper where there is none, stands for election there, and answers look-ups whether it
 is active or stands by. It never enters a cluster that HBase has made: for that there is hbeacon adapter.
-  active     answers IsMasterRunning and GetClusterStatus; what needs tables is put off with PleaseHoldException
+  active     makes and changes tables and assigns their regions; puts this off with PleaseHoldException until it can
   standby    says ServerNotRunningYetException, so that clients look for the active one; takes over when that one goes
 
 examples:

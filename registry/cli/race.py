@@ -8,11 +8,11 @@ import contextlib
 import json
 import random
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry.cli.flags import parser
+from registry.cli.flags import between, parser
 from registry.client.target import RpcTarget, find_target, uri_settings
 from registry.config.settings import load_settings
 from registry.exits import BAD_SETTING, FAILED, STOPPED
@@ -76,19 +76,19 @@ class UnusableWordsError(Exception):
 def _parser() -> argparse.ArgumentParser:
     made = parser("race", "Race policies of registry look-ups against hung servers.", EPILOG)
     made.add_argument("uri", nargs="?", metavar="URI", help="race against these servers, by look-ups alone")
-    made.add_argument("--servers", metavar="N", type=_number(2, 20), default=3, help="servers that are started (3)")
-    made.add_argument("--hung", metavar="K", type=_number(0, MOST_HUNG), action="append", help="so many; may repeat")
+    made.add_argument("--servers", metavar="N", type=between(2, 20), default=3, help="servers that are started (3)")
+    made.add_argument("--hung", metavar="K", type=between(0, MOST_HUNG), action="append", help="so many; may repeat")
     made.add_argument("--guard", action="store_true", help="race guarded servers too: a guard replaces who hangs")
     made.add_argument("--slow", metavar="MS:SHARE", type=_slow, action="append", help="one server: so late, so many %%")
-    made.add_argument("--slow-all", metavar="MS", type=_number(1, 60_000), action="append", help="all servers so late")
+    made.add_argument("--slow-all", metavar="MS", type=between(1, 60_000), action="append", help="all servers so late")
     made.add_argument("--policies", metavar="P,...", default="random,fanout,hedged", help="random,fanout,hedged")
-    made.add_argument("--lookups", metavar="N", type=_number(1, 1_000_000), default=300, help="bootstraps a case (300)")
-    made.add_argument("--concurrency", metavar="N", type=_number(1, 10_000), default=8, help="at once (8)")
-    made.add_argument("--timeout", metavar="MS", type=_number(1, 600_000), default=60_000, help="of each (60000)")
-    made.add_argument("--begin", metavar="S", type=_number(1, 86_400), default=15, help="none begins later (15)")
-    made.add_argument("--runs", metavar="N", type=_number(1, 100), default=1, help="numbers are medians of these (1)")
-    made.add_argument("--interleave", metavar="N", type=_number(1, 1_000_000), default=0, help="policies take turns")
-    made.add_argument("--java-lookups", metavar="N", type=_number(0, 1000), default=JAVA_LOOKUPS, help="at once (8)")
+    made.add_argument("--lookups", metavar="N", type=between(1, 1_000_000), default=300, help="bootstraps a case (300)")
+    made.add_argument("--concurrency", metavar="N", type=between(1, 10_000), default=8, help="at once (8)")
+    made.add_argument("--timeout", metavar="MS", type=between(1, 600_000), default=60_000, help="of each (60000)")
+    made.add_argument("--begin", metavar="S", type=between(1, 86_400), default=15, help="none begins later (15)")
+    made.add_argument("--runs", metavar="N", type=between(1, 100), default=1, help="numbers are medians of these (1)")
+    made.add_argument("--interleave", metavar="N", type=between(1, 1_000_000), default=0, help="policies take turns")
+    made.add_argument("--java-lookups", metavar="N", type=between(0, 1000), default=JAVA_LOOKUPS, help="at once (8)")
     made.add_argument("--java-classpath", metavar="PATH", default="", help="jars of hbase-client, or their directory")
     made.add_argument("--seed", metavar="N", type=int, help="of the clients' chance; printed")
     made.add_argument("--html", metavar="FILE", type=Path, help="write a report with histograms")
@@ -96,20 +96,11 @@ def _parser() -> argparse.ArgumentParser:
     return made
 
 
-def _number(least: int, most: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or not least <= int(text) <= most:
-            raise argparse.ArgumentTypeError(f"write a number from {least} to {most}")
-        return int(text)
-
-    return number
-
-
 def _slow(text: str) -> tuple[int, int]:
     delay, colon, share = text.partition(":")
     if not colon:
         raise argparse.ArgumentTypeError("write MS:SHARE, such as 200:5 for 200 ms on 5 of 100 calls")
-    return _number(1, 60_000)(delay), _number(1, 100)(share)
+    return between(1, 60_000)(delay), between(1, 100)(share)
 
 
 def _race_of(arguments: argparse.Namespace) -> Race:
