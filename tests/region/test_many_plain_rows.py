@@ -170,7 +170,7 @@ def test_named_columns_are_those_that_gets_find(region: Region, offset: int):
         columns = tuple(sorted(chance.sample([*COLUMNS, b"", b"x100", b"nobody"], chance.randrange(1, 5))))
         from_ms, to_ms = chance.choice(((0, FOR_EVER_MS), (0, FOR_EVER_MS), (2, 504)))
         asked = Wanted(columns, chance.choice((1, 3)), from_ms, to_ms)
-        wanted = dict.fromkeys(chance.choice(((b"f",), (b"f",), (b"e", b"f"))), asked)
+        wanted: dict[bytes, Wanted] = dict.fromkeys(chance.choice(((b"f",), (b"f",), (b"e", b"f"))), asked)
         found = [region.get(row, wanted, NOW_MS) for row in rows]
         scan = open_scan(region, ScanRange(), ScanShape(wanted), NOW_MS)
         blocks: list[bytes] = []
