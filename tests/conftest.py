@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import compatibility
 from tests.support.compatibility import Results
@@ -36,6 +37,10 @@ if sys.dont_write_bytecode:
     sys.pycache_prefix = str(cache_dir() / "byte-code")
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+
+# No deadlines for single examples, nor for making them: a busy machine is no bug. The test as a whole has pytest's.
+settings.register_profile("hbeacon", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
+settings.load_profile("hbeacon")
 
 gc.disable()
 """While modules are imported and tests collected: next to nothing of that is garbage, and all of it would be looked
