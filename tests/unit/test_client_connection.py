@@ -169,8 +169,8 @@ async def test_deadline_bounds_all_retries_and_names_who_was_silent(policy: Poli
     ):
         begin = time.monotonic()
         with pytest.raises(RegistryLookupError) as caught:
-            await cluster.meta_locations(timeout_ms=300)
-        assert 0.25 < time.monotonic() - begin < 10
+            await cluster.meta_locations(timeout_ms=800)  # a hedge may be late on a busy machine
+        assert 0.7 < time.monotonic() - begin < 10
         assert {server for server, _ in caught.value.by_server()} == {str(one), str(two)}
 
 
