@@ -99,23 +99,22 @@ class RocksStore:
             return iter(())
         options = ReadOptions()
         options.set_iterate_upper_bound(upper)
-        moment = self._moment(options)
+        moment = RocksSnapshot(self._guarded(lambda: self._database.iter(options)), self.name)
+        self._reading.add(moment)
         moment.held = options, upper  # the iterator reads its upper bound where these have it, and keeps neither
         return moment.scan(lower, upper, reverse=reverse)
 
     def snapshot(self) -> RocksSnapshot:
         """The moment of the call, kept."""
-        number = self._guarded(self._database.latest_sequence_number)
-        return self._moment(ReadOptions(), lambda lower, upper: self._stream(number, lower, upper))
-
-    def _moment(
-        self, options: ReadOptions, stream: Callable[[bytes, bytes], _Stream | None] | None = None
-    ) -> RocksSnapshot:
-        made = RocksSnapshot(self._guarded(lambda: self._database.iter(options)), self.name, stream)
+        try:
+            number = self._database.latest_sequence_number()
+            made = RocksSnapshot(self._database.iter(ReadOptions()), self.name, self, number)
+        except Exception as error:  # noqa: BLE001  the same
+            raise self._failed(error) from None
         self._reading.add(made)
         return made
 
-    def _stream(self, number: int, lower: bytes, upper: bytes) -> _Stream | None:
+    def stream(self, number: int, lower: bytes, upper: bytes) -> _Stream | None:
         """One of the moment of which this was the number before it was taken; None: there were writes since."""
         if lower >= upper or self._database.latest_sequence_number() != number:
             return None
@@ -232,13 +231,11 @@ class RocksSnapshot:
     the iterator says whether that is the end.
     """
 
-    def __init__(
-        self, moment: RdictIter, name: str, stream: Callable[[bytes, bytes], _Stream | None] | None = None
-    ) -> None:
-        """`stream` makes one of the same moment from a key to another; None where that can be done no longer."""
+    def __init__(self, moment: RdictIter, name: str, store: RocksStore | None = None, number: int = 0) -> None:
+        """`store` makes streams of the same moment, which had this `number` then."""
         self._moment: RdictIter | None = moment
         self._name = name
-        self._make_stream = stream
+        self._store, self._number = store, number
         self._stream: _Stream | None = None
         self.held: object = None
         """What must live as long as the iterator."""
@@ -286,7 +283,7 @@ class RocksSnapshot:
 
     def close(self) -> None:
         """Let go of it, and of what reads it."""
-        self._moment = self._stream = self._make_stream = None
+        self._moment = self._stream = self._store = None
 
     # Generators hold no iterator of RocksDB between two of their values: that would keep the database open.
 
@@ -303,7 +300,7 @@ class RocksSnapshot:
         """The same from a stream; nothing: there is no stream, or nothing more in it."""
         stream = self._stream
         if stream is None or stream.at != lower or stream.upper != upper:
-            stream = self._make_stream(lower, upper) if self._make_stream is not None else None
+            stream = self._store.stream(self._number, lower, upper) if self._store is not None else None
         pairs: list[tuple[bytes, bytes]] = []
         if stream is not None:
             left_bytes = AHEAD_BYTES

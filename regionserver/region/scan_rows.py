@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import chain
-from typing import NamedTuple
 
 from regionserver.engine.store import Snapshot
 from regionserver.region.keys import ROW_END, ROW_END_BYTES, after_row, family_of, row_key_of
@@ -38,37 +37,29 @@ FoundRow = tuple[bytes, "bytes | Pieces", int]
 """A row's key and cells: one block of so many, all of them seen, or pieces that are looked for when they are taken."""
 
 
-class _PlainFamily(NamedTuple):
-    """What is asked of a family, where its only record may say at once what is seen."""
+_PlainFamily = tuple[FamilyRules, Wanted, "frozenset[bytes] | None", bool]
+"""What is asked, as if of all columns, of which columns alone, and whether cells' times and marks say all of it."""
 
-    rules: FamilyRules
-    asked: Wanted
-    """Of all columns."""
-    columns: frozenset[bytes] | None
-    """Those alone."""
-    by_head: bool
-    """Whether its cells' times and marks say all of it."""
 
-    @classmethod
-    def of(cls, rules: FamilyRules, asked: Wanted) -> _PlainFamily:
-        by_head = rules.ttl_ms == FOR_EVER_MS and not asked.is_cut and asked.columns is None
-        if asked.columns is None:
-            return cls(rules, asked, None, by_head)
-        return cls(rules, replace(asked, columns=None), frozenset(asked.columns), by_head)
+def _plain_family(rules: FamilyRules, asked: Wanted) -> _PlainFamily:
+    if asked.columns is None:
+        return rules, asked, None, rules.ttl_ms == FOR_EVER_MS and not asked.is_cut
+    return rules, replace(asked, columns=None), frozenset(asked.columns), False
 
-    def seen(self, record: bytes, now_ms: int) -> tuple[bytes, int] | None:
-        """Cells and how many they are; None: they have to be looked at one by one."""
-        rules, asked, columns, by_head = self
-        if by_head and (count := plain_count(record, asked.from_ms, asked.to_ms)):
-            return record[HEAD_BYTES:], count
-        head = head_of(record)
-        if columns is not None and (asked.is_cut or not head.cells_count):
-            return None
-        if all_are_visible(head, rules, asked, now_ms):
-            return (record[HEAD_BYTES:], head.cells_count) if columns is None else columns_of(record, columns)
-        if newest_are_visible(head, rules, asked, now_ms):
-            return newest_of(record) if columns is None else columns_of(only_newest(record)[0], columns)
+
+def _seen(family: _PlainFamily, record: bytes, now_ms: int) -> tuple[bytes, int] | None:
+    """Of a family's only record: cells, and how many they are; None: they have to be looked at one by one."""
+    rules, asked, columns, by_head = family
+    if by_head and (count := plain_count(record, asked.from_ms, asked.to_ms)):
+        return record[HEAD_BYTES:], count
+    head = head_of(record)
+    if columns is not None and (asked.is_cut or not head.cells_count):
         return None
+    if all_are_visible(head, rules, asked, now_ms):
+        return (record[HEAD_BYTES:], head.cells_count) if columns is None else columns_of(record, columns)
+    if newest_are_visible(head, rules, asked, now_ms):
+        return newest_of(record) if columns is None else columns_of(only_newest(record)[0], columns)
+    return None
 
 
 class ScanRows:
@@ -102,9 +93,7 @@ class ScanRows:
         """The row that was told last, where it may have further records."""
         self._down = self._downwards(*keys) if reverse else None
         self._plain = {
-            family + b"\0": _PlainFamily.of(families[family], asked)
-            for family, asked in wanted.items()
-            if not asked.raw
+            family + b"\0": _plain_family(families[family], asked) for family, asked in wanted.items() if not asked.raw
         }
         """By the end of the key of a family's only record."""
         self._is_of_one = len(wanted) == 1
@@ -112,8 +101,8 @@ class ScanRows:
         self._only: tuple[bytes, Wanted] | None = None
         """How such a record's key ends, and what is asked; no other key ends so, for a chunk's does not end with 0."""
         if self._is_of_one and self._plain and not reverse:
-            [(key_end, family)] = self._plain.items()
-            self._only = (ROW_END + key_end, family.asked) if family.by_head else None
+            [(key_end, (_, asked, _, by_head))] = self._plain.items()
+            self._only = (ROW_END + key_end, asked) if by_head else None
 
     def begin(self, rows_count: int) -> None:
         """About so many rows will be asked for before others have a turn."""
@@ -173,7 +162,7 @@ class ScanRows:
             row_key = key[:end]
             family = self._plain.get(key[end:])
             if family is not None and self._is_alone(row_key):
-                seen = family.seen(value, now_ms)
+                seen = _seen(family, value, now_ms)
                 if seen is not None:
                     return (row_key, *seen) if seen[1] else (row_key, iter(()), 0)
             if self._is_asked(key, end):
