@@ -186,7 +186,9 @@ def test_who_is_not_there_is_asked_by_one_row_of_tries(line: str, capsys: pytest
 
 def test_lines_of_a_pipe_are_answered_one_by_one(hbeacon_session: Cluster) -> None:
     command = [sys.executable, "-m", "registry.cli.main", "shell", hbeacon_session.uri, "--json"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         for word, key in (("version", "hbeacon"), ("whoami", "user")):
