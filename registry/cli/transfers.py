@@ -54,11 +54,10 @@ def form_of(arguments: argparse.Namespace) -> Literal["jsonl", "parquet"]:
 
 def ended(command: str, work: Coroutine[None, None, int]) -> int:
     """The exit code; what went wrong is one line on standard error."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has HUP ignored
-            signal.signal(number, _interrupt)
     try:
-        return asyncio.run(work)
+        return asyncio.run(_until_told(work))
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
     except (BrokenPipeError, BadSetting):
         raise
     except ImportError as error:
@@ -70,10 +69,17 @@ def ended(command: str, work: Coroutine[None, None, int]) -> int:
         return told(command, error, FAILED)
 
 
-def _interrupt(number: int, frame: object) -> None:
-    """End as by Ctrl-C: then nothing is left beside the file."""
-    del number, frame
-    signal.raise_signal(signal.SIGINT)
+async def _until_told(work: Coroutine[None, None, int]) -> int:
+    """Ended by TERM and HUP as by Ctrl-C, so that nothing is left beside the file.
+
+    Not by way of SIGINT, which a shell's script has its background commands ignore.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup has HUP ignored
+            loop.add_signal_handler(number, task.cancel)
+    return await work
 
 
 def told(command: str, error: object, code: int) -> int:

@@ -10,6 +10,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -69,7 +70,7 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 @pytest.fixture
 def kept_signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -77,8 +78,11 @@ def kept_signals() -> Iterator[None]:
 
 @pytest.mark.usefixtures("kept_signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_who_is_told_to_end_cleans_up(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize("interrupts", [signal.default_int_handler, signal.SIG_IGN])
+def test_who_is_told_to_end_cleans_up(tmp_path: Path, number: signal.Signals, interrupts: Any) -> None:
+    """Also in the background of a shell's script, which has Ctrl-C ignored there: TERM went by way of SIGINT, and nothing ended."""
     signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, interrupts)
 
     async def work() -> int:
         with written(str(tmp_path / "f"), overwrite=False) as file:
