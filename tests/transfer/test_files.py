@@ -80,7 +80,7 @@ def kept_signals() -> Iterator[None]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("interrupts", [signal.default_int_handler, signal.SIG_IGN])
 def test_who_is_told_to_end_cleans_up(tmp_path: Path, number: signal.Signals, interrupts: Any) -> None:
-    """Also in the background of a shell's script, which has Ctrl-C ignored there: TERM went by way of SIGINT, and nothing ended."""
+    """Also in the background of a script, where Ctrl-C is ignored: TERM went by way of SIGINT, and nothing ended."""
     signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, interrupts)
 
