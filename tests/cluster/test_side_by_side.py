@@ -52,12 +52,15 @@ NOW_MS = int(time.time() * 1000)
 PAST = (1, 2, 3, 5)
 RECENT = tuple(NOW_MS - 1_000_000 - each for each in (40, 30, 20, 10))
 EXPIRED = (NOW_MS - 2_000 * TTL_S, NOW_MS - 3_000 * TTL_S)
+# In families that keep what is deleted, a compaction of HBase 2.6.4 jumps from a marker of the column without a name to
+# the key behind it (PrivateCellUtil.createNextOnRowCol). Where a marker of the family has that very key, it looks
+# for it for ever: the file says that it is there, the heap that it is not. Then the region never closes.
 FAMILIES = {
     b"f": (FamilyRules(), Times(PAST, ()), {"VERSIONS": "1"}),
     b"g": (FamilyRules(3), Times(PAST, ()), {"VERSIONS": "3"}),
     b"k": (
         FamilyRules(3, keep_deleted=KeepDeleted.TRUE),
-        Times(PAST, ()),
+        Times(PAST, (), marks_named=True),
         {"VERSIONS": "3", "KEEP_DELETED_CELLS": "TRUE"},
     ),
     b"t": (
@@ -67,7 +70,7 @@ FAMILIES = {
     ),
     b"u": (
         FamilyRules(2, 0, TTL_S * 1000, KeepDeleted.TTL),
-        Times(RECENT, EXPIRED),
+        Times(RECENT, EXPIRED, marks_named=True),
         {"VERSIONS": "2", "TTL": str(TTL_S), "KEEP_DELETED_CELLS": "TTL"},
     ),
     # HBase fails where a column without a name has markers there, and counts what one change writes as one version.

@@ -37,6 +37,8 @@ class Times:
     """Of what is written."""
     once_a_change: bool = False
     """No change writes a column twice."""
+    marks_named: bool = False
+    """No marker deletes the column without a name."""
 
 
 NO_REGION = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=b"-")
@@ -59,6 +61,7 @@ DELETES = {
     Client_pb2.MutationProto.DELETE_FAMILY: KeyType.DELETE_FAMILY,
     Client_pb2.MutationProto.DELETE_FAMILY_VERSION: KeyType.DELETE_FAMILY_VERSION,
 }
+FAMILY_DELETES = (Client_pb2.MutationProto.DELETE_FAMILY, Client_pb2.MutationProto.DELETE_FAMILY_VERSION)
 
 
 class Histories:
@@ -180,7 +183,8 @@ class Histories:
                 if not deltas and (timestamp_ms := draw(self._times(family))) != LATEST_TIMESTAMP:
                     one.timestamp = timestamp_ms
                 if deletes:
-                    one.delete_type = draw(st.sampled_from(list(DELETES)))
+                    of_families = self._families[family].marks_named and not qualifier
+                    one.delete_type = draw(st.sampled_from(list(FAMILY_DELETES if of_families else DELETES)))
         return message
 
     def mutations(self, *kinds: int) -> st.SearchStrategy[Client_pb2.MutationProto]:
