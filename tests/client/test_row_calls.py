@@ -11,8 +11,10 @@ from dataclasses import replace
 import pytest
 
 import hbeacon
-from hbeacon import Get, If, Increment, Put, RowMutations
+from hbeacon import Delete, Get, If, Increment, Put, RowMutations
+from protos.hbase import Client_pb2
 from registry.client.channels import Channels
+from registry.client.data import batch as batch_module
 from registry.client.data import calls as calls_module
 from registry.client.data.names import Bytes, ColumnName
 from registry.client.settings import ClientSettings
@@ -259,6 +261,39 @@ async def test_a_batch_ends_with_its_deadline_and_tells_what_was_done() -> None:
         assert b"a" in script.rows
 
 
+async def test_a_long_batch_is_a_few_requests_at_once_and_only_those_that_fail_are_made_again() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, _):
+        await table.get("a")
+        script.asked.clear()
+        script.slow_s = 0.005
+        script.faults = [None, CallQueueTooBigException("full"), LOST]
+        keys = [f"r{number:03}" for number in range(400)]
+        operations = [Put(key, {"f:q": key}) for key in reversed(keys)] + [Delete(key) for key in keys[::2]]
+        assert await table.batch(operations) == [None] * 600
+        assert {key.decode() for key, values in script.rows.items() if values} == set(keys[1::2])
+        sent = [_rows_of(request) for *_, request in script.asked]
+        assert [len(rows) for rows in sent[:3]] == [200, 201, 199]
+        assert script.most_at_once == 3
+        assert sum(len(set(rows)) for rows in sent[:3]) == 400, "a row is in one of them"
+        assert sorted(row for rows in sent[3:] for row in rows) == sorted(sent[1] + sent[2])
+
+
+async def test_batches_that_are_not_alone_are_not_cut() -> None:
+    async with scripted_rows([b""], [0]) as (script, table, calls):
+        await table.get("a")
+        script.asked.clear()
+        puts = [Put(f"r{number:03}", {"f:q": "1"}) for number in range(800)]
+        await asyncio.gather(*(table.batch(puts) for _ in range(5)))
+        assert len(script.asked) == 4 + 2 + 1 + 1 + 1
+        await table.batch(puts)
+        assert len(script.asked) == 9 + 4, "alone again"
+        assert not calls.batches_under_way
+
+
+def _rows_of(request: Client_pb2.MultiRequest) -> list[bytes]:
+    return [action.mutation.row for part in request.regionAction for action in part.action]
+
+
 async def test_row_mutations_are_one_part_of_a_batch_each() -> None:
     async with scripted_rows([b""], [0]) as (script, table, _):
         await table.mutate_row("a", [Put("a", {"f:q": "1"}), Put("a", {"f:r": "2"})])
@@ -399,7 +434,8 @@ async def test_the_error_of_a_batch_names_its_rows() -> None:
         assert failed.value.rows == (b"a", b"bad\0")
 
 
-async def test_what_is_cancelled_at_whatever_moment_leaves_nothing_behind() -> None:
+async def test_what_is_cancelled_at_whatever_moment_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "PART_ACTIONS_MIN", 1)  # a batch is several requests
     async with scripted_rows([b"", b"m"], [0, 1]) as (_, table, calls):
         chance = random.Random(15)
         for number in range(200):
@@ -407,7 +443,7 @@ async def test_what_is_cancelled_at_whatever_moment_leaves_nothing_behind() -> N
                 table.forget_regions()
             if number % 10 == 0:
                 calls.channels.drop(chance.choice([region.address for region in await table.regions()]))
-            work = table.get("a") if number % 2 else table.batch([Put("a", {"f:q": "1"}), Get("z")])
+            work = table.get("a") if number % 2 else table.batch([Put("a", {"f:q": "1"}), Get("b"), Get("z")])
             task = asyncio.create_task(work)
             for _ in range(chance.randrange(25)):
                 await asyncio.sleep(0)
@@ -419,6 +455,7 @@ async def test_what_is_cancelled_at_whatever_moment_leaves_nothing_behind() -> N
             assert await table.get("z") is None
             await table.put("a", {"f:q": "2"})
         assert not calls._waiting
+        assert not calls.batches_under_way
         assert all(channel.calls_outstanding == 0 for channel in calls.channels._channels.values())
 
 

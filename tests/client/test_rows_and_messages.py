@@ -155,11 +155,56 @@ def test_a_mutation_is_the_same_in_both_encodings(mutation: Mutation) -> None:
         assert [cell.key_type for cell in cells] == [kinds[kind] for kind in told]
 
 
+@given(
+    st.builds(
+        Put,
+        st.binary(min_size=1, max_size=300) | st.just("rów") | st.just(bytearray(b"r")),
+        st.dictionaries(
+            st.sampled_from(["f:q", b"f:a:b", ("f", b"x" * 130), "g:"]),
+            st.binary(max_size=200) | st.just("wört") | st.just(memoryview(b"w")),
+            min_size=1,
+        ),
+        st.none() | st.integers(0, (1 << 63) - 1),
+        st.none() | st.just(5),
+        st.sampled_from(Durability),
+    )
+)
+@settings(max_examples=examples(60), deadline=None)
+def test_a_put_of_a_batch_is_the_message_that_it_would_be_alone(put: Put) -> None:
+    message, block = counted_mutation(put)
+    entry = Entry(put, lambda: 1)
+    assert (entry.row, entry.cells) == (message.row, block)
+    assert entry.actions == (Client_pb2.Action(mutation=message).SerializeToString(),)
+    assert entry.size_bytes == len(entry.actions[0]) + len(block)
+
+
+NO_PUTS: list[tuple[Callable[[], Put], str]] = [
+    (lambda: Put("", {"f:q": "v"}), "a row key has"),
+    (lambda: Put(b"r" * 32768, {"f:q": "v"}), "a row key has"),
+    (lambda: Put(7, {"f:q": "v"}), "bytes or str are meant"),  # type: ignore[arg-type]
+    (lambda: Put("r", {"f": "v"}), "a column is meant"),
+    (lambda: Put("r", {"f:q": 5}), "bytes or str are meant"),  # type: ignore[dict-item]
+    (lambda: Put("r", {"f:q": "v"}, timestamp=1.5), "is no timestamp"),  # type: ignore[arg-type]
+    (lambda: Put("r", {"f:q": "v"}, timestamp=1 << 63), "is no timestamp"),
+    (lambda: Put("r", {"f:q": "v"}, ttl_ms=0), "ttl_ms=0"),
+]
+
+
+@pytest.mark.parametrize(("put", "text"), NO_PUTS)
+def test_a_put_that_makes_no_sense_makes_none_in_a_batch(put: Callable[[], Put], text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        counted_mutation(put())
+    with pytest.raises(ValueError, match=text):
+        Entry(put(), lambda: 1)
+
+
 def test_cells_that_java_could_not_count_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cells, "INT32_MAX", 100)
     assert counted_mutation(Put("r", {"f:q": b"v" * 70}))[1]
     with pytest.raises(ValueError, match="the cells of row b'r' have more than the 100 bytes"):
         counted_mutation(Put("r", {"f:q": b"v" * 70, "f:r": b""}))
+    with pytest.raises(ValueError, match="the cells of row b'r' have more than the 100 bytes"):
+        Entry(Put("r", {"f:q": b"v" * 70, "f:r": b""}), lambda: 1)
 
 
 def test_a_condition_has_the_given_value_on_the_left() -> None:

@@ -2,28 +2,32 @@
 
     batch = Batch([Entry(each, new_nonce) for each in operations], nonce_group)
     while batch.left:
-        calls, unknown = batch.plan(regions.find)     # one request per server, or several where it is long
+            calls, unknown = batch.plan(regions.find)     # one request per server, or several where it is long
         batch.take(call, response, cells)             # or batch.failed(call, error)
     results = batch.results                           # in the order of the operations, errors among them
 
-An operation is encoded once; a round of tries only puts regions and indices around it. In a request the operations
-of a region stand in the order of the batch, but servers may do them in any order, and so does HBase.
+An operation is encoded once; a round of tries only puts regions and indices around it. Requests are in the order of
+rows, in which HBase makes a region's puts and deletes whatever their order was, and operations of one row in the order
+of the batch. Servers answer several requests at once, so all of a row are in one, whatever does not fit in a later one.
 
 Source: AsyncBatchRpcRetryingCaller, RequestConverter#buildNoDataRegionActions, ResponseConverter#getResults.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import functools
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from google.protobuf.message import DecodeError
 
 from protos.hbase import Client_pb2, HBase_pb2, RPC_pb2
 from registry.client.data.failures import Again, OutcomeUnknownException, surely_not_done
-from registry.client.data.messages import counted_mutation, get_message
+from registry.client.data.messages import TAG_MUTATION, counted_mutation, get_message, put_action
 from registry.client.data.names import row_key
-from registry.client.data.operations import Append, Get, Increment, Operation, RowMutations
+from registry.client.data.operations import Append, Get, Increment, Operation, Put, RowMutations
 from registry.client.data.region_map import Region
 from registry.client.data.results import Cells, row_of
 from registry.names import Address
@@ -36,6 +40,9 @@ REQUEST_BYTES_MAX = 4 << 20
 REQUEST_ACTIONS_MAX = 5000
 """hbase.rpc.rows.warning.threshold: servers complain of more."""
 
+PART_ACTIONS_MIN = 200
+"""A batch is made several requests, so that the server works on one while the next is made, but not many short ones."""
+
 _COUNTING = (Increment, Append)
 _UNTOLD = object()
 """Stands where a result is to be."""
@@ -43,7 +50,6 @@ _TAG_REGION_ACTION = b"\x0a"
 _ATOMIC = b"\x10\x01"
 _TAG_ACTION = b"\x1a"
 _TAG_INDEX = b"\x08"
-_TAG_MUTATION = b"\x12"
 _TAG_GET = b"\x1a"
 _TAG_NONCE_GROUP = b"\x10"
 
@@ -57,12 +63,16 @@ class Entry:
         """Raises ValueError where it makes no sense."""
         self.index = 0
         """Its place in the batch, which gives it that."""
-        self.row = row_key(operation.row)
         self.again = Again.ALWAYS
         self.may_be_done = False
         """A try was left without an answer."""
-        self.actions: tuple[bytes, ...] = ()
-        """Each Action but its index; several are one RowMutations."""
+        if type(operation) is Put:
+            self.row, action, self.cells = put_action(operation)
+            self.actions: tuple[bytes, ...] = (action,)
+            """Each Action but its index; several are one RowMutations."""
+            self.size_bytes = len(self.cells) + len(action)
+            return
+        self.row = row_key(operation.row)
         self.cells = b""
         if isinstance(operation, Get):
             self.actions = (_TAG_GET + delimited(get_message(operation).SerializeToString()),)
@@ -70,7 +80,7 @@ class Entry:
             made = [counted_mutation(each) for each in operation.mutations]
             if any(message.row != self.row for message, _ in made):
                 raise ValueError(f"mutations of several rows cannot be made as one, {self.row!r} is the first")
-            self.actions = tuple(_TAG_MUTATION + delimited(message.SerializeToString()) for message, _ in made)
+            self.actions = tuple(TAG_MUTATION + delimited(message.SerializeToString()) for message, _ in made)
             self.cells = b"".join([cells for _, cells in made])
             if any(isinstance(each, _COUNTING) for each in operation.mutations):
                 self.again = Again.NEVER
@@ -79,7 +89,7 @@ class Entry:
             if isinstance(operation, _COUNTING):
                 nonce, self.again = new_nonce(), Again.UNDER_NONCE
             message, self.cells = counted_mutation(operation, nonce)
-            self.actions = (_TAG_MUTATION + delimited(message.SerializeToString()),)
+            self.actions = (TAG_MUTATION + delimited(message.SerializeToString()),)
         self.size_bytes = len(self.cells) + sum(map(len, self.actions))
 
     @property
@@ -100,15 +110,19 @@ class RegionPart:
         """A RegionAction."""
         if self.atomic:
             (entry,) = self.entries
-            actions = [_indexed(index, action) for index, action in enumerate(entry.actions)]
-            return b"".join((self.region.field, _ATOMIC, *actions))
-        actions = [_indexed(index, entry.actions[0]) for index, entry in enumerate(self.entries)]
-        return b"".join((self.region.field, *actions))
+            actions = entry.actions
+        else:
+            actions = [entry.actions[0] for entry in self.entries]
+        parts = [self.region.field, _ATOMIC] if self.atomic else [self.region.field]
+        for number, action in enumerate(actions):
+            index = _index(number)
+            parts += (_TAG_ACTION, encode_varint(len(index) + len(action)), index, action)
+        return b"".join(parts)
 
 
-def _indexed(index: int, action: bytes) -> bytes:
-    body = _TAG_INDEX + encode_varint(index) + action
-    return _TAG_ACTION + encode_varint(len(body)) + body
+@functools.lru_cache(maxsize=REQUEST_ACTIONS_MAX)
+def _index(number: int) -> bytes:
+    return _TAG_INDEX + encode_varint(number)
 
 
 @dataclass(slots=True)
@@ -158,37 +172,62 @@ class Batch:
         """Without a result."""
         self.nonce_group = nonce_group
         self._again: list[Entry] = []
+        self._later: list[Entry] = []
+        """Did not fit into the request that has others of their row."""
         self._refusals: list[Refusal] = []
 
-    def plan(self, find: Callable[[bytes], Region | None]) -> tuple[list[MultiCall], list[Entry]]:
-        """Requests for what is left, and the operations whose regions are not known."""
-        calls: dict[Address, list[MultiCall]] = {}
-        parts: dict[tuple[int, bytes], RegionPart] = {}
-        unknown: list[Entry] = []
-        for entry in self.left:
-            region = find(entry.row)
-            if region is None:
-                unknown.append(entry)
-                continue
-            of_server = calls.setdefault(region.address, [])
-            if not of_server or self._is_full(of_server[-1], entry):
-                of_server.append(MultiCall(region.address))
-            call = of_server[-1]
-            call.actions_count += 1
-            call.size_bytes += entry.size_bytes
-            if entry.atomic:
-                call.parts.append(RegionPart(region, [entry], atomic=True))
-                continue
-            key = (id(call), region.name)
-            if (part := parts.get(key)) is None:
-                part = parts[key] = RegionPart(region, [])
-                call.parts.append(part)
-            part.entries.append(entry)
-        self.left = []
-        return [call for of_server in calls.values() for call in of_server], unknown
+    def plan(
+        self, find: Callable[[bytes], Region | None], requests_max: int = 1
+    ) -> tuple[list[MultiCall], list[Entry]]:
+        """Requests for what is left, and the operations whose regions are not known.
 
-    def _is_full(self, call: MultiCall, entry: Entry) -> bool:
-        return call.actions_count >= REQUEST_ACTIONS_MAX or call.size_bytes + entry.size_bytes > REQUEST_BYTES_MAX
+        What would fit into one request to a server is made `requests_max` of them at most.
+        """
+        runs: dict[Address, list[tuple[Region, list[Entry]]]] = {}
+        unknown: list[Entry] = []
+        for region, entries in _by_region(sorted(self.left, key=_row_of), find):
+            if region is None:
+                unknown += entries
+            else:
+                runs.setdefault(region.address, []).append((region, entries))
+        self.left = []
+        calls: list[MultiCall] = []
+        for address, of_server in runs.items():
+            calls += self._cut(address, of_server, requests_max)
+        return calls, unknown
+
+    def _cut(self, address: Address, runs: list[tuple[Region, list[Entry]]], requests_max: int) -> list[MultiCall]:
+        """The requests to one server; between two of them is never one row."""
+        count = sum(len(entries) for _, entries in runs)
+        requests_count = max(1, min(requests_max, count // PART_ACTIONS_MIN))
+        wanted_count = min(-(-count // requests_count), REQUEST_ACTIONS_MAX)
+        call = MultiCall(address)
+        calls = [call]
+        row = b""
+        for region, entries in runs:
+            part: RegionPart | None = None
+            for entry in entries:
+                size_bytes = entry.size_bytes
+                fits = call.size_bytes + size_bytes <= REQUEST_BYTES_MAX
+                if entry.row != row:
+                    row = entry.row
+                    if call.actions_count and (call.actions_count >= wanted_count or not fits):
+                        call, part = MultiCall(address), None
+                        calls.append(call)
+                elif not fits or call.actions_count >= REQUEST_ACTIONS_MAX or self._is_later(row):
+                    self._later.append(entry)
+                    continue
+                if part is None or entry.atomic or part.atomic:
+                    part = RegionPart(region, [], atomic=entry.atomic)
+                    call.parts.append(part)
+                part.entries.append(entry)
+                call.actions_count += 1
+                call.size_bytes += size_bytes
+        return calls
+
+    def _is_later(self, row: bytes) -> bool:
+        """Whether one before it of its row waits: none overtakes another."""
+        return bool(self._later) and self._later[-1].row == row
 
     def take(self, call: MultiCall, message: bytes, block: bytes) -> None:
         """What a server answered. Raises ProtocolError where that makes no sense; nothing of it is taken then."""
@@ -226,10 +265,10 @@ class Batch:
         self.left = []
 
     def next_round(self) -> list[Refusal]:
-        """What failed in this round is left for the next; the errors, each region's once."""
+        """What failed in this round, or did not fit, is left for the next; the errors, each region's once."""
         refusals, self._refusals = self._refusals, []
-        self.left += sorted(self._again, key=lambda entry: entry.index)
-        self._again = []
+        self.left = sorted(self.left + self._again + self._later, key=attrgetter("index"))
+        self._again, self._later = [], []
         return list({(refusal.region.name, type(refusal.error)): refusal for refusal in refusals}.values())
 
     def _failed(self, region: Region, entry: Entry, error: HBaseError) -> None:
@@ -246,6 +285,33 @@ class Batch:
             self._refusals.append(Refusal(region, error))
 
 
+_row_of = attrgetter("row")
+
+
+def _by_region(
+    entries: list[Entry], find: Callable[[bytes], Region | None]
+) -> Iterator[tuple[Region | None, list[Entry]]]:
+    """Those that stand together in one region, of operations in the order of rows; None: the region is not known."""
+    start, stop = 0, len(entries)
+    while start < stop:
+        region = find(entries[start].row)
+        if region is None:
+            end = start + 1
+        else:
+            end = bisect_left(entries, region.end_key, start, key=_row_of) if region.end_key else stop
+        yield region, entries[start:end]
+        start = end
+
+
+@functools.cache
+def _all_done() -> bytes:
+    """What a region answers where every operation is done and none gives anything, each with its index."""
+    done = Client_pb2.RegionActionResult()
+    for index in range(REQUEST_ACTIONS_MAX):
+        done.resultOrException.add(index=index).result.SetInParent()
+    return done.SerializeToString()
+
+
 def _part_results(part: RegionPart, result: Client_pb2.RegionActionResult, cells: Cells) -> list[object]:
     """The outcome of each operation of a region, in their order. Raises ProtocolError."""
     count = len(part.entries)
@@ -258,6 +324,8 @@ def _part_results(part: RegionPart, result: Client_pb2.RegionActionResult, cells
     if len(result.resultOrException) != count:
         told = len(result.resultOrException)
         raise ProtocolError(f"{told} results for {count} operations of a region", kind="multi")
+    if _all_done().startswith(result.SerializePartialToString()):
+        return [None] * count  # nearly all puts end so: none is looked at
     outcomes: list[object] = [_UNTOLD] * count
     for position, each in enumerate(result.resultOrException):
         index = each.index if each.HasField("index") else position

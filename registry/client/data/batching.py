@@ -15,11 +15,10 @@ from registry.client.data.calls import Calls, unusable
 from registry.client.data.failures import Again, BatchError, OutcomeUnknownException, RetriesExhaustedException
 from registry.client.data.finding import TableRegions
 from registry.client.data.results import Row
-from registry.wire.errors import (
-    ErrorAction,
-    HBaseError,
-    ProtocolError,
-)
+from registry.wire.errors import ErrorAction, HBaseError, ProtocolError
+
+REQUESTS_AT_ONCE = 4
+"""To one server, of a batch that is alone: where several are under way, servers have enough to do while one is made."""
 
 
 async def run_batch(calls: Calls, table: TableRegions, entries: Sequence[Entry], timeout_ms: float) -> list[Row | None]:
@@ -27,11 +26,15 @@ async def run_batch(calls: Calls, table: TableRegions, entries: Sequence[Entry],
     batch = Batch(entries, calls.nonce_group)
     what = f"Multi of {len(entries)} operations in {table.name}"
     attempts = Attempts(what, calls.settings, calls.clock.monotonic_ms(), timeout_ms)
-    while batch.left:
-        try:
-            await _round(calls, table, batch, attempts)
-        except HBaseError as error:
-            _give_up(batch, error)
+    calls.batches_under_way += 1
+    try:
+        while batch.left:
+            try:
+                await _round(calls, table, batch, attempts)
+            except HBaseError as error:
+                _give_up(batch, error)
+    finally:
+        calls.batches_under_way -= 1
     if any(isinstance(result, HBaseError) for result in batch.results):
         raise BatchError(batch.results, [entry.row for entry in entries])
     return cast("list[Row | None]", batch.results)  # errors have been raised
@@ -39,11 +42,12 @@ async def run_batch(calls: Calls, table: TableRegions, entries: Sequence[Entry],
 
 async def _round(calls: Calls, table: TableRegions, batch: Batch, attempts: Attempts) -> None:
     """Every operation that is left once. Raises HBaseError where what is left then is not to be tried again."""
+    requests_max = REQUESTS_AT_ONCE // calls.batches_under_way
     before_count = len(batch.left)
-    planned, unknown = batch.plan(table.known.find)
+    planned, unknown = batch.plan(table.known.find, requests_max)
     batch.left = unknown
     missed = await _locate(calls, table, batch, attempts)
-    more, batch.left = batch.plan(table.known.find)
+    more, batch.left = batch.plan(table.known.find, requests_max)
     planned += more
     if len(planned) == 1:
         await _send(calls, table, batch, planned[0], attempts)

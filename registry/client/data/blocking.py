@@ -62,7 +62,7 @@ class BlockingTable:
     def get_many(
         self, rows: Iterable[Bytes], *, timeout_ms: float | None = None, **options: Unpack[ReadOptions]
     ) -> list[Row | None]:
-        """Many rows with one request for each server, in the order of the keys."""
+        """Many rows with few requests, in the order of the keys."""
         return self._run(self._table.get_many(rows, timeout_ms=timeout_ms, **options))
 
     def exists(self, row: Bytes, *, timeout_ms: float | None = None, **options: Unpack[ReadOptions]) -> bool:
@@ -151,7 +151,7 @@ class BlockingTable:
         return self._run(self._table.mutate_row(row, mutations, timeout_ms=timeout_ms))
 
     def batch(self, operations: Sequence[Operation], *, timeout_ms: float | None = None) -> list[Row | None]:
-        """All operations, with one request for each server; results in their order."""
+        """All operations, with few requests to each server; results in their order."""
         return self._run(self._table.batch(operations, timeout_ms=timeout_ms))
 
     def batch_writer(

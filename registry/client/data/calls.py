@@ -75,6 +75,7 @@ class Calls:
         self._waiting: dict[RpcChannel, deque[asyncio.Future[None]]] = {}
         """Who waits until fewer calls are outstanding; empty nearly always."""
         self._told: set[asyncio.Task[None]] = set()
+        self.batches_under_way = 0
         self.closed = False
 
     def nonce(self) -> int:

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
+from registry.client.data.names import Bytes, ColumnName, column, to_bytes
 from registry.wire.cellblock import INT32_MAX
 
 HEAD = struct.Struct(">IIIH")
@@ -23,14 +24,14 @@ HEAD_BYTES = HEAD.size
 LENGTH = struct.Struct(">I")
 """The cell's alone."""
 STAMP = struct.Struct(">q")
-_STAMP_TYPE = struct.Struct(">qB")
-_KEY_FIXED_BYTES = 2 + _STAMP_TYPE.size
+STAMP_TYPE = struct.Struct(">qB")
+_KEY_FIXED_BYTES = 2 + STAMP_TYPE.size
 NAMES_REMEMBERED_MAX = 1024
 
 Column: TypeAlias = tuple[bytes, bytes]
 """Family and qualifier."""
-Change: TypeAlias = tuple[Column, int, bytes]
-"""What a mutation does to one column: key type and value."""
+Written: TypeAlias = tuple[bytes, bytes, bytes]
+"""A cell but its row: `names_of` its column, `STAMP_TYPE` of its time and key type, and the value."""
 
 
 @functools.lru_cache(maxsize=NAMES_REMEMBERED_MAX)
@@ -40,20 +41,53 @@ def names_of(column: Column) -> bytes:
     return bytes((len(family),)) + family + qualifier
 
 
-def cells_of(row: bytes, changes: Iterable[Change], timestamp_ms: int) -> bytes:
+def cells_of(row: bytes, written: Iterable[Written]) -> bytes:
     """The cells that a mutation writes; row and families are of lengths that they may have. Raises ValueError."""
     row_bytes = len(row)
     parts: list[bytes] = []
     try:
-        for column, key_type, value in changes:
-            names = names_of(column)
+        for names, stamp, value in written:
             key_bytes = _KEY_FIXED_BYTES + row_bytes + len(names)
             value_bytes = len(value)
             lengths = HEAD.pack(8 + key_bytes + value_bytes, key_bytes, value_bytes, row_bytes)
-            parts += (lengths, row, names, _STAMP_TYPE.pack(timestamp_ms, key_type), value)
-        block = b"".join(parts)
+            parts += (lengths, row, names, stamp, value)
     except struct.error:
-        block = None
-    if block is None or len(block) > INT32_MAX:
-        raise ValueError(f"the cells of row {row[:64]!r} have more than the {INT32_MAX} bytes that Java can count")
+        raise _too_long(row) from None
+    return _joined(row, parts)
+
+
+def cells_of_values(row: bytes, values: Mapping[ColumnName, Bytes], stamp: bytes) -> bytes:
+    """The same for {column: value} of one time and key type, as callers give them. Raises ValueError.
+
+    A loop of its own: batches of puts spend a fifth of their time here.
+    """
+    row_bytes = len(row)
+    fixed_bytes = _KEY_FIXED_BYTES + row_bytes
+    head, named = HEAD.pack, _names_of_name
+    parts: list[bytes] = []
+    try:
+        for name, value in values.items():
+            given = value if type(value) is bytes else to_bytes(value)
+            names = named(name)
+            key_bytes = fixed_bytes + len(names)
+            value_bytes = len(given)
+            parts += (head(8 + key_bytes + value_bytes, key_bytes, value_bytes, row_bytes), row, names, stamp, given)
+    except struct.error:
+        raise _too_long(row) from None
+    return _joined(row, parts)
+
+
+@functools.lru_cache(maxsize=NAMES_REMEMBERED_MAX)
+def _names_of_name(name: ColumnName) -> bytes:
+    return names_of(column(name))
+
+
+def _joined(row: bytes, parts: list[bytes]) -> bytes:
+    block = b"".join(parts)
+    if len(block) > INT32_MAX:
+        raise _too_long(row)
     return block
+
+
+def _too_long(row: bytes) -> ValueError:
+    return ValueError(f"the cells of row {row[:64]!r} have more than the {INT32_MAX} bytes that Java can count")

@@ -138,7 +138,7 @@ class Table:
     async def get_many(
         self, rows: Iterable[Bytes], *, timeout_ms: float | None = None, **options: Unpack[ReadOptions]
     ) -> list[Row | None]:
-        """Many rows with one request for each server, in the order of the keys. Raises BatchError."""
+        """Many rows with few requests, in the order of the keys. Raises BatchError."""
         if (wanted := options.get("columns")) is not None:
             options["columns"] = tuple(wanted)
         return await self.batch([Get(row, **options) for row in rows], timeout_ms=timeout_ms)
@@ -271,11 +271,12 @@ class Table:
     # --- many at once -------------------------------------------------------------------------------------------
 
     async def batch(self, operations: Sequence[Operation], *, timeout_ms: float | None = None) -> list[Row | None]:
-        """All operations, with one request for each server; results in their order.
+        """All operations, with few requests to each server; results in their order.
 
         A Row or None for Gets, Increments and Appends, None for others. The order in which they are made is the
-        servers'. Raises BatchError, which holds results and errors, where some failed after all retries; ValueError,
-        where one makes no sense, before any is made.
+        servers', but operations of one row reach them together, in the order of the batch. Raises BatchError, which
+        holds results and errors, where some failed after all retries; ValueError, where one makes no sense, before any
+        is made.
         """
         entries = [Entry(each, self._calls.nonce) for each in operations]
         return await run_batch(self._calls, self._regions, entries, self._until(timeout_ms))

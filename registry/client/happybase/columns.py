@@ -60,6 +60,7 @@ def _column(name: bytes) -> ColumnName:
     return (family,) if qualifier is None else (family, qualifier)
 
 
+@functools.lru_cache(maxsize=REMEMBERED_MAX)
 def whole_column(name: bytes | str) -> ColumnName:
     """A column that is written. Raises ValueError for a family."""
     found = column(name)
