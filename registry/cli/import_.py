@@ -50,7 +50,12 @@ async def _run(request: ConnectRequest, arguments: argparse.Namespace, form: str
             with Progress(f"import {arguments.table}", source.size_bytes, quiet=arguments.quiet) as progress:
                 importer = Importer(connection, connection.table(arguments.table), options, progress, _say)
                 records = parquet_records(source) if form == "parquet" else line_records(source)
-                await importer.run(records, lambda: source.read_bytes)
+                try:
+                    await importer.run(records, lambda: source.read_bytes)
+                except BaseException:
+                    if progress.rows:
+                        progress.finished(*_told(importer.counts, early=True), early=True)
+                    raise
                 progress.finished(*_told(importer.counts))
     finally:
         source.close()
@@ -61,8 +66,9 @@ def _say(text: str) -> None:
     print(f"hbeacon import: {text}: left out", file=sys.stderr)
 
 
-def _told(counts: Counts) -> list[str]:
-    found = [f"made {each}" for each in counts.created]
+def _told(counts: Counts, *, early: bool = False) -> list[str]:
+    found = [f"{counts.acknowledged} writes are acknowledged, and it can be begun anew"] if early else []
+    found += [f"made {each}" for each in counts.created]
     if counts.bad:
         found.append(f"{counts.bad} bad ones left out")
     if counts.older:

@@ -32,7 +32,7 @@ EPILOG = """\
 examples:
   hbeacon shell                                           the cluster as configured; localhost:16000 where nothing is
   hbeacon shell hbase+rpc://master1,master2
-  hbeacon shell -e "create 'users', 'cf'" -e "put 'users', 'row1', 'cf:name', 'Ada'"
+  hbeacon shell -e "create 'users', 'cf'; put 'users', 'row1', 'cf:name', 'Ada'"
   hbeacon shell -e 'scan users, LIMIT => 10' --json | jq .
   hbeacon shell commands.txt                              a file of commands, a line each; - is standard input
 
@@ -74,9 +74,9 @@ def do(
 
 
 async def _all(request: ConnectRequest, lines: Iterable[tuple[str, str]], *, as_json: bool, keep_going: bool) -> int:
-    code, begun, begun_at = STOPPED, "", ""
+    begun, begun_at = "", ""
     async with await open_connection(request) as connection:
-        session = _session(connection, as_json=as_json)
+        session = _session(connection, as_json=as_json, keep_going=keep_going)
         try:
             for line, place in lines:
                 begun, begun_at = (f"{begun}\n{line}", begun_at) if begun else (line, place)
@@ -85,15 +85,13 @@ async def _all(request: ConnectRequest, lines: Iterable[tuple[str, str]], *, as_
                 done = await session.run(begun, begun_at)
                 sys.stdout.flush()  # somebody may wait for it before the next command
                 begun = ""
-                if not done:
-                    code = FAILED
-                    if not keep_going:
-                        break
-            if begun and not await session.run(begun, begun_at):
-                code = FAILED
+                if not done and not keep_going:
+                    break
+            if begun:
+                await session.run(begun, begun_at)
         except Left:
             pass
-    return code
+    return FAILED if session.failed else STOPPED
 
 
 async def _prompt(request: ConnectRequest, *, as_json: bool) -> int:
@@ -105,18 +103,19 @@ async def _prompt(request: ConnectRequest, *, as_json: bool) -> int:
     return STOPPED
 
 
-def _session(connection: Connection, *, as_json: bool) -> Session:
+def _session(connection: Connection, *, as_json: bool, keep_going: bool = False) -> Session:
     terminal = sys.stdout.isatty()
     bold = terminal and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size().columns if terminal else 0
     output = JsonOutput() if as_json else TextOutput(width=width, bold=bold)
-    return Session(connection, output, as_json=as_json, show_progress=sys.stderr.isatty())
+    looked_at = sys.stderr.isatty()
+    return Session(connection, output, as_json=as_json, show_progress=looked_at, keep_going=keep_going)
 
 
 def _lines(commands: Iterable[str], file: IO[bytes] | None) -> Iterator[tuple[str, str]]:
     """Each with its place, for errors. A file is read line by line: who writes it may wait for answers."""
     for command in commands:
-        yield command, ""
+        yield from ((line, "") for line in command.split("\n"))
     if file is not None:
         for number, line in enumerate(file, 1):
             yield line.decode("utf-8", "surrogateescape").removesuffix("\n"), f"line {number} of {file.name}"
@@ -145,7 +144,14 @@ def _is_file(word: str) -> bool:
 def _parser() -> argparse.ArgumentParser:
     made = parser("shell", "The words of hbase shell.", EPILOG)
     made.add_argument("words", nargs="*", metavar="URI|FILE", help="the cluster; a file of commands, or -")
-    made.add_argument("-e", "--execute", action="append", default=[], metavar="COMMAND", help="do this; may repeat")
+    made.add_argument(
+        "-e",
+        "--execute",
+        action="append",
+        default=[],
+        metavar="COMMAND",
+        help="do this, or several with ; between; may repeat",
+    )
     made.add_argument("--json", action="store_true", help="a line of JSON for each row or fact, and nothing else")
     made.add_argument("--keep-going", action="store_true", help="go on with the next command where one failed")
     made.add_argument("--timeout", type=positive, metavar="MS", help=f"of a call with all its retries ({TIMEOUT})")

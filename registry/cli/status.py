@@ -10,10 +10,12 @@ from typing import Any, cast
 
 from registry.cli.flags import add_common_flags, flags_of, parser, positive
 from registry.cli.servers import HttpAsker, base_of, own_base, sentence_of
+from registry.client.target import BOOTSTRAP_SERVERS, CLIENT_QUORUM, MASTERS, QUORUM
 from registry.exits import BAD_SETTING, FAILED, STOPPED
 
 EPILOG = """\
-Without an address the server of these settings is asked (hbeacon.http.address, 127.0.0.1:16010).
+Without an address the server of these settings is asked (hbeacon.http.address, 127.0.0.1:16010). Where none is there,
+and the settings name a cluster, what its master says is printed below.
 
 examples:
   hbeacon status                          the server on this machine
@@ -25,6 +27,7 @@ exit codes: 0 every server is ready (the master answers), 1 one is not or does n
 """
 
 CLUSTER_SCHEMES = ("hbase+rpc://", "hbase+zk://")
+CLUSTER_KEYS = (BOOTSTRAP_SERVERS, MASTERS, QUORUM, CLIENT_QUORUM)
 HOSTS_MAX = 20
 """Hosts printed for each way to the cluster that keeps ZooKeeper's port open; --json has all."""
 PATHS = (
@@ -46,10 +49,9 @@ def run(argv: Sequence[str]) -> int:
     if any(text.startswith(CLUSTER_SCHEMES) for text in arguments.servers):
         if len(arguments.servers) > 1:
             made.error("a cluster is asked alone, without other clusters and servers")
-        return _of_cluster(arguments)
-    bases = [base_of(text) for text in arguments.servers] or [
-        own_base(flags_of(arguments).load().str_("hbeacon.http.address"))
-    ]
+        return _of_cluster(arguments, arguments.servers[0])
+    settings = flags_of(arguments).load()
+    bases = [base_of(text) for text in arguments.servers] or [own_base(settings.str_("hbeacon.http.address"))]
     if not bases[0]:
         print("hbeacon status: hbeacon.http.address is off; name a server", file=sys.stderr)
         return BAD_SETTING
@@ -58,16 +60,20 @@ def run(argv: Sequence[str]) -> int:
         print(json.dumps(found, indent=2))
     else:
         print("\n\n".join("\n".join(_lines(base, answers)) for base, answers in found.items()))
+        elsewhere = any(settings.is_set(key) for key in CLUSTER_KEYS) or arguments.zookeeper is not None
+        if not arguments.servers and elsewhere and "error" in found[bases[0]]:
+            print("\nThe cluster of these settings:", flush=True)
+            _of_cluster(arguments, "")
     return STOPPED if all(answers.get("ready") for answers in found.values()) else FAILED
 
 
-def _of_cluster(arguments: argparse.Namespace) -> int:
+def _of_cluster(arguments: argparse.Namespace, uri: str) -> int:
     """The shell's `status 'detailed'`, within the time-out."""
     from registry.cli import shell
     from registry.cli.clusters import request_of
 
     timeout_ms = arguments.timeout * 1000
-    request = request_of(arguments, arguments.servers[0], timeout_ms=timeout_ms, retries=shell.RETRIES)
+    request = request_of(arguments, uri, timeout_ms=timeout_ms, retries=shell.RETRIES)
     return shell.do(request, ["status 'detailed'"], as_json=arguments.json)
 
 

@@ -17,6 +17,7 @@ from registry.client.connect import ConnectRequest, open_connection
 from registry.client.connection import Connection
 from registry.config.values import BadSetting
 from registry.exits import BAD_SETTING, FAILED
+from registry.shell.waiting import WAIT_S, WHICH, is_nobody_there
 from registry.transfer.importing import BadInput
 from registry.wire.errors import HBaseError
 
@@ -39,8 +40,21 @@ def add_flags(to: argparse.ArgumentParser) -> None:
 async def connected(request: ConnectRequest) -> AsyncGenerator[Connection]:
     """A cluster that is there: who has its address wrong hears it soon, whatever retries its calls are given."""
     async with await open_connection(request) as connection:
-        await connection.cluster_id(timeout_ms=REACH_TIMEOUT_MS)
+        waiting = asyncio.get_running_loop().call_later(WAIT_S, _say_who, connection.name)
+        try:
+            await connection.cluster_id(timeout_ms=REACH_TIMEOUT_MS)
+        except HBaseError as error:
+            if is_nobody_there(error):
+                error.add_note(WHICH)
+            raise
+        finally:
+            waiting.cancel()
         yield connection
+
+
+def _say_who(name: str) -> None:
+    if sys.stderr.isatty():
+        print(f"waiting for {name} ...", file=sys.stderr)
 
 
 def form_of(arguments: argparse.Namespace) -> Literal["jsonl", "parquet"]:
@@ -83,6 +97,7 @@ async def _until_told(work: Coroutine[None, None, int]) -> int:
 
 
 def told(command: str, error: object, code: int) -> int:
-    """Say it, and give the code."""
-    print(f"hbeacon {command}: {error}", file=sys.stderr)
+    """Say it and what was noted with it, and give the code."""
+    for text in (error, *getattr(error, "__notes__", ())):
+        print(f"hbeacon {command}: {text}", file=sys.stderr)
     return code

@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from registry.client.data.operations import INT64_MAX
 from registry.shell.arguments import UsageError, as_integer, as_text
 from registry.shell.language import Value
 
@@ -22,13 +23,17 @@ FREE = ("METADATA", "CONFIGURATION")
 """Maps of any names."""
 
 _INTERVAL = re.compile(
-    r"(?:(?P<total>\d+)\s*SECONDS?\s*\()?\s*(?:(?P<days>\d+)\s*DAYS?)?\s*(?:(?P<hours>\d+)\s*HOURS?)?\s*"
-    r"(?:(?P<minutes>\d+)\s*MINUTES?)?\s*(?:(?P<seconds>\d+)\s*SECONDS?)?\s*\)?",
-    re.IGNORECASE,
+    r"(?:(?P<total>\d+) ?SECONDS? ?\()? ?(?:(?P<days>\d+) ?DAYS?)? ?(?:(?P<hours>\d+) ?HOURS?)? ?"
+    r"(?:(?P<minutes>\d+) ?MINUTES?)? ?(?:(?P<seconds>\d+) ?SECONDS?)? ?\)?",
+    re.IGNORECASE | re.ASCII,
 )
-_SIZE = re.compile(r"(\d+)(?: B(?: \(.*\))?)?")
-"""A number, or as describe of HBase has it, such as 65536 B (64KB)."""
-_UNITS_S = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+_SECONDS = {"days": 86_400, "hours": 3_600, "minutes": 60, "seconds": 1}
+_SIZE = re.compile(
+    r"(?:(?P<total>\d+) ?B? ?\()? ?(?:(?P<tera>\d+) ?TB?)? ?(?:(?P<giga>\d+) ?GB?)? ?"
+    r"(?:(?P<mega>\d+) ?MB?)? ?(?:(?P<kilo>\d+) ?KB?)? ?(?:(?P<bytes>\d+) ?B?)? ?\)?",
+    re.IGNORECASE | re.ASCII,
+)
+_BYTES = {"tera": 1 << 40, "giga": 1 << 30, "mega": 1 << 20, "kilo": 1 << 10, "bytes": 1}
 _COPROCESSOR = re.compile(rf"{COPROCESSOR}(\$\d+)?", re.IGNORECASE)
 
 Read: TypeAlias = Callable[[Value, str], str]
@@ -55,17 +60,31 @@ def pairs(value: Value, name: str) -> dict[str, str]:
 
 def seconds(value: Value, name: str) -> str:
     """A time to live: a number, FOREVER, or as describe of HBase has it, such as 1 DAY 2 HOURS."""
-    text = as_text(value).strip()
-    if text.isdecimal():
-        return text
-    if text.upper() == "FOREVER":
-        return str(FOREVER_S)
-    found = _INTERVAL.fullmatch(text)
-    if text and found is not None:
-        total_s = sum(int(found[unit] or 0) * unit_s for unit, unit_s in _UNITS_S.items())
-        if found["total"] is None or int(found["total"]) == total_s:
-            return str(total_s)
-    raise UsageError(f"{name} is seconds, FOREVER, or such as '1 DAY 2 HOURS', not {text!r}")
+    text = as_text(value)
+    found = FOREVER_S if text.strip().upper() == "FOREVER" else _sum(text, _INTERVAL, _SECONDS)
+    if found is None or found > FOREVER_S:
+        raise UsageError(f"{name} is seconds, FOREVER, or such as '1 DAY 2 HOURS', not {text!r}")
+    return str(found)
+
+
+def size_bytes(value: Value, name: str) -> str:
+    """A size: a number, or as describe of HBase has it, such as 10 GB 512 MB."""
+    text = as_text(value)
+    if (found := _sum(text, _SIZE, _BYTES)) is None or found > INT64_MAX:
+        raise UsageError(f"{name} is a number of bytes, or such as '10 GB 512 MB', not {text!r}")
+    return str(found)
+
+
+def _sum(text: str, form: re.Pattern[str], units: Mapping[str, int]) -> int | None:
+    """A number, or what its parts are together; None where it is neither, or says that it is another number."""
+    plain = " ".join(text.split())
+    if plain.isascii() and plain.isdecimal():
+        return int(plain)
+    found = form.fullmatch(plain)
+    if found is None or not any(found.groups()):
+        return None
+    whole = sum(int(found[unit] or 0) * size for unit, size in units.items())
+    return whole if found["total"] is None or int(found["total"]) == whole else None
 
 
 def number_coprocessor(attributes: dict[str, str], there: Mapping[str, str]) -> None:
@@ -97,12 +116,6 @@ def _integer(value: Value, name: str) -> str:
     return str(as_integer(value, name))
 
 
-def _bytes(value: Value, name: str) -> str:
-    if (found := _SIZE.fullmatch(as_text(value))) is None:
-        raise UsageError(f"{name} is a number of bytes, not {as_text(value)!r}")
-    return found[1]
-
-
 def _boolean(value: Value, name: str) -> str:
     text = as_text(value).lower()
     if text not in ("true", "false"):
@@ -121,7 +134,7 @@ def _of(read: Read, names: str) -> dict[str, Read]:
 
 FAMILY: Mapping[str, Read] = {
     "TTL": seconds,
-    "BLOCKSIZE": _bytes,
+    "BLOCKSIZE": size_bytes,
     **_of(_integer, "VERSIONS MIN_VERSIONS REPLICATION_SCOPE DFS_REPLICATION MOB_THRESHOLD"),
     **_of(
         _boolean,
@@ -137,7 +150,7 @@ FAMILY: Mapping[str, Read] = {
 }
 """What HBase's own families have, and how each is read."""
 TABLE: Mapping[str, Read] = {
-    **_of(_bytes, "MAX_FILESIZE MEMSTORE_FLUSHSIZE"),
+    **_of(size_bytes, "MAX_FILESIZE MEMSTORE_FLUSHSIZE"),
     **_of(
         _integer,
         "REGION_REPLICATION PRIORITY NORMALIZER_TARGET_REGION_COUNT "

@@ -3,11 +3,12 @@ r"""The language of hbase shell, as far as commands need it: a word and Ruby lit
     put 'users', 'row1', 'cf:q', "a\x00b"
     scan 'users', {COLUMNS => ['cf:q'], LIMIT => 10, STARTROW => 'row1'}
     create 'users', {NAME => 'cf', VERSIONS => 3}, SPLITS => ['g', 'p']
-    put users row1 cf:q value
+    put users row1 cf:q value; get users row1
 
 Strings in single quotes know the escapes \' and \\, those in double quotes Ruby's, among them \x00. Text is UTF-8; a
 string with an escape \x.. may be any bytes. NAMES in capitals are constants and stand for themselves, `key: value` is
-the same as 'KEY' => value. Without commas and quotes, words are strings and numbers are numbers.
+the same as 'KEY' => value. Without commas and quotes, words are strings and numbers are numbers. Outside of quotes a
+semicolon ends a command.
 
 Source: hbase-shell/src/main/ruby/shell/commands, HBaseConstants (each a string of its own name).
 """
@@ -51,7 +52,9 @@ _CONSTANT = re.compile(r"(?:[A-Z]\w*::)*[A-Z][A-Za-z0-9_]*")
 _SYMBOL = re.compile(r":([A-Za-z_]\w*)")
 _KEY = re.compile(r"([A-Za-z_]\w*):(?=\s)")
 _NAME = re.compile(r"(true|false|nil)(?!\w)")
-_BARE = re.compile(r"[^\s,'\"{}\[\]#]+")
+_BARE = re.compile(r"[^\s,;'\"{}\[\]#]+")
+_TO_ITS_END = re.compile(r"(?:'(?:[^'\\]|\\.)*+'|\"(?:[^\"\\]|\\.)*+\"|[^;'\"#]++)*+", re.DOTALL)
+"""Of a command: up to a semicolon, a comment, or a string without an end."""
 _NAMES: dict[str, Value] = {"true": True, "false": False, "nil": None}
 _ESCAPES = {
     "n": b"\n",
@@ -68,11 +71,11 @@ _HEX = re.compile(r"[0-9A-Fa-f]{1,2}")
 _UNICODE = re.compile(r"\{([0-9A-Fa-f]{1,6})\}|([0-9A-Fa-f]{4})")
 
 
-def parse(line: str) -> Command | None:
-    """The command of one line; None for an empty line or a comment. Raises ShellSyntaxError."""
+def parse(line: str) -> list[Command]:
+    """The commands of one line; none of an empty line or a comment. Raises ShellSyntaxError."""
     if len(line) > LINE_CHARS_MAX:
         raise ShellSyntaxError(f"a line of more than {LINE_CHARS_MAX} characters", LINE_CHARS_MAX)
-    return _Reader(line).command()
+    return _Reader(line).commands()
 
 
 def is_unfinished(line: str) -> bool:
@@ -84,6 +87,14 @@ def is_unfinished(line: str) -> bool:
     return False
 
 
+def last_command(text: str) -> str:
+    """What is behind the last semicolon that ends a command; for whoever types the next one."""
+    at = 0
+    while (found := _TO_ITS_END.match(text, at)) is not None and text.startswith(";", found.end()):
+        at = found.end() + 1
+    return text[at:]
+
+
 class _Reader:
     """Reads one line from its beginning to its end."""
 
@@ -91,28 +102,43 @@ class _Reader:
         self._line = line
         self._at = 0
         self._depth = 0
+        self._braced = False
+        """Whether the arguments of this command are in parentheses."""
 
-    def command(self) -> Command | None:
-        self._space()
-        if self._ended():
-            return None
+    def commands(self) -> list[Command]:
+        found: list[Command] = []
+        while True:
+            self._space()
+            if self._peek() == ";":
+                self._at += 1
+            elif self._ended():
+                return found
+            else:
+                found.append(self._command())
+
+    def _command(self) -> Command:
         word = self._take(_WORD)
         if word is None:
             raise self._error("a command begins with its name, such as list or help")
         self._space()
-        braced = self._peek() == "(" and self._matching_end()
-        if braced:
+        self._braced = self._peek() == "(" and self._to_its_end().endswith(")")
+        if self._braced:
             self._at += 1
-        arguments = self._arguments(")" if braced else "")
-        if braced:
+        arguments = self._arguments(")" if self._braced else "")
+        if self._braced:
             self._at += 1
             self._space()
-        if not self._ended():
+        if not self._is_whole():
             raise self._error("a comma or the end of the line is missing")
         return Command(word, tuple(arguments))
 
-    def _matching_end(self) -> bool:
-        return self._line.rstrip().endswith(")")
+    def _to_its_end(self) -> str:
+        found = _TO_ITS_END.match(self._line, self._at)
+        assert found is not None, "it matches nothing, too"
+        return found.group().rstrip()
+
+    def _is_whole(self) -> bool:
+        return self._ended() or self._peek() == ";"
 
     def _arguments(self, end: str) -> list[Value]:
         """Behind the word: with commas as in Ruby, or bare words with spaces between them."""
@@ -120,7 +146,7 @@ class _Reader:
         pairs: dict[str, Value] = {}
         while True:
             self._space()
-            if self._ended() or (end and self._peek() == end):
+            if self._is_whole() or (end and self._peek() == end):
                 break
             key = self._key()
             if key is not None:
@@ -135,8 +161,8 @@ class _Reader:
             if self._peek() == ",":
                 self._at += 1
                 self._space()
-                if self._ended():
-                    raise self._error("another argument is missing behind the comma", unfinished=True)
+                if self._is_whole():
+                    raise self._error("another argument is missing behind the comma", unfinished=self._ended())
         return [*found, pairs] if pairs else found
 
     def _value(self) -> Value:
@@ -163,9 +189,11 @@ class _Reader:
         bare = self._take(_BARE)
         if bare is None or bare == "=>":
             raise self._error(f"{first!r} is not expected here")
-        if self._depth == 0 and bare.endswith(")") and "(" not in bare:
+        if self._braced and self._depth == 0 and bare.endswith(")") and "(" not in bare:
             bare = bare[:-1]
             self._at -= 1
+            if not bare:
+                raise self._error("a value is missing")
         return bare.encode()
 
     def _goes_on(self, at: int) -> bool:

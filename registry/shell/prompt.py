@@ -22,7 +22,7 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.lexers import Lexer
 
 from registry.shell.attributes import FAMILY, FREE, TABLE
-from registry.shell.language import is_unfinished
+from registry.shell.language import is_unfinished, last_command
 from registry.shell.rows import SCAN
 from registry.shell.session import LEAVE, WORDS, Left, Session
 from registry.shell.tables import SPLITTING
@@ -49,7 +49,7 @@ class ShellCompleter(Completer):
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:  # noqa: ARG002
         """For the text before the cursor."""
-        text = document.text_before_cursor
+        text = last_command(document.text_before_cursor)
         if _FIRST_WORD.match(text):
             yield from _beginning(text.strip(), [*WORDS.names(), "help", *LEAVE])
         elif (found := _TABLE.match(text)) is not None:

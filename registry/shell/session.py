@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from registry.shell import cluster, rows, tables
 from registry.shell.arguments import Arguments, UsageError
 from registry.shell.language import Command, ShellSyntaxError, parse
 from registry.shell.output import Output
+from registry.shell.waiting import WAIT_S, WHICH, is_nobody_there
 from registry.shell.words import Words
 from registry.wire.errors import HBaseError
 
@@ -35,37 +37,53 @@ class Session:
         *,
         as_json: bool = False,
         show_progress: bool = False,
+        keep_going: bool = False,
     ) -> None:
-        """`show_progress`: whether somebody looks at standard error."""
+        """`show_progress`: whether somebody looks at standard error; `keep_going`: behind a command that failed."""
         self.hbase = connection
-        self.output = output
+        self._output = output
         self.as_json = as_json
         self._show_progress = show_progress
+        self._keep_going = keep_going
         self._progress_chars = 0
+        self.failed = False
+        """Whether a command did, of all lines."""
+
+    @property
+    def output(self) -> Output:
+        """For what is to be printed now."""
+        self._wipe_progress()
+        return self._output
 
     def table(self, name: str) -> Table:
         """A table of this connection."""
         return self.hbase.table(name)
 
     async def run(self, line: str, place: str = "") -> bool:
-        """Do a line and print what comes of it; False, and a line on standard error, where it failed.
+        """Do the commands of a line and print what comes of them; False where one failed, which standard error tells.
 
         `place` is where it stands, where that is a file. Raises Left for `exit`.
         """
         try:
-            command = parse(line)
-            if command is None:
-                return True
-            if command.word in LEAVE:
-                raise Left
-            await self._do(command)
+            commands = parse(line)
         except ShellSyntaxError as error:
             self._complain(_where(error, line), place)
-        except (UsageError, ValueError, HBaseError) as error:
-            self._complain(str(error), place)
-        else:
-            return True
-        return False
+            self.failed = True
+            return False
+        good = True
+        for command in commands:
+            if command.word in LEAVE:
+                raise Left
+            try:
+                await self._do(command)
+            except (UsageError, ValueError, HBaseError) as error:
+                self._complain(str(error), place)
+                if is_nobody_there(error):
+                    _write(f"{WHICH}\n")
+                good, self.failed = False, True
+                if not self._keep_going:
+                    break
+        return good
 
     async def _do(self, command: Command) -> None:
         if command.word == "help":
@@ -73,11 +91,13 @@ class Session:
             return
         word = WORDS.find(command.word)
         begun = time.perf_counter()
+        waiting = asyncio.get_running_loop().call_later(WAIT_S, self.progress, f"waiting for {self.hbase.name} ...")
         try:
             counted = await word.run(self, Arguments(command.arguments))
         except UsageError as error:
             raise UsageError(f"{error}\nwrite it so:  {word.examples[0]}") from None
         finally:
+            waiting.cancel()
             self._wipe_progress()
         self.output.end(counted, time.perf_counter() - begun)
 

@@ -18,6 +18,8 @@ from registry.wire.errors import DoNotRetryIOException, IOException
 
 SPLITTING = ("SPLITS", "SPLITS_FILE", "NUMREGIONS", "SPLITALGO")
 """What a map without NAME may have besides attributes of the table."""
+UNSET = ("table_att_unset", "table_conf_unset")
+"""Methods of `alter` that take attributes away; HBase keeps configuration among them."""
 
 
 async def list_tables(shell: Shell, arguments: Arguments) -> str:
@@ -80,23 +82,26 @@ async def alter(shell: Shell, arguments: Arguments) -> str:
     name, admin = arguments.table(), shell.hbase.admin
     families: dict[str, dict[str, str]] = {as_text(value): {} for value in arguments.values[1:]}
     removed: list[str] = []
+    unset: list[str] = []
     attributes: dict[str, str] = {}
     for each in arguments.maps:
-        _check_method(each, "delete", "table_att")
+        _check_method(each, "delete", "table_att", *UNSET)
         if "delete" in each:
             removed += map(as_text, as_keys(each["delete"]))
             attributes |= table_attributes(_without(each, "delete"))
         elif each.get("METHOD") == b"delete":
             removed.append(as_text(each.get("NAME")))
+        elif "METHOD" in each and as_text(each["METHOD"]) in UNSET:
+            unset += map(as_text, as_keys(each.get("NAME")))
         elif "NAME" in each and "METHOD" not in each:
             families[as_text(each["NAME"])] = families_attributes(_without(each, "NAME"))
         else:
             attributes |= table_attributes(_without(each, "METHOD"))
-    if not (families or removed or attributes):
+    if not (families or removed or attributes or unset):
         raise UsageError("there is nothing to change")
     if COPROCESSOR in attributes:
         number_coprocessor(attributes, (await admin.describe(name)).attributes)
-    await admin.alter_table(name, families, delete_families=removed, attributes=attributes)
+    await admin.alter_table(name, families, delete_families=removed, attributes=attributes, delete_attributes=unset)
     shell.say({"altered": name}, "All regions updated.")
     return ""
 
@@ -307,6 +312,7 @@ WORDS = (
             "alter 'TABLE', 'delete' => 'cf'",
             "alter 'TABLE', DURABILITY => 'ASYNC_WAL'",
             "alter 'TABLE', CONFIGURATION => {'KEY' => 'VALUE'}",
+            "alter 'TABLE', METHOD => 'table_att_unset', NAME => 'KEY'",
         ),
         alter,
         takes_table=True,

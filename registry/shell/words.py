@@ -20,8 +20,12 @@ class Shell(Protocol):
     """What a word works with: registry.shell.session.Session."""
 
     hbase: Connection
-    output: Output
     as_json: bool
+
+    @property
+    def output(self) -> Output:
+        """For what is to be printed now."""
+        ...
 
     def table(self, name: str) -> Table:
         """A table."""
@@ -90,4 +94,7 @@ class Words:
         for group, words in groups.items():
             lines = [f"  {word.name:<24}{word.sentence}" for word in sorted(words, key=lambda each: each.name)]
             parts.append("\n".join([f"{group}:", *lines]))
-        return "\n\n".join(parts) + "\n\nhelp 'WORD' shows how it is written; exit, or Ctrl-D, leaves.\n"
+        return (
+            "\n\n".join(parts)
+            + "\n\nhelp 'WORD' shows how it is written; ; stands between commands of a line; exit, or Ctrl-D, leaves.\n"
+        )

@@ -46,6 +46,8 @@ class ImportOptions:
 class Counts:
     """What is told at the end."""
 
+    acknowledged: int = 0
+    """Operations that servers have made; a row is one of them or several."""
     bad: int = 0
     older: int = 0
     """Versions that --new-timestamps leaves out."""
@@ -119,22 +121,30 @@ class Importer:
     async def run(self, records: Records, at: Callable[[], int]) -> None:
         """All of them; `at` tells how many bytes of the file are read. Raises BadInput, HBaseError."""
         await self._look()
-        async with self._table.batch_writer() as writer:
-            for place, found in records:
-                if isinstance(found, TableSchema):
-                    self._told = found
-                    continue
-                try:
-                    if isinstance(found, BadRecord):
-                        raise found
-                    await self._row(writer, found)
-                except BadRecord as error:
-                    self._bad(place, error)
-                if self._progress.rows % ROWS_PER_LOOK == 0:
-                    self._progress.at(at())
-        if self._told is not None and self._options.create and not self._is_there:
-            await self._make({})
-        self._progress.at(at())
+        writer = self._table.batch_writer()
+        try:
+            async with writer:
+                for place, found in records:
+                    try:
+                        if isinstance(found, BadRecord):
+                            raise found
+                        if isinstance(found, TableSchema):
+                            await self._schema(found)
+                        else:
+                            await self._row(writer, found)
+                    except BadRecord as error:
+                        self._bad(place, error)
+                    if self._progress.rows % ROWS_PER_LOOK == 0:
+                        self._progress.at(at())
+        finally:
+            self.counts.acknowledged = writer.rows_written
+            self._progress.at(at())
+
+    async def _schema(self, told: TableSchema) -> None:
+        self._told = told
+        missing = [name for name in told.families if name.encode() not in self._kept]
+        if missing and self._options.create:
+            await self._make(dict.fromkeys(missing))
 
     async def _row(self, writer: BatchWriter, cells: list[Cell]) -> None:
         if not cells:
@@ -161,7 +171,7 @@ class Importer:
             self._take(await self._admin.describe(self._table.name))
         except TableNotFoundException:
             if not self._options.create:
-                raise
+                raise TableNotFoundException(f"{self._table.name}: --create makes it") from None
 
     async def _make(self, families: dict[str, None]) -> None:
         """The table, or families of it; as they were where the file tells."""

@@ -47,11 +47,12 @@ class Progress:
             f" ({self.rows / took_s:.0f} rows/s, {_shown(self.size_bytes / took_s)}/s)"
         )
 
-    def finished(self, *more: str) -> None:
-        """Say what was done."""
+    def finished(self, *more: str, early: bool = False) -> None:
+        """Say what was done; `early`: until something went wrong."""
         self._stop()
         if not self._quiet:
-            sys.stderr.write("; ".join((f"{self._what}: {self.counted}", *more)) + "\n")
+            ended = "ended early, " if early else ""
+            sys.stderr.write("; ".join((f"{self._what}: {ended}{self.counted}", *more)) + "\n")
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():

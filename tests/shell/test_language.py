@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry.shell.language import Command, ShellSyntaxError, Value, is_unfinished, parse
+from registry.shell.language import Command, ShellSyntaxError, Value, is_unfinished, last_command, parse
 from registry.shell.splitting import split_keys
 
 
@@ -43,16 +43,43 @@ from registry.shell.splitting import split_keys
         ('put "u", "\\u00e9\\n\\t\\\\", :sym, nil', "put", (b"u", "é\n\t\\".encode(), b"sym", None)),
         ("incr 'u', 'r', 'f:q', -5", "incr", (b"u", b"r", b"f:q", -5)),
         ("get u Row-1", "get", (b"u", b"Row-1")),
+        ("put u r f:q :)", "put", (b"u", b"r", b"f:q", b":)")),
+        ("get u )", "get", (b"u", b")")),
+        ("get(u, r )", "get", (b"u", b"r")),
         ("get u, 'r', {\n  COLUMN => 'f'\n}", "get", (b"u", b"r", {"COLUMN": b"f"})),
     ],
 )
 def test_lines_are_read(line: str, word: str, arguments: tuple[Value, ...]) -> None:
-    assert parse(line) == Command(word, arguments)
+    assert parse(line) == [Command(word, arguments)]
+
+
+@pytest.mark.parametrize(
+    ("line", "commands"),
+    [
+        ("list; scan 't'", [Command("list"), Command("scan", (b"t",))]),
+        ("put t r f:q v;get t r;", [Command("put", (b"t", b"r", b"f:q", b"v")), Command("get", (b"t", b"r"))]),
+        ("; ;list;\n;", [Command("list")]),
+        ("put 't', 'a;b', \"c;d\"; list # e; f", [Command("put", (b"t", b"a;b", b"c;d")), Command("list")]),
+        ("get('t', ';)'); list('a.*')", [Command("get", (b"t", b";)")), Command("list", (b"a.*",))]),
+        ("get('t', 'r') # it's; there", [Command("get", (b"t", b"r"))]),
+        ("scan 't', LIMIT => 1; list", [Command("scan", (b"t", {"LIMIT": 1})), Command("list")]),
+        ("scan 't', {RAW => true}; list", [Command("scan", (b"t", {"RAW": True})), Command("list")]),
+        ("list (a|b).*; list", [Command("list", (b"(a|b).*",)), Command("list")]),
+    ],
+)
+def test_semicolons_end_commands(line: str, commands: list[Command]) -> None:
+    assert parse(line) == commands
+
+
+def test_what_is_typed_last() -> None:
+    assert last_command("list; scan 't;', \"it's\"; get 'a;b") == " get 'a;b"
+    assert last_command("sc") == "sc"
+    assert last_command("list # a; b") == "list # a; b"
 
 
 @pytest.mark.parametrize("line", ["", "   ", "# nothing", " \t# nothing\n"])
 def test_nothing_is_no_command(line: str) -> None:
-    assert parse(line) is None
+    assert parse(line) == []
 
 
 @pytest.mark.parametrize(
@@ -68,6 +95,11 @@ def test_nothing_is_no_command(line: str) -> None:
         ("'u'", False),
         ("scan => 1", False),
         ("get 'u', ]", False),
+        ("get 'u', ; list", False),
+        ("get(u, A => )", False),
+        ("get(u, r) r)", False),
+        ("scan 'u', {A => 1; B => 2}", False),
+        ("list; put 'u", True),
         ("scan " + "[" * 65, False),
         ('put "\\u{110000}"', False),
     ],
@@ -86,10 +118,10 @@ def _quoted(value: bytes) -> str:
 
 @given(st.lists(st.binary(max_size=20), max_size=5))
 def test_any_bytes_can_be_written(values: list[bytes]) -> None:
-    assert parse("put " + ", ".join(map(_quoted, values))) == Command("put", tuple(values))
+    assert parse("put " + ", ".join(map(_quoted, values))) == [Command("put", tuple(values))]
 
 
-@given(st.text(st.sampled_from("ab'\"\\{}[]=>,: #1\n(A"), max_size=30))
+@given(st.text(st.sampled_from("ab'\"\\{}[]=>,:; #1\n()A"), max_size=30))
 def test_whatever_is_typed_is_read_or_complained_of(text: str) -> None:
     with contextlib.suppress(ShellSyntaxError):
         parse("get " + text)

@@ -13,6 +13,7 @@ import sys
 import termios
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,25 +22,44 @@ from prompt_toolkit.completion import CompleteEvent
 from prompt_toolkit.document import Document
 
 from registry.cli.main import main
+from registry.shell import session
 from registry.shell.output import TextOutput
 from registry.shell.prompt import ShellCompleter, coloured
 from registry.shell.session import WORDS
 from registry.testing.cluster import Cluster
 
+Shell = Callable[..., tuple[str, str]]
 
-def shell(cluster: Cluster, *words: str, stdin: str | None = None, code: int = 0) -> tuple[str, str]:
-    """Standard output and standard error of one run."""
-    command = [sys.executable, "-m", "registry.cli.main", "shell", cluster.uri, *words]
-    done = subprocess.run(command, input=stdin or "", capture_output=True, text=True, timeout=50, check=False)
-    assert done.returncode == code, done
-    return done.stdout, done.stderr
+
+class Input(io.BytesIO):
+    """What is typed into it."""
+
+    name = "<stdin>"
+
+
+ATTRIBUTES = ("a.b", "MAX_FILESIZE", "OWNER", "PRIORITY", "READONLY")
+
+
+@pytest.fixture
+def shell(hbeacon_session: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """Standard output and standard error of one run, in this process."""
+
+    def run(*words: str, stdin: str = "", code: int = 0) -> tuple[str, str]:
+        capsys.readouterr()
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(Input(stdin.encode())))
+        ended = main(["shell", hbeacon_session.uri, *words])
+        told = capsys.readouterr()
+        assert ended == code, told
+        return told.out, told.err
+
+    return run
 
 
 def records(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
-def test_a_table_from_its_first_day_to_its_last(hbeacon_session: Cluster, tmp_path: Path) -> None:
+def test_a_table_from_its_first_day_to_its_last(shell: Shell, tmp_path: Path) -> None:
     commands, splits = tmp_path / "commands.txt", tmp_path / "splits.txt"
     splits.write_text("g\n\\x70\n")
     commands.write_text(
@@ -60,10 +80,13 @@ def test_a_table_from_its_first_day_to_its_last(hbeacon_session: Cluster, tmp_pa
         delete 'shop:users', 'ada', 'cf:name'
         get 'shop:users', 'ada', 'cf:name'
         count 'shop:users'
-        alter 'shop:users', {NAME => 'cf', TTL => 9999}, {NAME => 'new'}, 'delete' => 'old'
+        alter 'shop:users', {NAME => 'cf', TTL => 9999}, {NAME => 'new'}, 'delete' => 'old', OWNER => 'eve'
+        alter 'shop:users', MAX_FILESIZE => '10 GB', PRIORITY => 7; alter 'shop:users', CONFIGURATION => {'a.b' => 1}
+        alter 'shop:users', {METHOD => 'table_att_unset', NAME => ['OWNER', 'PRIORITY']}, {
+          METHOD => 'table_conf_unset', NAME => 'a.b'}, READONLY => false
         """
     )
-    out, err = shell(hbeacon_session, str(commands))
+    out, err = shell(str(commands))
     assert err == ""
     assert "Created table shop:users" in out
     assert "COUNTER VALUE = 5" in out
@@ -74,37 +97,29 @@ def test_a_table_from_its_first_day_to_its_last(hbeacon_session: Cluster, tmp_pa
     )
     assert out.count("value=Ada\\x00") == 2, "deleting the newest version brings the one before back"
 
-    (described,) = records(shell(hbeacon_session, "--json", "-e", "describe 'shop:users'")[0])
+    (described,) = records(shell("--json", "-e", "describe 'shop:users'")[0])
     assert sorted(described["families"]) == ["cf", "new"]
     assert described["families"]["cf"]["TTL"] == "9999"
     assert described["families"]["cf"]["VERSIONS"] == "3"
-    (namespace,) = records(shell(hbeacon_session, "--json", "-e", "describe_namespace 'shop'")[0])
+    changed = {name: each for name, each in described["attributes"].items() if name in ATTRIBUTES}
+    assert changed == {"MAX_FILESIZE": "10737418240", "READONLY": "false"}
+    (namespace,) = records(shell("--json", "-e", "describe_namespace 'shop'")[0])
     assert namespace["configuration"] == {"owner": "ada"}
-    regions = records(shell(hbeacon_session, "--json", "-e", "list_regions 'shop:users'")[0])
+    regions = records(shell("--json", "-e", "list_regions 'shop:users'")[0])
     assert [(each["start_key"], each["end_key"]) for each in regions] == [("", "g"), ("g", "p"), ("p", "")]
 
     out, _ = shell(
-        hbeacon_session,
         "-e",
-        "deleteall 'shop:users', {ROWPREFIXFILTER => 'b'}",
+        "deleteall 'shop:users', {ROWPREFIXFILTER => 'b'}; truncate 'shop:users'; disable 'shop:users'",
         "-e",
-        "truncate 'shop:users'",
-        "-e",
-        "disable 'shop:users'",
-        "-e",
-        "drop 'shop:users'",
-        "-e",
-        "drop_namespace 'shop'",
-        "-e",
-        "exists 'shop:users'",
+        "drop 'shop:users'\ndrop_namespace 'shop'\nexists 'shop:users'",
     )
     assert "1 row(s)" in out
     assert "Table shop:users does not exist" in out
 
 
-def test_json_has_a_line_for_each_row_and_nothing_else(hbeacon_session: Cluster) -> None:
+def test_json_has_a_line_for_each_row_and_nothing_else(shell: Shell) -> None:
     shell(
-        hbeacon_session,
         "-e",
         "create 'json', 'f'",
         "-e",
@@ -112,12 +127,12 @@ def test_json_has_a_line_for_each_row_and_nothing_else(hbeacon_session: Cluster)
         "-e",
         "put 'json', \"b\\xff\", 'f:', ''",
     )
-    out, _ = shell(hbeacon_session, "--json", "-e", "scan json")
+    out, _ = shell("--json", "-e", "scan json")
     first, second = records(out)
     assert first == {"row": "a", "cells": [{"column": "f:x", "timestamp": 77, "value": "1"}]}
     assert second["row"] == "b\\xFF"
-    assert records(shell(hbeacon_session, "--json", "-e", "count json")[0]) == [{"rows": 2}]
-    (status,) = records(shell(hbeacon_session, "--json", "-e", "status")[0])
+    assert records(shell("--json", "-e", "count json")[0]) == [{"rows": 2}]
+    (status,) = records(shell("--json", "-e", "status")[0])
     assert len(status["servers"]) >= 1
     assert status["dead_servers"] == []
 
@@ -156,12 +171,22 @@ def test_status_of_a_cluster(hbeacon_session: Cluster, capsys: pytest.CaptureFix
     assert "127.0.0.1:1" in capsys.readouterr().err
 
 
-def test_what_cannot_be_done_is_said_and_ends_the_run(hbeacon_session: Cluster) -> None:
-    out, err = shell(hbeacon_session, "-e", "scan 'nowhere'", "-e", "version", code=1)
-    assert "TableNotFoundException" in err
+def test_what_cannot_be_done_is_said_and_ends_the_run(shell: Shell) -> None:
+    out, err = shell("-e", "scan 'nowhere'", "-e", "version", code=1)
+    assert err == "ERROR: TableNotFoundException: nowhere\n"
     assert "hbeacon" not in out, "what follows a failed command is not done"
+    out, err = shell("-e", "list 'x.*'; scan 'nowhere'; version", code=1)
+    assert "0 row(s)" in out
+    assert "hbeacon" not in out, "nor in its line"
+    out, err = shell("--keep-going", "-e", "scan 'nowhere'; version; exit; whoami", code=1)
+    assert "hbeacon" in out
+    assert "auth" not in out
+    out, err = shell("-e", "version; put 'x", code=1)
+    assert "at character 14 of: version; put 'x" in err
+    assert out == "", "a line that cannot be read is not begun"
+    _, err = shell("-e", "create 'unset', 'f'; alter 'unset', METHOD => 'table_att_unset', NAME => 'OWNR'", code=1)
+    assert err == "ERROR: table unset has no attribute 'OWNR'\n"
     out, err = shell(
-        hbeacon_session,
         "--keep-going",
         stdin="putt 'x'\nput 'x'\nscan 'x', {LIMT => 1}\nlist_regions 'x', {A => 1}\nlist '*'\nversion\n",
         code=1,
@@ -172,7 +197,7 @@ def test_what_cannot_be_done_is_said_and_ends_the_run(hbeacon_session: Cluster) 
     assert "A is no option here: there are none" in err
     assert "such as abc.*: Dangling meta character '*' near index 0" in err
     assert "hbeacon" in out
-    _, err = shell(hbeacon_session, stdin="version\n\nput 'x\n", code=1)
+    _, err = shell(stdin="version\n\nput 'x\n", code=1)
     assert "at character 5 of: put 'x: the input ends within a command\nin line 3 of <stdin>" in err
 
 
@@ -181,7 +206,25 @@ def test_who_is_not_there_is_asked_by_one_row_of_tries(line: str, capsys: pytest
     quick = ("--set", "hbase.client.retries.number=2", "--set", "hbase.client.pause=5")
     assert main(["shell", "127.0.0.1:1", *quick, "-e", line]) == 1
     told = capsys.readouterr().err
-    assert re.search(r"failed after 1 attempt .*; 127.0.0.1:1: connection refused \(asked 3 times\)$", told), told
+    tries = r"failed after 1 attempt .*; 127.0.0.1:1: connection refused \(asked 3 times\)\n"
+    assert re.search(rf"^ERROR: \w+: .* {tries}is this the cluster\? Another is named by a URI", told), told
+
+
+def test_who_is_waited_for_is_said_on_a_terminal(
+    shell: Shell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "WAIT_S", 0.0)
+    said = "waiting for 127.0.0.1:1 ..."
+    words = ("shell", "127.0.0.1:1", "--set", "hbase.client.retries.number=0", "-e", "list")
+    assert main([*words]) == 1
+    assert said not in capsys.readouterr().err, "nobody looks"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main([*words]) == 1
+    assert capsys.readouterr().err.startswith(f"\r{said}\r{' ' * len(said)}\rERROR: Retries")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stderr", sys.stdout)
+    out, _ = shell("-e", "list 'x.*'")
+    assert re.match(r"\rwaiting for .* \.\.\.\r +\r\S*TABLE", out), "wiped before anything is printed"
 
 
 def test_lines_of_a_pipe_are_answered_one_by_one(hbeacon_session: Cluster) -> None:
@@ -241,6 +284,7 @@ def test_words_tables_and_options_are_completed() -> None:
         return [each.text for each in completer.get_completions(Document(text), CompleteEvent())]
 
     assert offered("sc") == ["scan"]
+    assert offered("put 't', 'r', 'f:q', 'a;b'; sc") == ["scan"]
     assert offered("scan 'us") == ["users'", "uses'"]
     assert offered("scan us") == ["'users'", "'uses'"]
     assert offered("list 'us") == []

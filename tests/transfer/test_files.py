@@ -113,5 +113,7 @@ def test_a_cluster_that_is_not_there_is_not_waited_for(
 ) -> None:
     monkeypatch.setattr(transfers, "REACH_TIMEOUT_MS", 100.0)
     assert main([*(word.format(tmp=tmp_path) for word in words), "127.0.0.1:1"]) == 1
-    assert "1 server asked; 127.0.0.1:1: " in capsys.readouterr().err
+    told, which, _ = capsys.readouterr().err.split("\n")
+    assert "1 server asked; 127.0.0.1:1: " in told
+    assert f"hbeacon {words[0]}: is this the cluster? Another is named by a URI" in which
     assert not [*tmp_path.iterdir()]

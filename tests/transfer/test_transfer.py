@@ -101,6 +101,20 @@ def test_a_table_goes_out_and_comes_in_again(
     assert [region.start_key for region in connection.table(third).regions()] == [b"", b"m"]
 
 
+def test_families_are_made_as_the_file_tells_though_they_have_no_rows(
+    connection: hbeacon.BlockingConnection, command: Command, tmp_path: Path
+) -> None:
+    table = new_table(connection)
+    file = tmp_path / "t.jsonl"
+    file.write_text('{"table": "t", "families": {"cf": {"VERSIONS": "9"}, "new": {"VERSIONS": "7"}}}\n')
+    command("import", file, table.name)
+    assert "new" not in connection.admin.describe(table.name).families
+    assert f"made family new of table {table.name}" in command("import", file, table.name, "--create")
+    families = connection.admin.describe(table.name).families
+    assert {name: each["VERSIONS"] for name, each in families.items()} == {"cf": "5", "d": "5", "new": "7"}
+    assert "made" not in command("import", file, table.name, "--create")
+
+
 def test_some_of_a_table(connection: hbeacon.BlockingConnection, command: Command, tmp_path: Path) -> None:
     table = new_table(connection)
     history(table)
@@ -155,10 +169,14 @@ def test_bad_lines(connection: hbeacon.BlockingConnection, command: Command, tmp
     table = new_table(connection, versions=1)
     file = tmp_path / "bad.jsonl"
     file.write_bytes(b"".join(BAD))
-    assert (
-        command("import", file, table.name, code=1)
-        == "hbeacon import: line 2: unknown val: there are column, timestamp, type, value\n"
+    why = "hbeacon import: line 2: unknown val: there are column, timestamp, type, value\n"
+    assert command("import", file, table.name, "--quiet", code=1) == why
+    told = command("import", file, table.name, code=1)
+    came, _, rest = told.partition(why)
+    assert re.fullmatch(
+        r"import .*: ended early, 1 rows, .*; 1 writes are acknowledged, and it can be begun anew\n", came
     )
+    assert not rest
     assert [*newest(table)] == [b"a"], "what was read before is written"
     told = command("import", file, table.name, "--skip-bad", code=5)
     assert [*newest(table)] == [b"a", b"d"]
@@ -199,7 +217,7 @@ def test_what_is_said_before_anything_is_done(
     assert "TableNotFound" in command("export", "nothing", tmp_path / "n.jsonl", code=1)
     assert "'a:b:c' is no name of a table" in command("export", "a:b:c", tmp_path / "n.jsonl", code=1)
     assert "is a directory" in command("export", table.name, tmp_path, "--overwrite", code=1)
-    assert "TableNotFound" in command("import", file, "nothing", code=1)
+    assert "TableNotFoundException: nothing: --create makes it\n" in command("import", file, "nothing", code=1)
     assert "--types is of Parquet" in command("export", table.name, "x.jsonl", "--types", "cf:n=int64", code=2)
     assert "write COLUMN=TYPE" in command("export", table.name, "x.parquet", "--types", "cf:n", code=2)
     assert "'int65' is no type" in command(

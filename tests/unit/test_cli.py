@@ -17,8 +17,10 @@ import pytest
 from registry.cli.adapter import guard_wanted
 from registry.cli.flags import SERVER_FLAGS, add_server_flags, flags_of, parser
 from registry.cli.main import COMMANDS, main
+from registry.client.connect import ConnectRequest
 from registry.config.keys import KEYS
 from registry.config.settings import BadSetting
+from registry.names import Address
 from tests.unit.test_config_files import site
 
 ROOT = Path(__file__).parent.parent.parent
@@ -229,6 +231,34 @@ def test_the_guard_is_decided_on_before_anything_is_loaded(
     argv: list[str], environ: dict[str, str], wanted: bool
 ) -> None:
     assert guard_wanted(argv, environ) is wanted
+
+
+def test_status_of_the_cluster_that_is_configured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where no server is at the address of the settings, and none is named."""
+    asked: list[tuple[str, object]] = []
+
+    def answered(request: ConnectRequest, commands: list[str], *, as_json: bool) -> int:
+        asked.append((request.uri, request.evaluate()[1].servers))
+        print("1 active master")
+        assert (commands, as_json) == (["status 'detailed'"], False)
+        return 0
+
+    monkeypatch.setattr("registry.cli.shell.do", answered)
+    monkeypatch.setenv("HBASE_CONF_DIR", str(tmp_path))
+    nobody = ("status", "--set", "hbeacon.http.address=127.0.0.1:1")
+    assert main([*nobody]) == 1
+    assert capsys.readouterr().out == "http://127.0.0.1:1: Connection refused\n", "no cluster is configured"
+    file = "<configuration><property><name>hbase.masters</name><value>m1:16000</value></property></configuration>"
+    (tmp_path / "hbase-site.xml").write_text(file)
+    assert main([*nobody]) == 1, "the server itself is not there"
+    told = "http://127.0.0.1:1: Connection refused\n\nThe cluster of these settings:\n1 active master\n"
+    assert capsys.readouterr().out == told
+    assert main([*nobody, "--json"]) == 1
+    assert [*json.loads(capsys.readouterr().out)] == ["http://127.0.0.1:1"]
+    assert main(["status", "127.0.0.1:1"]) == 1, "who names a server is told of it"
+    assert asked == [("", (Address("m1", 16000),))]
 
 
 def test_status_of_what_is_no_server_of_ours(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -145,11 +145,13 @@ class Admin:
         *,
         delete_families: Iterable[str] = (),
         attributes: Attributes | None = None,
+        delete_attributes: Iterable[str] = (),
         timeout_ms: float | None = None,
     ) -> TableDescriptor:
         """Change a table, in one step: families that are new are added, the attributes given are set.
 
-        Families keep the attributes that are not given. Gives what the table is then.
+        `delete_attributes` are those that the table loses. Families keep the attributes that are not given. Gives what
+        the table is then.
         """
         ends_ms = self._calls.clock.monotonic_ms() + self._until(timeout_ms)
 
@@ -162,6 +164,10 @@ class Admin:
         for family in delete_families:
             if table.families.pop(family.removesuffix(":"), None) is None:
                 raise ValueError(f"table {table.name} has no family {family!r}")
+        for attribute in delete_attributes:
+            found = [each.pop(attribute, None) for each in (table.attributes, table.configuration)]
+            if found == [None, None]:
+                raise ValueError(f"table {table.name} has no attribute {attribute!r}")
         table.attributes.update(texts_of(attributes or {}))
         request = Master_pb2.ModifyTableRequest(table_name=_named(name), table_schema=table.message())
         await self._procedure("ModifyTable", request, Master_pb2.ModifyTableResponse, left_ms())

@@ -86,12 +86,18 @@ class BlockingAdmin:
         *,
         delete_families: Iterable[str] = (),
         attributes: Attributes | None = None,
+        delete_attributes: Iterable[str] = (),
         timeout_ms: float | None = None,
     ) -> TableDescriptor:
         """Change a table, in one step: families that are new are added, the attributes given are set."""
         return self._run(
             self._admin.alter_table(
-                name, families, delete_families=delete_families, attributes=attributes, timeout_ms=timeout_ms
+                name,
+                families,
+                delete_families=delete_families,
+                attributes=attributes,
+                delete_attributes=delete_attributes,
+                timeout_ms=timeout_ms,
             )
         )
 
