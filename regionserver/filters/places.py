@@ -10,12 +10,46 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-Head = tuple[int, int, int, int, int]
-"""Of a row: what its reader knows, how many cells it has, the newest and the oldest time, how long the row's key is."""
-Row = tuple[bytes, Head]
-"""Bytes of which a part is the row's cell block, the rest of them; where it begins is told apart from it."""
-Rows = Sequence[Row]
+
+class Rows(NamedTuple):
+    """Rows of which each column has one cell, sorted; what is known of them lies side by side."""
+
+    data: Sequence[bytes]
+    """Bytes of which a part is the row's cell block, the rest of them; where it begins is told apart from it."""
+    counts: Sequence[int]
+    """Of each, how many cells it has."""
+    key_bytes: Sequence[int]
+    """And how long its key is."""
+    times_ms: Sequence[tuple[int, int]] = ()
+    """The newest and the oldest time, where a plan is `by_times`."""
+
+    def only(self, indexes: Sequence[int]) -> Rows:
+        """Those alone."""
+        if len(indexes) == len(self.data):
+            return self
+        data, counts, key_bytes, times_ms = self
+        return Rows(
+            [data[index] for index in indexes],
+            [counts[index] for index in indexes],
+            [key_bytes[index] for index in indexes],
+            [times_ms[index] for index in indexes] if times_ms else (),
+        )
+
+    def between(self, begin: int, end: int) -> Rows:
+        """From one number up to another."""
+        data, counts, key_bytes, times_ms = self
+        return Rows(data[begin:end], counts[begin:end], key_bytes[begin:end], times_ms[begin:end])
+
+    def keys(self, at: int) -> list[bytes]:
+        """The keys of the rows. `at` is where cell blocks begin."""
+        begin, first_bytes = at + BEFORE_ROW, self.key_bytes[0] if self.key_bytes else 0
+        if self.key_bytes.count(first_bytes) == len(self.key_bytes):
+            key = slice(begin, begin + first_bytes)
+            return [data[key] for data in self.data]
+        return [data[begin : begin + key_bytes] for data, key_bytes in zip(self.data, self.key_bytes, strict=True)]
+
 
 MISSES_MAX = 16
 """Among the rows that are looked at together; after more of them no further row is tried so."""
@@ -51,11 +85,11 @@ class Places:
         around_bytes, begin = AROUND_COLUMN + len(column), 12 if self._of_value else 0
         misses_left = MISSES_MAX
         least_bytes, read, expected, place = self._shape
-        for data, head in rows:
+        for data, row_bytes in zip(rows.data, rows.key_bytes, strict=True):
             if len(data) >= least_bytes and read(data) == expected:
                 found.append(place)
                 continue
-            here, stop, row_bytes = at, len(data), head[4]
+            here, stop = at, len(data)
             key_bytes_wanted, before = around_bytes + row_bytes, BEFORE_ROW + row_bytes
             while here < stop:
                 cell_bytes, key_bytes = lengths(data, here)

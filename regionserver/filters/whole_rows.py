@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import repeat
 from typing import NamedTuple, Protocol
 
-from regionserver.filters.places import BEFORE_ROW, CELL_AND_KEY, Places, Row, Rows
+from regionserver.filters.places import BEFORE_ROW, CELL_AND_KEY, Places, Rows
 
 _LENGTHS = struct.Struct(">iii")  # cell, key, value
 _SIZE = struct.Struct(">i")
@@ -34,8 +34,8 @@ class GoOn:
 Cells = tuple[list[bytes], list[int]]
 """Cell blocks of rows, and how many cells each has."""
 Passes = bool | GoOn
-OfColumn = Callable[[Rows, int], Rows]
-"""Those that pass; the number says where cell blocks begin."""
+OfColumn = Callable[[Rows, int], list[int]]
+"""The numbers of those that pass; the number that it is given says where cell blocks begin."""
 Pick = Callable[[Rows, int], Cells]
 """What is given of them, without those of which nothing is."""
 
@@ -121,37 +121,43 @@ class Plan:
 
     def judge(self, rows: Rows, at: int) -> Judged:
         """What is given of rows, but for `counts`; at least one, sorted."""
-        count, go_on = len(rows), None
+        count, go_on = len(rows.data), None
         if self.of_row:
-            rows, count, go_on = self._by_row(rows, at + BEFORE_ROW)
-        begin = at + BEFORE_ROW
-        if ends := self.row_ends:
-            rows = [row for row in rows if row[0].endswith(ends, begin, begin + row[1][4])]
-        for keeps in self.keeps_row:
-            rows = [row for row in rows if keeps(row[0][begin : begin + row[1][4]])]
+            rows, count, go_on = self._by_row(rows, at)
+        if self.keeps_row:
+            rows = self._by_key(rows, at)
         for of_column in self.of_column:
-            rows = of_column(rows, at)
-        if self.may_be_in is not None and not self.may_be_in(b"".join([data for data, _ in rows])):
-            rows = ()
-        if self.pick is not None:
-            cells: Cells = self.pick(rows, at) if rows else ([], [])
-        else:
-            cells = [data[at:] for data, _ in rows], [head[1] for _, head in rows]
+            rows = rows.only(of_column(rows, at))
+        if not rows.data or (self.may_be_in is not None and not self.may_be_in(b"".join(rows.data))):
+            return Judged(([], []), count, go_on)
+        cells = (self.pick or _pick_all)(rows, at)
         return Judged(cells if self.change is None else (self.change(cells[0]), cells[1]), count, go_on)
 
-    def _by_row(self, rows: Rows, begin: int) -> tuple[Rows, int, GoOn | None]:
-        first, last = (data[begin : begin + head[4]] for data, head in (rows[0], rows[-1]))
+    def _by_row(self, rows: Rows, at: int) -> tuple[Rows, int, GoOn | None]:
+        count = len(rows.data)
+        first, last = rows.between(0, 1).keys(at)[0], rows.between(count - 1, count).keys(at)[0]
         of_row = [each.passes for each in self.of_row if not each.passes_between(first, last)]
         if not of_row:
-            return rows, len(rows), None
-        passed: list[Row] = []
-        for count, row in enumerate(rows, 1):
-            said = _all_of(of_row, row[0][begin : begin + row[1][4]])
+            return rows, count, None
+        passed: list[int] = []
+        for index, key in enumerate(rows.keys(at)):
+            said = _all_of(of_row, key)
             if said is True:
-                passed.append(row)
+                passed.append(index)
             elif isinstance(said, GoOn):
-                return passed, count, said
-        return passed, len(rows), None
+                return rows.only(passed), index + 1, said
+        return rows.only(passed), count, None
+
+    def _by_key(self, rows: Rows, at: int) -> Rows:
+        keys, ends = rows.keys(at), self.row_ends
+        passed = [index for index, key in enumerate(keys) if key.endswith(ends)] if ends else list(range(len(keys)))
+        for keeps in self.keeps_row:
+            passed = [index for index in passed if keeps(keys[index])]
+        return rows.only(passed)
+
+
+def _pick_all(rows: Rows, at: int) -> Cells:
+    return [data[at:] for data in rows.data], list(rows.counts)
 
 
 def _all_of(asked: Sequence[Callable[[bytes], Passes]], row: bytes) -> Passes:
@@ -171,12 +177,9 @@ def where_column(family: bytes, qualifier: bytes, keeps: Callable[[bytes], bool]
     """Rows by what the cell of a column holds, and whether those pass that have none."""
     places = Places(family, qualifier, of_value=True)
 
-    def passing(rows: Rows, at: int) -> Rows:
-        return [
-            row
-            for row, place in zip(rows, places.find(rows, at), strict=True)
-            if (passes_missing if place is None else keeps(row[0][place]))
-        ]
+    def passing(rows: Rows, at: int) -> list[int]:
+        found = enumerate(zip(rows.data, places.find(rows, at), strict=True))
+        return [index for index, (data, place) in found if (passes_missing if place is None else keeps(data[place]))]
 
     return passing
 
@@ -194,8 +197,8 @@ def pick_column(qualifier: bytes) -> Pick:
     def pick(rows: Rows, at: int) -> Cells:
         family = _family_of(rows, at)
         places = of_family.get(family) or of_family.setdefault(family, Places(family, qualifier))
-        found = zip(rows, places.find(rows, at), strict=True)
-        blocks = [data[place] for (data, _), place in found if place is not None]
+        found = zip(rows.data, places.find(rows, at), strict=True)
+        blocks = [data[place] for data, place in found if place is not None]
         return blocks, [1] * len(blocks)
 
     return pick
@@ -209,8 +212,8 @@ def pick_prefix(prefix: bytes) -> Pick:
         blocks: list[bytes] = []
         counts: list[int] = []
         before_qualifier = _before_qualifier(rows, at)
-        for data, head in rows:
-            stop, before, here, begin, taken = len(data), before_qualifier + head[4], at, at, 0
+        for data, row_bytes in zip(rows.data, rows.key_bytes, strict=True):
+            stop, before, here, begin, taken = len(data), before_qualifier + row_bytes, at, at, 0
             least_bytes = before - 3 + len(prefix)
             while here < stop:
                 cell_bytes, key_bytes = lengths(data, here)
@@ -239,8 +242,8 @@ def pick_numbered(skipped_count: int, count_max: int) -> Pick:
     def pick(rows: Rows, at: int) -> Cells:
         blocks: list[bytes] = []
         counts: list[int] = []
-        for data, head in rows:
-            here, taken = at, min(end, head[1]) - begin
+        for data, count in zip(rows.data, rows.counts, strict=True):
+            here, taken = at, min(end, count) - begin
             if taken <= 0:
                 continue
             for _ in repeat(None, begin):
@@ -257,7 +260,7 @@ def pick_numbered(skipped_count: int, count_max: int) -> Pick:
 
 def _pick_first(rows: Rows, at: int) -> Cells:
     sizes = _SIZE.unpack_from
-    return [data[at : at + 4 + sizes(data, at)[0]] for data, _ in rows], [1] * len(rows)
+    return [data[at : at + 4 + sizes(data, at)[0]] for data in rows.data], [1] * len(rows.data)
 
 
 def _pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:
@@ -268,8 +271,8 @@ def _pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:
         blocks: list[bytes] = []
         counts: list[int] = []
         before_qualifier = _before_qualifier(rows, at)
-        for data, head in rows:
-            here, stop, before = at, len(data), before_qualifier + head[4]
+        for data, row_bytes in zip(rows.data, rows.key_bytes, strict=True):
+            here, stop, before = at, len(data), before_qualifier + row_bytes
             pieces: list[bytes] = []
             while here < stop:
                 cell_bytes, key_bytes = lengths(data, here)
@@ -300,8 +303,8 @@ def pick_values_found(keeps: Callable[[bytes], bool], may_be_in: Callable[[bytes
     pick = pick_values(keeps)
 
     def found(rows: Rows, at: int) -> Cells:
-        rows = [row for row in rows if may_be_in(row[0])]
-        return pick(rows, at) if rows else ([], [])
+        rows = rows.only([index for index, data in enumerate(rows.data) if may_be_in(data)])
+        return pick(rows, at) if rows.data else ([], [])
 
     return found
 
@@ -312,7 +315,7 @@ def pick_all_if(keeps: Callable[[bytes], bool]) -> Pick:
     def pick(rows: Rows, at: int) -> Cells:
         if not keeps(_family_of(rows, at)):
             return [], []
-        return [data[at:] for data, _ in rows], [head[1] for _, head in rows]
+        return _pick_all(rows, at)
 
     return pick
 
@@ -326,14 +329,13 @@ def pick_times(times_ms: frozenset[int]) -> Pick:
     def pick(rows: Rows, at: int) -> Cells:
         blocks: list[bytes] = []
         counts: list[int] = []
-        for row in rows:
-            data, (_, count, newest_ms, oldest_ms, _) = row
+        for index, (newest_ms, oldest_ms) in enumerate(rows.times_ms):
             if newest_ms == oldest_ms:
                 if newest_ms in times_ms:
-                    blocks.append(data[at:])
-                    counts.append(count)
+                    blocks.append(rows.data[index][at:])
+                    counts.append(rows.counts[index])
             elif newest_ms >= oldest_wanted_ms and oldest_ms <= newest_wanted_ms:
-                found, found_counts = some((row,), at)
+                found, found_counts = some(rows.between(index, index + 1), at)
                 blocks += found
                 counts += found_counts
         return blocks, counts
@@ -371,8 +373,8 @@ def without_values(len_as_val: bool) -> Callable[[list[bytes]], list[bytes]]:
 
 def _family_of(rows: Rows, at: int) -> bytes:
     """That of all of them."""
-    data, head = rows[0]
-    begin = at + BEFORE_ROW + head[4]
+    data = rows.data[0]
+    begin = at + BEFORE_ROW + rows.key_bytes[0]
     return data[begin + 1 : begin + 1 + data[begin]]
 
 

@@ -12,10 +12,11 @@ import enum
 import struct
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
+from itertools import repeat
 
 from regionserver.engine.store import Snapshot
 from regionserver.filters.filter import Filter
-from regionserver.filters.places import Row
+from regionserver.filters.places import Rows
 from regionserver.filters.whole_rows import GoOn, Judged, Plan
 from regionserver.region.filtered_cells import FamilyRead
 from regionserver.region.keys import ROW_END, after_row
@@ -35,11 +36,16 @@ PAUSE_ROWS = 32
 
 _HEAD = struct.Struct(">HIqq12xH")
 """Of a record: format and marks, cells, newest, oldest; of its first cell: the row's length."""
-_HEAD_AT_ANY_TIME = struct.Struct(">HIb7xb7x12xH")
-"""The same with the first byte of each time alone: whether it is above 0 and far from the last."""
-_TOP_BYTE_LAST = 0x7F
 _PLAIN = FORMAT << 8
+_TIMES = struct.Struct(">qq")
+_TIMES_AT = 6
+_TOP_BYTE_LAST = 0x7F
+"""Of a time that may be the last of all."""
+_COUNT_AT = 5
+"""The last byte of how many cells there are."""
 _ROW_AT = HEAD_BYTES + 14
+_PLAIN_BYTES = ((0, FORMAT), *[(at, 0) for at in (1, 2, 3, 4, _ROW_AT - 2)])
+"""Of records without marks, with less than 256 cells and a key of less than 256 bytes: where they are, and which."""
 
 
 class Stop(enum.Enum):
@@ -74,6 +80,8 @@ class PlainRows:
         self._snapshot = snapshot
         self._key_of = key_of
         name, self._read_as = family
+        self._family_begin = bytes((len(name),)) + name
+        """Of what follows the row in a cell."""
         self._family_end = name + b"\0"
         self._key_end = ROW_END + self._family_end
         """Of a record's key; no key of a further chunk ends so."""
@@ -83,9 +91,7 @@ class PlainRows:
         wanted, ttl_ms = self._read_as.wanted, self._read_as.rules.ttl_ms
         self._from_ms = wanted.from_ms if ttl_ms == FOR_EVER_MS else max(wanted.from_ms, now_ms - ttl_ms)
         self._to_ms = wanted.to_ms
-        self._head_of = _HEAD.unpack_from
-        if self._from_ms == 0 and self._to_ms == FOR_EVER_MS and not plan.by_times:
-            self._head_of, self._to_ms = _HEAD_AT_ANY_TIME.unpack_from, _TOP_BYTE_LAST
+        self._at_any_time = self._from_ms == 0 and self._to_ms == FOR_EVER_MS and not plan.by_times
         self._effort = asked.effort or Effort()
         self._is_dear = plan.may_fail
         """Its comparators may take long for one value, and no value is to be looked at that need not be."""
@@ -121,8 +127,10 @@ class PlainRows:
         if not pairs:
             self.place = self._upper
             return Stop.CELLS
-        own = [pair for pair in pairs if pair[0].endswith(self._key_end)]
-        rows = self._rows_of([record for _, record in own])
+        own, rows = pairs, self._rows_alike([record for _, record in pairs])
+        if rows is None:
+            own = [pair for pair in pairs if pair[0].endswith(self._key_end)]
+            rows = self._rows_of([record for _, record in own])
         given_count = len(page.counts)
         done, go_on, stop = self._give(rows, page, limits)
         given_count = len(page.counts) - given_count
@@ -130,12 +138,12 @@ class PlainRows:
         page.rows_done += given_count
         page.rows_read += done
         page.rows_empty += done - given_count
-        if stop is None and go_on is None and done == len(rows) < len(own):
+        if stop is None and go_on is None and done == len(rows.data) < len(own):
             stop = Stop.CELLS
         if done:
             last = own[done - 1][0]
             self.place = after_row(last[: -len(self._family_end)])
-            self.last_row = _row_of(rows[done - 1])
+            self.last_row = rows.between(done - 1, done).keys(HEAD_BYTES)[0]
         else:
             self.place = own[0][0] if own else self._read_at
         if go_on is not None:
@@ -146,14 +154,15 @@ class PlainRows:
             self.place = self._upper
         return stop
 
-    def _give(self, rows: list[Row], page: Page, limits: PageLimits) -> tuple[int, GoOn | None, Stop | None]:
+    def _give(self, rows: Rows, page: Page, limits: PageLimits) -> tuple[int, GoOn | None, Stop | None]:
         """Put what is given of these into the page; how many were judged, where to go on, and what has ended it."""
         done, counts = 0, self._plan.counts
-        while done < len(rows):
+        while done < len(rows.data):
             room = min(limits.results_max - len(page.counts), limits.rows_max - page.rows_done)
             if counts is not None:
                 room = min(room, counts.rows_left())
-            judged = self._fitting(rows[done:] if done else rows, room, limits.bytes_max - page.size_bytes)
+            left = rows.between(done, len(rows.data)) if done else rows
+            judged = self._fitting(left, room, limits.bytes_max - page.size_bytes)
             if judged is None:
                 return done, None, Stop.CELLS
             done += judged.rows_count
@@ -173,16 +182,16 @@ class PlainRows:
                 break
         return done, None, None
 
-    def _fitting(self, rows: list[Row], room: int, bytes_max: int) -> Judged | None:
+    def _fitting(self, rows: Rows, room: int, bytes_max: int) -> Judged | None:
         """What is given of these, or of so few of them that it stays below the limits; None: not even of the first."""
-        count = 1 if self._is_dear else len(rows)
+        count = 1 if self._is_dear else len(rows.data)
         bytes_max = min(bytes_max, self.row_bytes_max + 1)
         if self._plan.of_row:  # what it has heard of it may not hear again
             count = min(count, room)
-            while count > 1 and sum([_most_bytes(row) for row in rows[:count]]) >= bytes_max:
+            while count > 1 and _most_bytes(rows.between(0, count)) >= bytes_max:
                 count //= 2
         while True:
-            judged = self._plan.judge(rows[:count] if count < len(rows) else rows, HEAD_BYTES)
+            judged = self._plan.judge(rows.between(0, count) if count < len(rows.data) else rows, HEAD_BYTES)
             if len(judged.cells[0]) <= room and _size_bytes(judged) < bytes_max:
                 return judged
             if count == 1:
@@ -225,23 +234,52 @@ class PlainRows:
             self._read_at = pairs[-1][0] + b"\0"
         return pairs
 
-    def _rows_of(self, records: list[bytes]) -> list[Row]:
-        """Records up to the first that has to be read cell by cell."""
+    def _rows_alike(self, records: list[bytes]) -> Rows | None:
+        """Records that are all rows of the family, whose keys are of one short length; None: not all are such.
+
+        The same byte of all is looked at together, which takes a third of the time that it takes to read each head.
+        """
+        if len(records[0]) < _ROW_AT:
+            return None
+        count, key_bytes = len(records), records[0][_ROW_AT - 1]
+        step = _ROW_AT + key_bytes + len(self._family_begin)
+        begins = b"".join([record[:step] for record in records])
+        same = (*_PLAIN_BYTES, (_ROW_AT - 1, key_bytes), *enumerate(self._family_begin, _ROW_AT + key_bytes))
+        if len(begins) != step * count or any(begins[at::step].count(byte) != count for at, byte in same):
+            return None
+        times_ms: list[tuple[int, int]] = []
+        if self._at_any_time:
+            newest, oldest = begins[_TIMES_AT::step], begins[_TIMES_AT + 8 :: step]
+            if max(newest) >= _TOP_BYTE_LAST or max(oldest) > _TOP_BYTE_LAST:
+                return None
+        else:
+            times_ms = list(map(_TIMES.unpack_from, records, repeat(_TIMES_AT)))
+            newest, oldest = zip(*times_ms, strict=True)
+            if max(newest) >= self._to_ms or min(oldest) < self._from_ms:
+                return None
+        return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times_ms)
+
+    def _rows_of(self, records: list[bytes]) -> Rows:
+        """Records of the family, up to the first that has to be read cell by cell."""
         try:
-            heads = list(map(self._head_of, records))
+            heads = list(map(_HEAD.unpack_from, records))
         except struct.error:  # one without a cell
             heads = []
-        if heads:
-            known, _, newest, oldest, _ = zip(*heads, strict=True)
-            if known.count(_PLAIN) == len(known) and max(newest) < self._to_ms and min(oldest) >= self._from_ms:
-                return list(zip(records, heads, strict=True))
-        rows: list[Row] = []
+        from_ms, to_ms = self._from_ms, self._to_ms
+        plain = [known == _PLAIN and newest < to_ms and oldest >= from_ms for known, _, newest, oldest, _ in heads]
+        if not plain or not all(plain):
+            records = self._all_seen(records)
+            heads = list(map(_HEAD.unpack_from, records))
+        counts, key_bytes = [head[1] for head in heads], [head[4] for head in heads]
+        return Rows(records, counts, key_bytes, [head[2:4] for head in heads])
+
+    def _all_seen(self, records: list[bytes]) -> list[bytes]:
+        seen: list[bytes] = []
         for record in records:
-            seen = self._seen(record)
-            if seen is None:
+            if (as_seen := self._seen(record)) is None:
                 break
-            rows.append((seen, _HEAD.unpack_from(seen)))
-        return rows
+            seen.append(as_seen)
+        return seen
 
     def _seen(self, record: bytes) -> bytes | None:
         """As a record without marks; None: its cells have to be looked at."""
@@ -272,17 +310,11 @@ def plain_rows(
     return None if plan is None else PlainRows(snapshot, keys, key_of, (family, read), asked, plan, now_ms)
 
 
-def _row_of(row: Row) -> bytes:
-    record, head = row
-    return record[_ROW_AT : _ROW_AT + head[4]]
-
-
 def _size_bytes(judged: Judged) -> int:
     blocks, counts = judged.cells
     return sum(map(len, blocks)) + CELL_OVERHEAD_BYTES * sum(counts)
 
 
-def _most_bytes(row: Row) -> int:
-    """That a row may count for: values may be changed to their lengths."""
-    record, head = row
-    return len(record) + (CELL_OVERHEAD_BYTES + 4) * head[1]
+def _most_bytes(rows: Rows) -> int:
+    """That rows may count for: values may be changed to their lengths."""
+    return sum(map(len, rows.data)) + (CELL_OVERHEAD_BYTES + 4) * sum(rows.counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from itertools import cycle
 
 import pytest
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 
 from protos.hbase import Filter_pb2
 from regionserver.engine.memory import MemoryStore
-from regionserver.engine.store import Durability
+from regionserver.engine.store import Batch, Durability
 from regionserver.filters.comparators import SubstringComparator
 from regionserver.region import filtered_plain
 from regionserver.region.filtered_reads import open_filtered_scan
+from regionserver.region.keys import family_key
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.scan import Page, PageLimits, ScanRange, ScanShape
@@ -57,10 +59,16 @@ def regions(draw: st.DrawFn) -> Region:
 
 
 def told(
-    region: Region, asked: Filter_pb2.Filter, rows: ScanRange, wanted: Wanted, limits: PageLimits, at_once: bool
+    region: Region,
+    asked: Filter_pb2.Filter,
+    rows: ScanRange,
+    wanted: Wanted,
+    limits: PageLimits,
+    at_once: bool,
+    family: bytes = b"f",
 ) -> Told:
     filter_ = made(asked)
-    scan = open_filtered_scan(region, rows, ScanShape({b"f": wanted}), filter_, NOW_MS)
+    scan = open_filtered_scan(region, rows, ScanShape({family: wanted}), filter_, NOW_MS)
     if not at_once:
         scan.plain = None
     results: list[tuple[bytes, int]] = []
@@ -113,6 +121,39 @@ def test_it_is_the_same_as_cell_by_cell(
     if jumps or partial:  # the last row counts once here; and a row that is cut twice, which hangs on the turns
         slow, at_once = (slow[0], 0, 0, slow[3]), (at_once[0], 0, 0, at_once[3])
     assert at_once == slow
+
+
+def test_rows_are_alike_only_where_all_bytes_of_their_heads_are():
+    """Keys and numbers of cells that differ by 256, other families, other times, the last of which nobody sees."""
+    asked = [
+        f.envelope(Filter_pb2.QualifierFilter(compare_filter=f.compared(f.EQUAL, f.binary(b"q7")))),
+        f.envelope(Filter_pb2.TimestampsFilter(timestamps=[3], can_hint=False)),
+        f.envelope(Filter_pb2.PageFilter(page_size=12)),
+    ]
+    latest_ms = (1 << 63) - 1
+    for odd in ("key", "cells", "family", "latest", "newest", "oldest", "nothing"):
+        region = Region(RegionRange("t", "t,,1.aa."), FAMILIES, MemoryStore(), b"prefix00")
+        for number in range(20):
+            is_odd = number == 9
+            row = b"row%02d" % number + (b"\x01e" + bytes(254) if is_odd and odd == "key" else b"")
+            family = b"g" if is_odd and odd == "family" else b"e"
+            ms = {"latest": latest_ms - 1, "newest": latest_ms - 1, "oldest": 1}.get(odd, 3) if is_odd else 3
+            columns = 8 + (256 if is_odd and odd == "cells" else 0)
+            changes = [Change(family, b"q%d" % column, ms, KeyType.PUT, b"v") for column in range(columns)]
+            region.mutate([Mutation(MutationKind.PUT, row, changes)], Durability.PROCESS, lambda _: None, NOW_MS)
+        if odd == "latest":  # no client can write it
+            key = family_key(region.row_key(b"row09"), b"e")
+            stored = (region.store.get(key) or b"").replace(
+                struct.pack(">q", latest_ms - 1), struct.pack(">q", latest_ms)
+            )
+            region.store.commit(Batch([(key, stored)]), Durability.PROCESS, lambda _: None)
+        for each in asked:
+            for wanted in (Wanted(), Wanted(None, 1, 2), Wanted(None, 1, 0, 1 << 60)):
+                slow, at_once = (
+                    told(region, each, ScanRange(), wanted, PageLimits(), judged, b"e") for judged in (False, True)
+                )
+                assert at_once == slow, (odd, wanted)
+                assert slow[1] > 9, "rows behind the odd one were read"
 
 
 def test_a_row_after_what_cannot_be_judged_at_once_is_judged_again():
