@@ -167,7 +167,7 @@ def test_status_of_a_cluster(hbeacon_session: Cluster, capsys: pytest.CaptureFix
     assert "regions=" in out
     assert main(["status", hbeacon_session.uri, "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["active_master"]
-    assert main(["status", "hbase+rpc://127.0.0.1:1", "--timeout", "0.3"]) == 1
+    assert main(["status", "hbase+rpc://127.0.0.1:1", "--timeout", "0.05"]) == 1
     assert "127.0.0.1:1" in capsys.readouterr().err
 
 
