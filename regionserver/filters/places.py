@@ -37,10 +37,10 @@ class Rows(NamedTuple):
             [times_ms[index] for index in indexes] if times_ms else (),
         )
 
-    def between(self, begin: int, end: int) -> Rows:
-        """From one number up to another."""
+    def between(self, start: int, stop: int) -> Rows:
+        """From one number up to another, without that one."""
         data, counts, key_bytes, times_ms = self
-        return Rows(data[begin:end], counts[begin:end], key_bytes[begin:end], times_ms[begin:end])
+        return Rows(data[start:stop], counts[start:stop], key_bytes[start:stop], times_ms[start:stop])
 
     def keys(self, at: int) -> list[bytes]:
         """The keys of the rows. `at` is where cell blocks begin."""

@@ -258,6 +258,17 @@ def test_a_record_is_cleaned_as_its_cells_are(drawn: list[Cell], rules: FamilyRu
     event("all went" if not kept else "some went" if len(kept) < len(cells_stored) else "none went")
 
 
+def test_a_marker_that_expires_on_its_own_stays_with_all_that_have():
+    """That nothing of it is to be dropped can only be told by its cells: no client of HBase can write one."""
+    where = region_on(MemoryStore())
+    where.families = {b"b": FamilyRules(ttl_ms=10)}
+    key = family_key(where.row_key(b"row"), b"b")
+    written = merged((), entries([cell(b"a", 1), cell(b"a", 1, DELETE_COLUMN, ttl_ms=5)]))
+    for each, dropped_count in ((written, 0), (written[1:], 1)):
+        where.store.commit(Batch([(key, encode_record(each))]), Durability.PROCESS, ended)
+        assert clean(where, NOW_MS).cells_dropped_count == dropped_count
+
+
 def test_a_large_family_in_slices():
     """Columns of many chunks, versions over their borders, a marker of all of them, and single markers."""
     where = region_on(MemoryStore())
