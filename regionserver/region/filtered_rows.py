@@ -63,6 +63,7 @@ class RowsToFilter:
     @property
     def place(self) -> bytes:
         """The key from which on the next row is looked for."""
+        self._pass_over_rows()
         if self._cursor is None:
             return self._at
         return self._upper if self._cursor.record is None else self._cursor.record[0]

@@ -156,6 +156,20 @@ def test_rows_are_alike_only_where_all_bytes_of_their_heads_are():
                 assert slow[1] > 9, "rows behind the odd one were read"
 
 
+def test_rows_that_a_hint_passes_over_are_not_read(monkeypatch: pytest.MonkeyPatch):
+    """As in HBase, which looks for the place of the hint at once; the row that gives it has a marker."""
+    monkeypatch.setattr(filtered_plain, "PAUSE_ROWS", 0)
+    region = Region(RegionRange("t", "t,,1.aa."), FAMILIES, MemoryStore(), b"prefix00")
+    for row in (b"a", b"b", b"c"):
+        put = Change(b"e", b"q", 1, KeyType.PUT, b"v")
+        region.mutate([Mutation(MutationKind.PUT, row, [put])], Durability.PROCESS, lambda _: None, NOW_MS)
+    gone = Change(b"e", b"p", 1, KeyType.DELETE_COLUMN, b"")
+    region.mutate([Mutation(MutationKind.DELETE, b"a", [gone])], Durability.PROCESS, lambda _: None, NOW_MS)
+    asked = f.envelope(Filter_pb2.PrefixFilter(prefix=b"c"))
+    for at_once in (False, True):
+        assert told(region, asked, ScanRange(), Wanted(), PageLimits(), at_once, b"e")[1:3] == (2, 1)
+
+
 def test_a_row_after_what_cannot_be_judged_at_once_is_judged_again():
     region = Region(RegionRange("t", "t,,1.aa."), FAMILIES, MemoryStore(), b"prefix00")
     for number in range(300):
