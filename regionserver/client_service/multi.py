@@ -325,14 +325,14 @@ class MultiCalls:
             change(region, asked, condition, now_ms, note, changed)
 
         def tell() -> None:
-            """It was done before; its condition is judged all the same, as a real server does."""
-            wanted = columns_of(each.mutation for each in deltas if each.returns_results)
+            """It was done before: its condition is judged all the same, and each is read alone, as by a real server."""
+            told = [each.mutation for each in deltas if each.returns_results]
             try:
                 if condition is not None and not region.check(condition, now_ms).matches:
                     part.row_changed(False, [])
                 else:
-                    found = region.get(asked[0].mutation.row, wanted, now_ms).block if wanted else b""
-                    part.row_changed(True, [found] if found else [])
+                    found = [region.get(each.row, columns_of(each), now_ms).block for each in told]
+                    part.row_changed(True, list(filter(None, found)))
             except (HBaseError, StoreError) as error:
                 part.fail(as_hbase(error))
             part.whole.drop_one()

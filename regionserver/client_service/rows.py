@@ -7,7 +7,7 @@ Source: RSRpcServices#get, #mutate, #increment, #append.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from protos.hbase import Client_pb2, HBase_pb2
 from regionserver.client_service.nonces import Nonces, kept_key
@@ -35,7 +35,7 @@ from regionserver.region.filtered_reads import filtered_get
 from regionserver.region.mutations import Mutation, MutationKind
 from regionserver.region.record import has_tags
 from regionserver.region.region import Found, Region
-from regionserver.region.visible import FOR_EVER_MS, Wanted
+from regionserver.region.visible import Wanted
 from registry.wire.cellblock import Cell
 from registry.wire.errors import DoNotRetryIOException, HBaseError, IOException, ProtocolError, RegionTooBusyException
 
@@ -152,7 +152,7 @@ class RowCalls:
             if condition is not None and not region.check(condition, now_ms).matches:
                 reply(NOT_PROCESSED)
                 return
-            found = region.get(asked.mutation.row, columns_of([asked.mutation]), now_ms)
+            found = region.get(asked.mutation.row, columns_of(asked.mutation), now_ms)
         except (HBaseError, StoreError) as error:
             reply(as_hbase(error))
             return
@@ -226,14 +226,12 @@ def as_hbase(error: HBaseError | StoreError | ProtocolError) -> HBaseError:
             return IOException(str(error))
 
 
-def columns_of(mutations: Iterable[Mutation]) -> dict[bytes, Wanted]:
-    """The newest of the columns that they change, within the time that they read: a real server makes a Get of them."""
+def columns_of(mutation: Mutation) -> dict[bytes, Wanted]:
+    """The newest of the columns that it changes, within the time that it reads: a real server makes a Get of it."""
     by_family: dict[bytes, set[bytes]] = {}
-    from_ms, to_ms = 0, FOR_EVER_MS
-    for mutation in mutations:
-        from_ms, to_ms = mutation.from_ms, mutation.to_ms
-        for change in mutation.changes:
-            by_family.setdefault(change.family, set()).add(change.qualifier)
+    for change in mutation.changes:
+        by_family.setdefault(change.family, set()).add(change.qualifier)
+    from_ms, to_ms = mutation.from_ms, mutation.to_ms
     return {family: Wanted(tuple(sorted(names)), 1, from_ms, to_ms) for family, names in by_family.items()}
 
 

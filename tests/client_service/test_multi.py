@@ -55,10 +55,12 @@ class Server:
         mutation.mutate_type, mutation.associated_cell_count = Client_pb2.MutationProto.PUT, 1
         self.cells.append(Cell(row, family, b"q", 2**63 - 1, KeyType.PUT, value))
 
-    def add(self, action: Client_pb2.RegionAction, row: bytes, value: bytes, nonce: int = 0) -> None:
+    def add(
+        self, action: Client_pb2.RegionAction, row: bytes, value: bytes, nonce: int = 0, qualifier: bytes = b"n"
+    ) -> None:
         mutation = self._action(action).mutation
         mutation.mutate_type, mutation.row, mutation.nonce = Client_pb2.MutationProto.INCREMENT, row, nonce
-        mutation.column_value.add(family=b"f").qualifier_value.add(qualifier=b"n", value=value)
+        mutation.column_value.add(family=b"f").qualifier_value.add(qualifier=qualifier, value=value)
 
     def get(self, action: Client_pb2.RegionAction, row: bytes) -> None:
         self._action(action).get.row = row
@@ -263,6 +265,22 @@ def test_a_change_of_a_row_with_increments_is_done_once():
             assert values == ([long(5)] if part.processed else [])
         found = server.regions[b"r1"].get(b"a", {}, 300)
         assert [cell.value for cell in decode_cells(found.block)] == [long(5), b"100"]
+
+
+def test_what_was_done_before_is_told_one_by_one():
+    """All columns came in their order: whoever tells them apart by their place read another one's."""
+    server = Server()
+    for repeated in (False, True):
+        server.request.Clear()
+        server.request.nonceGroup = 3
+        action = server.region(b"r1", atomic=True)
+        server.add(action, b"a", long(5), nonce=9, qualifier=b"q")
+        server.add(action, b"a", long(6), nonce=9, qualifier=b"p")
+        [reply] = server.call()
+        assert isinstance(reply, Answer)
+        [part] = Client_pb2.MultiResponse.FromString(reply.message).regionActionResult
+        told = [cell.qualifier for cell in part.resultOrException[0].result.cell]
+        assert told == [b"q", b"p"], repeated
 
 
 def test_the_second_of_a_change_of_a_row_waits_for_the_first():
