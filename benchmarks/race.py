@@ -21,10 +21,10 @@ from benchmarks.record import Record, markdown
 from benchmarks.samples import median
 from benchmarks.table import HELD, LOST
 from registry.clock import SystemClock
+from registry.loops import loop_factory
 from registry.race.bootstraps import UNHEDGED
 from registry.race.cases import Case, Condition, Slow
 from registry.race.running import Race, Results, run_race
-from registry.role.process import loop_factory
 
 HEDGED, RANDOM = "hedged", "random"
 RECORD = Record("race")

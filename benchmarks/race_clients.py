@@ -22,10 +22,10 @@ from registry.client.rpc_source import RpcSource
 from registry.client.settings import ClientSettings
 from registry.client.target import RpcTarget
 from registry.clock import SystemClock
+from registry.loops import loop_factory
 from registry.names import Address
 from registry.race.bootstraps import ask_all
 from registry.race.cases import Run
-from registry.role.process import loop_factory
 
 TIMEOUT_MS = 60_000.0
 TICK_S = 0.001

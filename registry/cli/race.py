@@ -16,8 +16,8 @@ from registry.cli.flags import between, parser
 from registry.client.target import RpcTarget, find_target, uri_settings
 from registry.config.settings import load_settings
 from registry.exits import BAD_SETTING, FAILED, STOPPED
+from registry.loops import loop_factory
 from registry.names import Address
-from registry.role.process import loop_factory
 
 if TYPE_CHECKING:
     from registry.race.cases import Condition

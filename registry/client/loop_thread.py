@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, TypeVar
 
+from registry.loops import loop_factory
 from registry.wire.errors import StoppedRpcClientException
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ class LoopThread:
     """For any threads of the process that made it; `stop` ends it."""
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
+        self._loop = loop_factory()()
         self._process = os.getpid()
         self._taking = threading.RLock()
         """Held while something is given to the loop: nothing is, once it is told to end, as nobody would do it. The

@@ -28,10 +28,11 @@ from registry.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.guard import UNGUARDED_CODE
 from registry.guarded import Beats, GuardLink, die_with_guard
 from registry.logs import parse_levels, set_levels
+from registry.loops import loop_factory
 from registry.names import Address
 from registry.role.listening import CannotListen, cannot_listen
 from registry.role.notify import Notifier
-from registry.role.process import loop_factory, start_logs
+from registry.role.process import start_logs
 from registry.sockets import listening_sockets
 
 logger = logging.getLogger("registry.coordinator")

@@ -16,6 +16,7 @@ from registry.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.guard import STACKS_SIGNAL, UNGUARDED_CODE
 from registry.guarded import GuardLink
 from registry.logs import parse_levels, set_up_logs
+from registry.loops import loop_factory
 
 if TYPE_CHECKING:
     from registry.role.server import RoleServer
@@ -55,15 +56,6 @@ def start_logs(settings: Settings, role: str) -> None:
         logger.warning("%s", warning)
     faulthandler.enable()
     faulthandler.register(STACKS_SIGNAL, all_threads=True)
-
-
-def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    """Makes uvloop's loop where it is installed."""
-    try:
-        import uvloop
-    except ImportError:  # it is made for some systems only
-        return asyncio.new_event_loop
-    return uvloop.new_event_loop
 
 
 async def _serve(
