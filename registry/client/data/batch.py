@@ -2,8 +2,9 @@
 
     batch = Batch([Entry(each, new_nonce) for each in operations], nonce_group)
     while batch.left:
-            calls, unknown = batch.plan(regions.find)     # one request per server, or several where it is long
-        batch.take(call, response, cells)             # or batch.failed(call, error)
+        calls, unknown = batch.plan(regions.find)     # one request per server, or several where it is long
+        batch.take(call, response, cells)             # each of them; or batch.failed(call, error)
+        batch.next_round()
     results = batch.results                           # in the order of the operations, errors among them
 
 An operation is encoded once; a round of tries only puts regions and indices around it. Requests are in the order of
