@@ -191,7 +191,8 @@ def test_what_another_start_would_repeat_ends_it_at_once(
     ended, log = dev.end()
     assert ended == code, log
     assert len(dev.lives("master1")) == 1
-    assert not is_alive(dev.pid("coordinator"))
+    # on a busy machine it was told to end before it could say that it lives
+    assert not [life for life in dev.lives("coordinator") if is_alive(int(life["pid"]))]
     assert ("hbase.masters = 'x' (from a test): as planned" in log) == (does == "bad")
 
 
