@@ -25,8 +25,7 @@ chaos: ; python -m pytest -m "chaos"
 # the hot path by mypyc, into build/compiled
 compiled: ; python deploy/compile.py
 # many seeds of the simulations, a thousandth of them of real processes; a plain run takes the first few
-campaign: generated
-	python -m tests.sim.campaign --seeds $(or $(SEEDS),4000)
+campaign: ; python -m tests.sim.campaign --seeds $(or $(SEEDS),4000)
 # every test that Hypothesis feeds, with many more examples than a plain run has
 generated: ; HBEACON_EXAMPLES=$(or $(EXAMPLES),2000) python -m pytest --timeout 1800 -m "hypothesis and not zookeeper and not cluster and not chaos"
 # only those of real processes: killed, stopped, moved from, masters too

@@ -60,9 +60,8 @@ class RowsToFilter:
         self._end()
         self._snapshot.close()
 
-    @property
-    def place(self) -> bytes:
-        """The key from which on the next row is looked for."""
+    def next_place(self) -> bytes:
+        """The key from which on the next row is looked for, behind those of which nothing is asked about."""
         self._pass_over_rows()
         if self._cursor is None:
             return self._at

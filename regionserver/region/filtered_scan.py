@@ -176,7 +176,7 @@ class FilteredScan:
             return None
         if self._filter.filter_all_remaining():
             return None
-        plain.place, plain.row_bytes_max = self._rows.place, self.row_bytes_max
+        plain.place, plain.row_bytes_max = self._rows.next_place(), self.row_bytes_max
         stop = plain.take(page, limits)
         self._row = None
         self._rows.go_on_at(plain.place)

@@ -60,7 +60,7 @@ FAMILIES = {
     b"g": (FamilyRules(3), Times(PAST, ()), {"VERSIONS": "3"}),
     b"k": (
         FamilyRules(3, keep_deleted=KeepDeleted.TRUE),
-        Times(PAST, (), marks_named=True),
+        Times(PAST, (), keeps_deleted=True),
         {"VERSIONS": "3", "KEEP_DELETED_CELLS": "TRUE"},
     ),
     b"t": (
@@ -70,7 +70,7 @@ FAMILIES = {
     ),
     b"u": (
         FamilyRules(2, 0, TTL_S * 1000, KeepDeleted.TTL),
-        Times(RECENT, EXPIRED, marks_named=True),
+        Times(RECENT, EXPIRED, keeps_deleted=True),
         {"VERSIONS": "2", "TTL": str(TTL_S), "KEEP_DELETED_CELLS": "TTL"},
     ),
     # HBase fails where a column without a name has markers there, and counts what one change writes as one version.
@@ -81,7 +81,8 @@ FAMILIES = {
     ),
 }
 TIMES = {name: times for name, (_, times, _) in FAMILIES.items()}
-# Where deleted cells are kept, markers that hide nothing any more go from our stores earlier than from HBase's.
+# Where deleted cells are kept, markers that hide nothing any more go from our stores earlier than from HBase's, which
+# keeps them while there is an older put in any row of its files: a put with an older time may be hidden there by them.
 RAW = [b"f", b"g", b"n", b"t"]
 # A time range may leave out the file of a clean-up: HBase forgets then what pushed out what was written behind it.
 CLEANED = [b"n"]

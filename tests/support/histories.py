@@ -37,8 +37,8 @@ class Times:
     """Of what is written."""
     once_a_change: bool = False
     """No change writes a column twice."""
-    marks_named: bool = False
-    """No marker deletes the column without a name."""
+    keeps_deleted: bool = False
+    """No marker deletes the column without a name, and behind a clean-up nothing is written with an older time."""
 
 
 NO_REGION = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=b"-")
@@ -75,19 +75,22 @@ class Histories:
         *,
         cleaned: bool = False,
         dense: bool = False,
+        is_behind: bool = False,
     ) -> None:
         """`raw_families`: those of which raw scans are the same after a clean-up too.
 
         `cleaned`: with a clean-up in the middle; then no cell will expire on its own, for what it pushes out stays here
         until it has. Behind it nothing is written to those of `kept_as_written`. `dense`: of one row, and more deletes.
+        `is_behind`: they follow a clean-up.
         """
         self._families = families
         self._raw_families = raw_families
         self._cleaned = cleaned
         behind = {name: times for name, times in families.items() if name not in kept_as_written}
         self._behind: Histories | None = self
-        if cleaned and len(behind) < len(families):
-            self._behind = Histories(behind, raw_families, dense=dense) if behind else None
+        if cleaned:
+            self._behind = Histories(behind, raw_families, dense=dense, is_behind=True) if behind else None
+        self._is_behind = is_behind
         self._ttls = (TTL_OVER_MS,) if cleaned else (TTL_OVER_MS, TTL_LONG_MS)
         self._dense = dense
         self._rows = st.just(ROW_NAMES[0]) if dense else ROWS
@@ -144,6 +147,8 @@ class Histories:
 
     def _times(self, family: bytes) -> st.SearchStrategy[int]:
         times = self._families[family]
+        if self._is_behind and times.keeps_deleted:
+            return st.just(LATEST_TIMESTAMP)
         return st.sampled_from([*times.usual, *times.usual, *times.expired, LATEST_TIMESTAMP])
 
     def range_of_times(self) -> st.SearchStrategy[HBase_pb2.TimeRange | None]:
@@ -183,7 +188,7 @@ class Histories:
                 if not deltas and (timestamp_ms := draw(self._times(family))) != LATEST_TIMESTAMP:
                     one.timestamp = timestamp_ms
                 if deletes:
-                    of_families = self._families[family].marks_named and not qualifier
+                    of_families = self._families[family].keeps_deleted and not qualifier
                     one.delete_type = draw(st.sampled_from(list(FAMILY_DELETES if of_families else DELETES)))
         return message
 
