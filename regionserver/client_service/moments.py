@@ -105,6 +105,10 @@ class SharedSnapshot:
         """The first of [lower, upper)."""
         return self._moment.snapshot.pairs(lower, upper, count_max)
 
+    def values(self, lower: bytes, upper: bytes, count_max: int, behind: bytes | None = None) -> list[bytes]:
+        """The values alone of those."""
+        return self._moment.snapshot.values(lower, upper, count_max, behind)
+
     def close(self) -> None:
         """Let go of it; the moment stays until it is ended."""
         if self._is_open:

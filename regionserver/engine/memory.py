@@ -190,6 +190,11 @@ class MemorySnapshot:
         """The first of [lower, upper)."""
         return list(islice(self.scan(lower, upper), count_max))
 
+    def values(self, lower: bytes, upper: bytes, count_max: int, behind: bytes | None = None) -> list[bytes]:
+        """The values alone."""
+        del behind  # it finds its place anyway
+        return [value for _, value in self.pairs(lower, upper, count_max)]
+
     def close(self) -> None:
         """Let go of it."""
         if not self._is_closed:

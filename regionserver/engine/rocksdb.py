@@ -13,7 +13,6 @@ import contextlib
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -27,24 +26,19 @@ from rocksdict import (
     DBRecoveryMode,
     Options,
     Rdict,
-    RdictIter,
     ReadOptions,
     WriteBatch,
     WriteBufferManager,
     WriteOptions,
 )
 
+from regionserver.engine.rocksdb_snapshot import RocksSnapshot, Stream
 from regionserver.engine.store import Batch, Committed, Durability, StoreBroken, StoreBusy, StoreNotUsable
 
 BLOOM_BITS_PER_KEY = 10
 """One look-up in a hundred for a key that is not there reads a block."""
 MEMTABLE_BLOOM_SHARE = 0.1
 LOG_FILES_KEPT = 2
-AHEAD_BYTES = 32 * 1024
-"""Read ahead of who takes it; kept while a scan is open and nobody asks for more."""
-AHEAD_PAIRS_MAX = 256
-STREAM_PAIRS = 16
-"""So many at once are worth a stream of their own."""
 STALLED = ("Write stall", "Incomplete")
 """Words of RocksDB's error where a write would have to wait."""
 
@@ -114,16 +108,23 @@ class RocksStore:
         self._reading.add(made)
         return made
 
-    def stream(self, number: int, lower: bytes, upper: bytes) -> _Stream | None:
-        """One of the moment of which this was the number before it was taken; None: there were writes since."""
+    def pairs_of(self, number: int, lower: bytes, upper: bytes) -> Stream[tuple[bytes, bytes]] | None:
+        """Those of the moment of which this was the number before it was taken; None: there were writes since."""
+        return self._stream(self._database.items, number, lower, upper)
+
+    def values_of(self, number: int, lower: bytes, upper: bytes) -> Stream[bytes] | None:
+        """Their values alone."""
+        return self._stream(self._database.values, number, lower, upper)
+
+    def _stream(self, begin: Callable[..., Any], number: int, lower: bytes, upper: bytes) -> Stream[Any] | None:
         if lower >= upper or self._database.latest_sequence_number() != number:
             return None
         options = ReadOptions()
         options.set_iterate_upper_bound(upper)
-        pairs = self._guarded(lambda: self._database.items(from_key=lower, read_opt=options))
+        given = self._guarded(lambda: begin(from_key=lower, read_opt=options))
         if self._database.latest_sequence_number() != number:
             return None
-        return _Stream(cast("Iterator[tuple[bytes, bytes]]", pairs), lower, upper, options)
+        return Stream(given, upper, options)
 
     # --- writing --------------------------------------------------------------------------------------------------
 
@@ -207,158 +208,6 @@ class RocksStore:
     def _failed(self, error: Exception) -> StoreNotUsable:
         what = "the store is closed" if isinstance(error, DbClosedError) else str(error)
         return StoreNotUsable(f"{self.name}: {what}")
-
-
-class _Stream:
-    """Pairs of one moment from a key on, in half of the time that the iterator takes; it only goes on."""
-
-    __slots__ = ("at", "held", "pairs", "upper")
-
-    def __init__(self, pairs: Iterator[tuple[bytes, bytes]], at: bytes, upper: bytes, held: object) -> None:
-        self.pairs = pairs
-        self.at = at
-        """What comes next is the first from this key on."""
-        self.upper = upper
-        self.held = held
-        """What must live as long as the iterator."""
-
-
-class RocksSnapshot:
-    """One moment of it: an iterator that all its scans share, each finding its place again after another.
-
-    The snapshots of rocksdict cannot be scanned: their iterators show what was written later. And what it gives for
-    pairs of keys and values ends at a damaged block as if nothing followed, without a word: where such a stream ends,
-    the iterator says whether that is the end.
-    """
-
-    def __init__(self, moment: RdictIter, name: str, store: RocksStore | None = None, number: int = 0) -> None:
-        """`store` makes streams of the same moment, which had this `number` then."""
-        self._moment: RdictIter | None = moment
-        self._name = name
-        self._store, self._number = store, number
-        self._stream: _Stream | None = None
-        self.held: object = None
-        """What must live as long as the iterator."""
-        self._mover: object = None
-        """The scan downwards that has moved the iterator last; upwards the key that its next step leads to."""
-
-    def get(self, key: bytes) -> bytes | None:
-        """The value of a key then."""
-        found = self._seek(key)
-        return found[1] if found is not None and found[0] == key else None
-
-    def scan(
-        self, lower: bytes, upper: bytes, *, reverse: bool = False, ahead_count: int = 1
-    ) -> Iterator[tuple[bytes, bytes]]:
-        """Keys of [lower, upper) with their values then; upwards up to AHEAD_BYTES are read ahead."""
-        self._open()
-        if reverse:
-            return self._down(lower, upper)
-        return chain.from_iterable(self._up(lower, upper, ahead_count))
-
-    def pairs(self, lower: bytes, upper: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
-        """The first of [lower, upper), up to AHEAD_BYTES at once."""
-        moment = self._open()
-        if count_max >= STREAM_PAIRS and (found := self._streamed(lower, upper, count_max)):
-            return found
-        if self._mover == lower:
-            moment.next()
-        else:
-            moment.seek(lower)
-        self._mover = None
-        pairs: list[tuple[bytes, bytes]] = []
-        size_bytes = 0
-        move, key_of, value_of = moment.next, moment.key, moment.value
-        while (key := key_of()) is not None and key < upper:
-            value = value_of()
-            pairs.append((key, value))
-            size_bytes += len(value)
-            if len(pairs) == count_max or size_bytes >= AHEAD_BYTES:
-                self._mover = key + b"\0"
-                return pairs
-            move()
-        if key is None:
-            self._check(moment)
-        return pairs
-
-    def close(self) -> None:
-        """Let go of it, and of what reads it."""
-        self._moment = self._stream = self._store = None
-
-    # Generators hold no iterator of RocksDB between two of their values: that would keep the database open.
-
-    def _up(self, lower: bytes, upper: bytes, ahead_count: int) -> Iterator[list[tuple[bytes, bytes]]]:
-        left = ahead_count
-        while pairs := self.pairs(lower, upper, left):
-            yield pairs
-            lower = pairs[-1][0] + b"\0"
-            left -= len(pairs)
-            if not left:
-                left = ahead_count = min(2 * ahead_count, AHEAD_PAIRS_MAX)
-
-    def _streamed(self, lower: bytes, upper: bytes, count_max: int) -> list[tuple[bytes, bytes]]:
-        """The same from a stream; nothing: there is no stream, or nothing more in it."""
-        stream = self._stream
-        if stream is None or stream.at != lower or stream.upper != upper:
-            stream = self._store.stream(self._number, lower, upper) if self._store is not None else None
-        pairs: list[tuple[bytes, bytes]] = []
-        if stream is not None:
-            left_bytes = AHEAD_BYTES
-            for pair in islice(stream.pairs, count_max):
-                pairs.append(pair)
-                left_bytes -= len(pair[1])
-                if left_bytes <= 0:
-                    break
-            if pairs:
-                stream.at = pairs[-1][0] + b"\0"
-        self._stream = stream if pairs else None
-        return pairs
-
-    def _down(self, lower: bytes, upper: bytes) -> Iterator[tuple[bytes, bytes]]:
-        mover = object()
-        found = self._seek_before(upper, mover)
-        while found is not None and found[0] >= lower:
-            yield found
-            found = self._previous(found[0], mover)
-
-    def _seek(self, key: bytes) -> tuple[bytes, bytes] | None:
-        moment = self._open()
-        self._mover = None
-        moment.seek(key)
-        return self._here(moment)
-
-    def _seek_before(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:
-        moment = self._open()
-        self._mover = mover
-        moment.seek_for_prev(key)
-        if moment.valid() and moment.key() == key:
-            moment.prev()
-        return self._here(moment)
-
-    def _previous(self, key: bytes, mover: object) -> tuple[bytes, bytes] | None:
-        moment = self._open()
-        if self._mover is not mover:
-            return self._seek_before(key, mover)
-        moment.prev()
-        return self._here(moment)
-
-    def _here(self, moment: RdictIter) -> tuple[bytes, bytes] | None:
-        if moment.valid():
-            return moment.key(), moment.value()
-        self._check(moment)
-        return None
-
-    def _check(self, moment: RdictIter) -> None:
-        """One that stops for an error is not at its end."""
-        try:
-            moment.status()
-        except Exception as error:  # noqa: BLE001  rocksdict knows no other class
-            raise StoreNotUsable(f"{self._name}: {error}") from None
-
-    def _open(self) -> RdictIter:
-        if self._moment is None:
-            raise StoreNotUsable(f"{self._name}: the snapshot is closed")
-        return self._moment
 
 
 _WRITING = (Durability.PROCESS, Durability.POWER, Durability.MEMORY)

@@ -105,6 +105,13 @@ class Snapshot(View, Protocol):
         """
         ...
 
+    def values(self, lower: bytes, upper: bytes, count_max: int, behind: bytes | None = None) -> list[bytes]:
+        """The values alone of those, where that is cheaper; nothing: `pairs` has to be asked, for whatever reason.
+
+        `behind`: the value that was given last, where `lower` is right behind its key.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of it; more often is as good as once."""
         ...

@@ -233,6 +233,35 @@ class StoreContract:
         with pytest.raises(StoreError):
             snapshot.pairs(b"", b"z", 1)
 
+    @pytest.mark.parametrize("is_quiet", [True, False])
+    def test_values_are_those_of_the_moment(self, store: Store, is_quiet: bool):
+        """Where there are none to be had without keys, and at the end, it says nothing, and the pairs say the rest."""
+        chance = random.Random(8)
+        content = {b"%03d" % number: chance.randbytes(chance.choice((2, 10, 20_000))) for number in range(300)}
+        commit(store, Batch(list(content.items())))
+        snapshot = store.snapshot()
+        for _ in range(60):
+            at, upper = (b"%03d" % chance.randrange(310) for _ in range(2))
+            wanted = [key for key in sorted(content) if at <= key < upper]
+            found: list[bytes] = []
+            behind: bytes | None = None
+            while len(found) < len(wanted):
+                count_max = chance.choice([1, 2, 7, 16, 50, 1000])
+                values = snapshot.values(at, upper, count_max, behind)
+                assert len(values) <= count_max
+                behind = values[-1] if values and chance.random() < 0.9 else None
+                found += values or [value for _, value in snapshot.pairs(at, upper, count_max)]
+                at = wanted[len(found) - 1] + b"\0"
+                if not is_quiet and chance.random() < 0.1:
+                    put(store, **{f"{chance.randrange(300):03d}": "later"})
+                if chance.random() < 0.1:  # another share of the moment reads elsewhere
+                    snapshot.values(b"%03d" % chance.randrange(310), upper, 3)
+            assert found == [content[key] for key in wanted]
+            assert snapshot.values(at, upper, 3, behind) == [] or not wanted
+        snapshot.close()
+        with pytest.raises(StoreError):
+            snapshot.values(b"", b"z", 1)
+
     def test_large_values(self, store: Store):
         value = random.Random(1).randbytes(10 << 20)
         batch = Batch()

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from regionserver.engine.rocksdb import AHEAD_BYTES, RocksMemory, RocksStore
+from regionserver.engine.rocksdb import RocksMemory, RocksStore
+from regionserver.engine.rocksdb_snapshot import AHEAD_BYTES, STEP_MAX
 from regionserver.engine.store import Batch, Durability, StoreBusy, StoreNotUsable
 from tests.engines.contract import StoreContract, commit, everything, put
 
@@ -62,14 +63,24 @@ def test_what_is_read_ahead_is_bounded(tmp_path: Path):
     snapshot, at, found = store.snapshot(), b"", 0
     while pairs := snapshot.pairs(at, b"z", 1000):
         found += len(pairs)
-        assert sum(len(value) for _, value in pairs[:-1]) < AHEAD_BYTES
+        assert sum(len(value) for _, value in pairs[:-STEP_MAX]) < AHEAD_BYTES
         at = pairs[-1][0] + b"\0"
     assert found == 300
     store.close()
 
 
-@pytest.mark.parametrize("is_written", [False, True])
-def test_what_is_damaged_is_not_the_end(tmp_path: Path, is_written: bool):
+def test_of_large_values_few_are_read_ahead(tmp_path: Path):
+    """Steps begin with one, so that sixteen that would each be enough are not all in memory."""
+    store = opened(tmp_path / "db")
+    commit(store, Batch([(b"%04d" % number, bytes(AHEAD_BYTES)) for number in range(20)]))
+    snapshot = store.snapshot()
+    assert len(snapshot.pairs(b"", b"z", 100)) == 1
+    assert len(snapshot.values(b"", b"z", 100)) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("how", ["stream", "values", "written"])
+def test_what_is_damaged_is_not_the_end(tmp_path: Path, how: str):
     store = opened(tmp_path / "db")
     commit(store, Batch([(b"%04d" % number, os.urandom(500)) for number in range(2000)]))
     store.flush()
@@ -80,10 +91,17 @@ def test_what_is_damaged_is_not_the_end(tmp_path: Path, is_written: bool):
     file.write_bytes(content)
     again = opened(tmp_path / "db")
     snapshot = again.snapshot()
-    if is_written:
+    if how == "written":
         put(again, zz="later")  # then there is no stream, and the iterator alone reads
+    lower = b""
+    if how == "values":
+        values = snapshot.values(lower, b"z", 200)
+        while values:
+            lower = b"%04d\0" % (int(lower[:4] or -1) + len(values))
+            values = snapshot.values(lower, b"z", 200, values[-1])
+        assert b"" < lower < b"1999"
     with pytest.raises(StoreNotUsable, match="orruption"):
-        list(snapshot.scan(b"", b"z", ahead_count=100))
+        list(snapshot.scan(lower, b"z", ahead_count=100))
     again.close()
 
 

@@ -279,6 +279,11 @@ class _CountingMoment:
         self._store.read_count += len(pairs)
         return pairs
 
+    def values(self, lower: bytes, upper: bytes, count_max: int, behind: bytes | None = None) -> list[bytes]:
+        values = self._moment.values(lower, upper, count_max, behind)
+        self._store.read_count += len(values)
+        return values
+
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize(
