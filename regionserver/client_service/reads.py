@@ -157,7 +157,9 @@ def _asked(message: Client_pb2.Get | Client_pb2.Scan, *, raw: bool) -> Asked:
     from_ms, to_ms = read_range(message.time_range)
     columns: dict[bytes, tuple[bytes, ...] | None] = {}
     for column in message.column:
-        columns[column.family] = tuple(sorted(set(column.qualifier))) or None
+        # A family may come again: with columns these are added, without it is asked for whole.
+        more = {*column.qualifier, *(columns.get(column.family) or ())} if column.qualifier else ()
+        columns[column.family] = tuple(sorted(more)) or None
     # A real server looks at the limit when it has added a cell: 0 is as good as 1.
     cells_max = max(message.store_limit, 1) if message.HasField("store_limit") else NO_LIMIT
     versions_max = min(max(message.max_versions, 1), VERSIONS_ALL)

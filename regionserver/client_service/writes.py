@@ -104,13 +104,11 @@ def _from_cells(
 
 
 def _from_columns(message: Client_pb2.MutationProto, kind: MutationKind) -> Iterator[Change]:
-    of_all = _time(message.timestamp, message.HasField("timestamp"))
+    of_all = _time(message.timestamp, kind is MutationKind.PUT and message.HasField("timestamp"))
     for column in message.column_value:
         for each in column.qualifier_value:
             timestamp_ms = _time(each.timestamp, present=True) if each.HasField("timestamp") else of_all
             if kind is MutationKind.DELETE:
-                if not each.HasField("timestamp"):
-                    timestamp_ms = LATEST_TIMESTAMP
                 key_type = _DELETES[each.delete_type]
                 qualifier = b"" if key_type in _OF_FAMILIES else each.qualifier
                 yield Change(column.family, qualifier, timestamp_ms, key_type)

@@ -108,15 +108,18 @@ def _unless_over(family: bytes, entry: Entry, now_ms: int) -> Iterator[tuple[byt
         yield family, entry
 
 
-def put_entries(mutation: Mutation, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
-    """Family and cell of each change; what the cells of a family have in common is made once."""
+def put_entries(mutation: Mutation, now_ms: int, own_ms: int) -> Iterator[tuple[bytes, Entry]]:
+    """Family and cell of each change; what the cells of a family have in common is made once.
+
+    `own_ms`: the server's time for cells that say none.
+    """
     row = mutation.row
     row_bytes = len(row)
     beginnings: dict[bytes, bytes] = {}
     for change in mutation.changes:
         family, qualifier, timestamp_ms, key_type, value, tags = change
         if timestamp_ms == LATEST_TIMESTAMP:
-            timestamp_ms = now_ms
+            timestamp_ms = own_ms
         if tags or mutation.own_ttl:
             yield from _unless_over(family, _tagged(mutation, change, timestamp_ms), now_ms)
             continue
@@ -151,7 +154,8 @@ def delete_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterato
 def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
     """What an increment or append leaves: newer than what was there, even where the clock has gone back.
 
-    Sorted, whatever the order of the changes: clients look for the cells of a result by halves.
+    A time of its own counts only where nothing was there. Sorted, whatever the order of the changes: clients look for
+    the cells of a result by halves.
     """
     for change in sorted(mutation.changes, key=itemgetter(0, 1)):
         wanted = Wanted((change.qualifier,), 1, mutation.from_ms, mutation.to_ms)
@@ -163,7 +167,8 @@ def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator
             if mutation.own_ttl:
                 tags = with_own_ttl(tags, mutation.own_ttl)  # a real server does it once more for all that is written
         else:
-            timestamp_ms, tags = now_ms, change.tags
+            timestamp_ms = now_ms if change.timestamp_ms == LATEST_TIMESTAMP else change.timestamp_ms
+            tags = change.tags
             nothing = bytes(LONG_BYTES) if mutation.kind is MutationKind.INCREMENT else b""
             value = _added(mutation.kind, nothing, change.value)
         made = Change(change.family, change.qualifier, timestamp_ms, KeyType.PUT, value, tags)

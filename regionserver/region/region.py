@@ -224,7 +224,7 @@ class Region:
         self.check_writable()
         self.check_row("batchMutate", mutation.row, FailedSanityCheckException)
         self.counts.writes_count += 1
-        self._write([mutation], batch, now_ms)
+        self._write([mutation], batch, now_ms, now_ms)
 
     def put_quick(self, put: Shaped | PlainPut, batch: Batch, now_ms: int) -> None:
         """The same of a put of one family whose cells are sorted and without tags."""
@@ -287,18 +287,19 @@ class Region:
             if mutation.row != row:
                 raise DoNotRetryIOException("Action's getRow must match")
         self._check_row_of(mutations, condition is not None, row)
+        puts_ms = now_ms
         if condition is not None:
             checked = self.check(condition, now_ms)
             if not checked.matches:
                 return False, []
-            now_ms = max(now_ms, checked.timestamp_ms)
+            puts_ms = max(now_ms, checked.timestamp_ms)
         self.counts.writes_count += len(mutations)
         batch = Batch()
         if also:
-            made = self._write([*mutations, *(each for each in also if each.row == row)], batch, now_ms)
+            made = self._write([*mutations, *(each for each in also if each.row == row)], batch, now_ms, puts_ms)
             self._write_rows((each for each in also if each.row != row), batch, now_ms)
         else:
-            made = self._write(mutations, batch, now_ms)
+            made = self._write(mutations, batch, now_ms, puts_ms)
         if batch:
             if note:
                 batch.put(note, b"")
@@ -339,9 +340,10 @@ class Region:
             self.check_row("mutateRows", mutation.row)
             by_row.setdefault(mutation.row, []).append(mutation)
         for of_row in by_row.values():
-            self._write(of_row, batch, now_ms)
+            self._write(of_row, batch, now_ms, now_ms)
 
-    def _write(self, mutations: Sequence[Mutation], batch: Batch, now_ms: int) -> list[list[bytes]]:
+    def _write(self, mutations: Sequence[Mutation], batch: Batch, now_ms: int, puts_ms: int) -> list[list[bytes]]:
+        """`puts_ms`: of puts that say no time. Behind a condition they are no older than the cell that it looked at."""
         row_key, view = self.row_key(mutations[0].row), self.store.uncommitted
         by_family: dict[bytes, list[Entry]] = {}
         made: list[list[bytes]] = []
@@ -357,7 +359,7 @@ class Region:
                 self.check_family(change.family)
             match mutation.kind:
                 case MutationKind.PUT:
-                    written = put_entries(mutation, now_ms)
+                    written = put_entries(mutation, now_ms, puts_ms)
                 case MutationKind.DELETE:
                     written = delete_entries(mutation, read, now_ms)
                 case MutationKind.INCREMENT | MutationKind.APPEND:

@@ -106,6 +106,17 @@ def test_times_of_puts_and_deletes():
     assert found.timestamp_ms == 5
 
 
+def test_times_of_what_is_added():
+    """A cell's own counts; the mutation's does not."""
+    for kind in (Client_pb2.MutationProto.INCREMENT, Client_pb2.MutationProto.APPEND):
+        message = mutation(mutate_type=kind, timestamp=5)
+        values = message.column_value.add(family=b"f").qualifier_value
+        values.add(qualifier=b"a", value=b"", timestamp=9)
+        values.add(qualifier=b"b", value=b"")
+        found = read_mutation(message, NONE).mutation
+        assert [each.timestamp_ms for each in found.changes] == [9, LATEST_TIMESTAMP]
+
+
 def test_a_delete_of_a_family_has_no_qualifier():
     message = mutation(mutate_type=Client_pb2.MutationProto.DELETE)
     values = message.column_value.add(family=b"f").qualifier_value
@@ -208,6 +219,16 @@ def test_columns_of_a_get():
     message.cf_time_range.add(column_family=b"b").time_range.to = 9
     wanted = read_get(message).wanted([b"a", b"b"])
     assert wanted == {b"b": Wanted((b"", b"z"), 3, 0, 9), b"nope": Wanted(None, 3)}
+
+
+def test_a_family_that_comes_again():
+    """Columns are added to those before; without columns all of it is asked for, until columns come again."""
+    message = Client_pb2.Get(row=b"r")
+    wanted: list[tuple[bytes, ...] | None] = []
+    for qualifiers in ([b"b"], [b"a"], [], [b"c"]):
+        message.column.add(family=b"f", qualifier=qualifiers)
+        wanted.append(read_get(message).wanted([b"f"])[b"f"].columns)
+    assert wanted == [(b"b",), (b"a", b"b"), None, (b"c",)]
 
 
 def test_time_ranges():

@@ -146,6 +146,14 @@ def test_what_is_added_is_newer_than_what_was_there():
     assert values(where) == [(b"a", b"s", 5001, b"xy")]
 
 
+def test_what_is_added_has_a_time_of_its_own_where_nothing_was_there():
+    where = region()
+    change(where, APPEND, [Change(b"a", b"s", 5, KeyType.PUT, b"x")])
+    assert values(where) == [(b"a", b"s", 5, b"x")]
+    change(where, APPEND, [Change(b"a", b"s", 7, KeyType.PUT, b"y")])
+    assert values(where) == [(b"a", b"s", 100, b"xy")]
+
+
 def test_an_increment_reads_within_its_time_range():
     where = region()
     change(where, PUT, [put(b"a", b"n", long(7), 10)])
@@ -293,6 +301,22 @@ def test_a_condition_that_fails_changes_nothing_and_one_that_holds_is_not_older(
     right = Condition(b"row", b"a", b"q", CompareType.EQUAL, b"1")
     assert where.mutate(new, Durability.PROCESS, ended, 100, right)[0]
     assert values(where) == [(b"a", b"q", 5000, b"2")]
+
+
+def test_only_puts_are_as_new_as_what_a_condition_has_looked_at():
+    """A delete is of the server's time, and what lies in the future stays; what is added to nothing is of now, too."""
+    is_there = Condition(b"row", b"a", b"q", CompareType.EQUAL, b"1")
+    deletes = [
+        Mutation(DELETE, b"row", []),
+        Mutation(DELETE, b"row", [Change(b"a", b"q", LATEST_TIMESTAMP, KeyType.DELETE_COLUMN)]),
+        Mutation(INCREMENT, b"row", [Change(b"b", b"n", LATEST_TIMESTAMP, KeyType.PUT, long(1))]),
+    ]
+    for each, left in zip(deletes, ([], [], [(b"b", b"n", 100, long(1))]), strict=True):
+        where = region()
+        change(where, PUT, [put(b"a", b"q", b"1", 5000)])
+        new = Mutation(PUT, b"row", [put(b"a", b"r", b"2")])
+        assert where.mutate([each, new], Durability.PROCESS, ended, 100, is_there)[0]
+        assert values(where) == [(b"a", b"q", 5000, b"1"), (b"a", b"r", 5000, b"2"), *left]
 
 
 def test_columns_of_a_large_row():
