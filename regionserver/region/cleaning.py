@@ -13,14 +13,17 @@ Source: HStore#compact, StoreScanner with ScanType.COMPACT_DROP_DELETES.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 
 from regionserver.engine.store import Batch, Durability, StoreBusy, StoreError
-from regionserver.region.cleaning_in_order import FAMILY_BYTES_WHOLE, RecordsAhead, clean_in_order
-from regionserver.region.dead import all_are_dead, every_marker, living, may_have_dead
+from regionserver.region.cleaning_by_head import ByHead
+from regionserver.region.cleaning_in_order import FAMILY_BYTES_WHOLE, clean_in_order
+from regionserver.region.dead import every_marker, living, may_have_dead
 from regionserver.region.family import put_family
 from regionserver.region.keys import family_of, row_key_of
 from regionserver.region.pieces import Record
-from regionserver.region.record import Entry, Mark, encode_record, head_of, only_newest
+from regionserver.region.record import Entry, Mark, encode_record, head_of
+from regionserver.region.records_ahead import RecordsAhead
 from regionserver.region.region import Region
 from regionserver.region.scan import ScanRange, key_range
 from regionserver.region.visible import FamilyRules
@@ -28,9 +31,13 @@ from regionserver.region.written_order import entries_of, with_cells
 from registry.wire.cellblock import KeyType
 
 SLICE_BYTES = 128 * 1024
-"""Of records that are read in one slice."""
-LOOKED_INTO = 8
-"""A record of which each cell is looked at takes so often the time of one that is passed over."""
+"""Of records that are looked into in one slice: a millisecond or two."""
+LOOKED_INTO_BYTES = 256
+"""A record of which cells are looked at takes as long as if it had so many bytes more."""
+PASSED_OVER, PASSED_OVER_BYTES = 8, 64
+"""One of which only the head is looked at counts for such a share of its bytes, and so many more."""
+TOGETHER_MAX = 256
+"""Records that are read at once."""
 _OF_FAMILIES = (-KeyType.DELETE_FAMILY, -KeyType.DELETE_FAMILY_VERSION)
 
 
@@ -47,6 +54,8 @@ class RegionCleaning:
         """Markers of all of that family."""
         self._begun: list[Entry] = []
         """Cells of the column that the chunk before has ended in; of this slice, for they may change until the next."""
+        self._ranges_count = 0
+        """Of records that went together."""
         self.done = False
         self.records_read_count = 0
         self.cells_dropped_count = 0
@@ -58,36 +67,49 @@ class RegionCleaning:
             return False
         self._begun = []
         batch = Batch()
-        records = RecordsAhead(self._region.store.scan(self._at, self._end))
-        left_bytes = slice_bytes
-        dropped_count = 0
-        while left_bytes > 0 and (record := records.peek) is not None:
-            row_key = row_key_of(record[0], len(self._region.prefix))
-            family = family_of(record[0], len(row_key))
-            rules = self._region.families.get(family)
-            family_key = record[0][: len(row_key) + len(family) + 1]
-            before_bytes = records.read_bytes
-            if rules is None:
-                next(records)
-                is_plain = True
-            elif rules.new_versions:
-                dropped_count += clean_in_order(records, self._region.store, batch, family_key, rules, now_ms)
-                is_plain = False
-            elif record[0] != family_key or head_of(record[1]).marks & Mark.MORE:
-                dropped_count += self._chunks(records, batch, family_key, rules, now_ms)
-                is_plain = False
-            else:
-                dropped_count += _record(next(records), batch, rules, now_ms)
-                is_plain = not head_of(record[1]).marks
-            read_bytes = records.read_bytes - before_bytes
-            left_bytes -= read_bytes // LOOKED_INTO if is_plain else read_bytes
-        self.records_read_count += records.count
-        self.done = records.peek is None
-        self._at = records.peek[0] if records.peek is not None else self._end
-        records.close()
+        together_count = min(TOGETHER_MAX, 1 + slice_bytes // LOOKED_INTO_BYTES)
+        moment = self._region.store.snapshot()
+        with closing(RecordsAhead(moment, self._at, self._end, together_count)) as records:
+            dropped_count = self._judge(records, batch, now_ms, slice_bytes)
+            self.records_read_count += records.count
+            self.done = records.peek is None
+            self._at = records.peek[0] if records.peek is not None else self._end
         if batch:
             self._commit(batch, dropped_count)
         return not self.done
+
+    def _judge(self, records: RecordsAhead, batch: Batch, now_ms: int, slice_bytes: int) -> int:
+        """So many as take the time of a slice; how many cells go."""
+        by_head = ByHead(self._region.families, now_ms, self._ranges_count)
+        spent_bytes = dropped_count = 0
+        while records.peek is not None and spent_bytes + by_head.changed_bytes < slice_bytes:
+            if count := by_head.judge(records.together, batch):
+                spent_bytes += records.pass_over(count) // PASSED_OVER + count * PASSED_OVER_BYTES
+                continue
+            by_head.end(batch)
+            before_bytes = records.read_bytes
+            dropped_count += self._look_into(records, batch, now_ms)
+            spent_bytes += records.read_bytes - before_bytes + LOOKED_INTO_BYTES
+        by_head.end(batch)
+        self._ranges_count = by_head.ranges_count
+        return dropped_count + by_head.dropped_count
+
+    def _look_into(self, records: RecordsAhead, batch: Batch, now_ms: int) -> int:
+        """The next record, or all that belong to it; how many cells go."""
+        record = records.peek
+        assert record is not None
+        row_key = row_key_of(record[0], len(self._region.prefix))
+        family = family_of(record[0], len(row_key))
+        rules = self._region.families.get(family)
+        if rules is None:
+            next(records)
+            return 0
+        family_key = record[0][: len(row_key) + len(family) + 1]
+        if rules.new_versions:
+            return clean_in_order(records, self._region.store, batch, family_key, rules, now_ms)
+        if record[0] != family_key or head_of(record[1]).marks & Mark.MORE:
+            return self._chunks(records, batch, family_key, rules, now_ms)
+        return _record(next(records), batch, rules, now_ms)
 
     def _commit(self, batch: Batch, dropped_count: int) -> None:
         def committed(error: StoreError | None) -> None:
@@ -141,13 +163,6 @@ def _record(record: Record, batch: Batch, rules: FamilyRules, now_ms: int) -> in
     head = head_of(value)
     if not may_have_dead(head, rules, now_ms):
         return 0
-    if all_are_dead(head, rules, now_ms):
-        batch.delete(key)
-        return head.cells_count
-    if head.marks == Mark.VERSIONS and rules.keeps_newest:
-        newest, count = only_newest(value)
-        batch.put(key, newest)
-        return head.cells_count - count
     kept = living(entries_of(value, in_order=False), rules, now_ms, every_marker)
     if not kept:
         batch.delete(key)

@@ -6,7 +6,7 @@ in a chunk before that one's first, and the markers of the family are read again
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from regionserver.engine.store import Batch, View
 from regionserver.region.dead_in_order import living_in_order
@@ -15,46 +15,13 @@ from regionserver.region.keys import after_family
 from regionserver.region.new_versions import OF_FAMILIES
 from regionserver.region.pieces import Record
 from regionserver.region.record import Mark, head_of
+from regionserver.region.records_ahead import RecordsAhead
 from regionserver.region.visible import FamilyRules
 from regionserver.region.written_order import encode_in_order, entries_of, last_of
 
 FAMILY_BYTES_WHOLE = 128 * 1024
 COLUMN_BYTES_MAX = 1024 * 1024
 """One that is larger is left as it is: what is looked at is read, and written, at once."""
-
-
-class RecordsAhead(Iterator[Record]):
-    """Records of which the next is known."""
-
-    def __init__(self, records: Iterator[Record]) -> None:
-        self._records = records
-        self.peek = next(records, None)
-        self.read_bytes = 0
-        self.count = 0
-
-    def __next__(self) -> Record:
-        record = self.peek
-        if record is None:
-            raise StopIteration
-        self.peek = next(self._records, None)
-        self.read_bytes += len(record[0]) + len(record[1])
-        self.count += 1
-        return record
-
-    def take(self, family_key: bytes, bytes_max: int) -> tuple[list[Record], bool]:
-        """Chunks of a family, and whether these are all of them."""
-        end = after_family(family_key)
-        stop_bytes = self.read_bytes + bytes_max
-        chunks: list[Record] = []
-        while self.peek is not None and self.peek[0] < end:
-            if self.read_bytes > stop_bytes:
-                return chunks, False
-            chunks.append(next(self))
-        return chunks, True
-
-    def close(self) -> None:
-        """Let go of the store."""
-        self._records = iter(())
 
 
 def clean_in_order(

@@ -53,16 +53,6 @@ def may_have_dead(head: Head, rules: FamilyRules, now_ms: int) -> bool:
     )
 
 
-def all_are_dead(head: Head, rules: FamilyRules, now_ms: int) -> bool:
-    """Whether a record is to go as a whole, which needs no look at its cells: all have expired, and none is to stay."""
-    return (
-        not head.marks & (Mark.TAGS | Mark.MORE)
-        and rules.versions_min <= 0
-        and rules.ttl_ms != FOR_EVER_MS
-        and head.newest_ms < now_ms - rules.ttl_ms
-    )
-
-
 def go_at_once(columns_count: int, rules: FamilyRules) -> bool:
     """Whether puts over a record of puts without tags take the places of what they hide.
 

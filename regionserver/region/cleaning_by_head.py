@@ -1,0 +1,112 @@
+"""Clean-up of records whose heads say what is to be done, many of them at once: that is most of all.
+
+They stay as they are, have expired as a whole, or have older versions of which none is kept. Records that have expired
+lie side by side, for rows are written in their order, or not any more: many of them go as one range. A store writes
+that in no time, and who reads beside it passes over it at once, where deletes of single records are passed one by one.
+
+RocksDB sorts all ranges that are not in files yet anew for who reads first behind one that came: so the more there
+are, the longer has a range to be.
+
+Source: https://rocksdb.org/blog/2018/11/21/delete-range.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from regionserver.engine.store import Batch
+from regionserver.region.pieces import Record
+from regionserver.region.record import FORMAT, HEAD, Mark, only_newest
+from regionserver.region.visible import FOR_EVER_MS, FamilyRules
+
+CLEARED_TOGETHER = 16
+"""So many records that follow each other go as a range: to delete each took as long as to write a range."""
+CLEARED_SHARE = 16
+"""And as many as there were ranges before divided by this: about what sorting them takes, ten times."""
+_EXPIRES_WHOLE = int(Mark.MARKERS | Mark.VERSIONS)
+"""Marks of records that are dead when their newest cell is: further chunks are not known, tags may say otherwise."""
+_VERSIONS = int(Mark.VERSIONS)
+_END = b"\0"
+_NEVER_MS = -FOR_EVER_MS - 2
+"""Before all times."""
+DELETED_BYTES = 96
+"""To delete a record by itself takes as long as to look into so many bytes."""
+NEWEST_BYTES = 128
+"""To take older versions out of one as long as to look into so many bytes more than it has."""
+
+
+class _Family(NamedTuple):
+    dead_before_ms: int
+    """Of the newest cell of a record that has expired as a whole."""
+    living_from_ms: int
+    """Of the oldest cell of a record of which nothing has expired."""
+    keeps_newest: bool
+
+
+class ByHead:
+    """Of one slice. Whatever it does not know is another's to look into."""
+
+    def __init__(self, families: Mapping[bytes, FamilyRules], now_ms: int, ranges_count: int) -> None:
+        """`ranges_count`: so many went before, in slices of the same pass."""
+        self._families = {_END + name + _END: _family(rules, now_ms) for name, rules in families.items()}
+        """By what the keys of their first records end with."""
+        self._dead: list[bytes] = []
+        """Keys of records between which none stays."""
+        self.ranges_count = ranges_count
+        self.changed_bytes = 0
+        """What changes took, as if so much had been looked into."""
+        self.dropped_count = 0
+        """Cells."""
+
+    def judge(self, records: Sequence[Record], batch: Batch) -> int:
+        """How many of the first records are done with.
+
+        Those that are dead go with `end` at the latest, which has to come before anything that lies behind.
+        """
+        family_of, head_of, dead = self._families.get, HEAD.unpack_from, self._dead
+        count = 0
+        for key, record in records:
+            # A first record's key ends with its family between two zero bytes, and that of a further chunk with none.
+            family = family_of(key[key.rfind(_END, 0, -1) :])
+            if family is None:
+                break
+            known, marks, cells_count, newest_ms, oldest_ms = head_of(record)
+            if known != FORMAT:
+                break
+            if newest_ms < family[0] and not marks & ~_EXPIRES_WHOLE:
+                dead.append(key)
+                self.dropped_count += cells_count
+            elif not marks and oldest_ms >= family[1]:
+                if dead:
+                    self.end(batch)
+            elif marks == _VERSIONS and family[2]:
+                if dead:
+                    self.end(batch)
+                newest, columns_count = only_newest(record)
+                batch.put(key, newest)
+                self.dropped_count += cells_count - columns_count
+                self.changed_bytes += len(record) + NEWEST_BYTES
+            else:
+                break
+            count += 1
+        return count
+
+    def end(self, batch: Batch) -> None:
+        """What follows is not dead, or not known: remove what was found until here."""
+        dead = self._dead
+        if len(dead) >= max(CLEARED_TOGETHER, self.ranges_count // CLEARED_SHARE):
+            batch.clear(dead[0], dead[-1] + _END)
+            self.ranges_count += 1
+        else:
+            for key in dead:
+                batch.delete(key)
+            self.changed_bytes += len(dead) * DELETED_BYTES
+        dead.clear()
+
+
+def _family(rules: FamilyRules, now_ms: int) -> _Family:
+    if rules.ttl_ms == FOR_EVER_MS:
+        return _Family(_NEVER_MS, _NEVER_MS, rules.keeps_newest)
+    oldest_ms = now_ms - rules.ttl_ms
+    return _Family(oldest_ms if rules.versions_min <= 0 else _NEVER_MS, oldest_ms, keeps_newest=False)
