@@ -2,8 +2,10 @@
 
 A flush writes what is only in the log of a region's store into its files; all regions of that store have it. A
 compaction drops a region's dead cells, in slices of the loop, and then gives back their space, in a thread. Compactions
-wait for one another in a queue, as HBase's do. Each region has one every hbase.hregion.majorcompaction, sooner or
-later by up to half of that, so that not all come at once; the store remembers when, whoever serves it.
+wait for one another in a queue, as HBase's do. Those of one store give back space when all of them have dropped what is
+dead, for its newest files have cells of every region: they are written anew once then, with nothing dead in them. Each
+region has one every hbase.hregion.majorcompaction, sooner or later by up to half of that, so that not all come at once;
+the store remembers when, whoever serves it.
 
 Source: HRegionServer#getCompactSplitThread, CompactSplit; SortedCompactionPolicy#getNextMajorCompactTime.
 """
@@ -11,8 +13,9 @@ Source: HRegionServer#getCompactSplitThread, CompactSplit; SortedCompactionPolic
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 
 from protos.hbase import Admin_pb2
@@ -38,6 +41,10 @@ JITTER = 0.5
 PAUSE_SHARE = 0.25
 """Between two slices of a clean-up the loop is left to calls for this share of what the last slice took, and for all
 that has come by then: the more calls there are, the less of the loop a clean-up has."""
+IDLE_SHARE = 0.05
+"""Where all that had come took less than this share, nobody is kept waiting, and the next slice begins at once."""
+REGIONS_TOGETHER = 16
+"""Of one store: the space of the first is not given back before dead cells of so many are gone."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +57,17 @@ class _Flushing:
     following: asyncio.Task[None] | None = None
 
 
+@dataclass(slots=True)
+class _Cleaned:
+    """A region whose space is to be given back."""
+
+    name: tuple[str, bool]
+    hosted: Hosted
+    cleaning: RegionCleaning
+    began_ms: int
+    """Since 1970."""
+
+
 class Maintenance:
     """Of one server. Belongs to its loop."""
 
@@ -59,7 +77,7 @@ class Maintenance:
         self._flushing: dict[str, _Flushing] = {}
         self._queue: dict[tuple[str, bool], Hosted] = {}
         """What waits, by encoded name and whether it is a major one, in the order in which it came."""
-        self._running: tuple[str, bool] | None = None
+        self._running: set[tuple[str, bool]] = set()
         self._worker: asyncio.Task[None] | None = None
         self.compactions_enabled = True
         self.flushed_ms: dict[str, int] = {}
@@ -67,12 +85,12 @@ class Maintenance:
 
     @property
     def compactions_waiting_count(self) -> int:
-        """In the queue, without the one that runs."""
+        """In the queue, without those that run."""
         return len(self._queue)
 
     def compaction_state(self, encoded_name: str) -> CompactionState:
         """What runs or waits for a region."""
-        is_major, is_minor = ((encoded_name, major) in self._queue or self._running == (encoded_name, major)
+        is_major, is_minor = ((encoded_name, major) in self._queue or (encoded_name, major) in self._running
                               for major in (True, False))  # fmt: skip
         if is_major:
             return MAJOR_AND_MINOR if is_minor else MAJOR
@@ -157,42 +175,70 @@ class Maintenance:
     async def _work(self) -> None:
         try:
             while self._queue:
-                self._running = next(iter(self._queue))
-                hosted = self._queue.pop(self._running)
-                try:
-                    await self._compact(hosted)
-                except StoreError as error:
-                    _log.warning("compaction of %s ended: %s", hosted.info, error)
-                except Exception:  # noqa: BLE001  such as a record of a newer version: others are compacted all the same
-                    _log.exception("compaction of %s ended", hosted.info)
+                await self._compact_together(next(iter(self._queue.values())).store_id)
         finally:
-            self._running = self._worker = None
+            self._worker = None
 
-    async def _compact(self, hosted: Hosted) -> None:
-        region, name = hosted.region, hosted.info.encoded_name
-        cleaning = RegionCleaning(region)
-        now_ms = int(self._clock.wall_ms())
+    async def _compact_together(self, store_id: str) -> None:
+        """Regions of one store, those that come meanwhile too."""
+        cleaned: list[_Cleaned] = []
+        try:
+            while len(self._running) < REGIONS_TOGETHER and (name := self._first_of(store_id)) is not None:
+                hosted = self._queue.pop(name)
+                self._running.add(name)
+                each = _Cleaned(name, hosted, RegionCleaning(hosted.region), int(self._clock.wall_ms()))
+                with _told(hosted):
+                    await self._clean(hosted, each.cleaning)
+                    cleaned.append(each)
+            for each in cleaned:
+                with _told(each.hosted):
+                    await self._give_back(each)
+                self._running.discard(each.name)
+        finally:
+            self._running.clear()
+
+    def _first_of(self, store_id: str) -> tuple[str, bool] | None:
+        return next((name for name, hosted in self._queue.items() if hosted.store_id == store_id), None)
+
+    async def _clean(self, hosted: Hosted, cleaning: RegionCleaning) -> None:
         while self._may_go_on(hosted):
             began_ms = self._clock.monotonic_ms()
             if not cleaning.slice(int(self._clock.wall_ms())):
                 break
-            took_ms = self._clock.monotonic_ms() - began_ms
-            await asyncio.sleep(took_ms * PAUSE_SHARE / 1000)
+            ended_ms = self._clock.monotonic_ms()
+            await asyncio.sleep(0)
+            took_ms = ended_ms - began_ms
+            if self._clock.monotonic_ms() - ended_ms > took_ms * IDLE_SHARE:
+                await asyncio.sleep(took_ms * PAUSE_SHARE / 1000)
+
+    async def _give_back(self, cleaned: _Cleaned) -> None:
+        hosted, region = cleaned.hosted, cleaned.hosted.region
         if not self._may_go_on(hosted):
             return
         lower, upper = key_range(ScanRange(), region.where, region.prefix, region.order)
         await asyncio.to_thread(region.store.compact, lower, upper)
         if self._may_go_on(hosted):
             noted = Batch()
-            note_compacted(noted, name, now_ms)
+            note_compacted(noted, hosted.info.encoded_name, cleaned.began_ms)
             await commit(region.store, noted, Durability.LATER)
         _log.info(
             "%s is compacted: %d records read, %d cells dropped",
             hosted.info,
-            cleaning.records_read_count,
-            cleaning.cells_dropped_count,
+            cleaned.cleaning.records_read_count,
+            cleaned.cleaning.cells_dropped_count,
         )
 
     def _may_go_on(self, hosted: Hosted) -> bool:
         """A region that was closed is another server's to change."""
         return self.compactions_enabled and self._regions.get(hosted.info.encoded_name) is hosted
+
+
+@contextlib.contextmanager
+def _told(hosted: Hosted) -> Generator[None]:
+    """What ends the compaction of one region is told, and others are compacted all the same."""
+    try:
+        yield
+    except StoreError as error:
+        _log.warning("compaction of %s ended: %s", hosted.info, error)
+    except Exception:  # noqa: BLE001  such as a record of a newer version
+        _log.exception("compaction of %s ended", hosted.info)
