@@ -19,7 +19,9 @@ AHEAD_BYTES = 32 * 1024
 AHEAD_PAIRS_MAX = 256
 STREAM_PAIRS = 16
 """So many at once are worth a stream of their own."""
-STEP_MAX = 16
+AHEAD_VALUES_BYTES = 64 * 1024
+"""The same of values alone: who reads these judges all of them together."""
+STEP_MAX = 64
 """No more are taken from a stream before their bytes are counted."""
 
 _Given = TypeVar("_Given")
@@ -38,17 +40,18 @@ class Stream(Generic[_Given]):
         self.behind: object = None
         """What was given last, or the key that follows it."""
 
-    def take(self, count_max: int, bytes_of: Callable[[list[_Given]], int]) -> list[_Given]:
-        """The next ones, until they are AHEAD_BYTES: steps are short at first, for one alone may be larger."""
+    def take(self, count_max: int, bytes_max: int, bytes_of: Callable[[list[_Given]], int]) -> list[_Given]:
+        """The next ones, until they are that much. One alone may be more, so no step is longer than looks safe."""
         taken: list[_Given] = []
-        left_bytes, step = AHEAD_BYTES, 1
-        while left_bytes > 0 and len(taken) < count_max:
+        taken_bytes, step = 0, 1
+        while taken_bytes < bytes_max and len(taken) < count_max:
             some = list(islice(self._given, min(step, count_max - len(taken))))
             if not some:
                 break
             taken += some
-            left_bytes -= bytes_of(some)
-            step = min(2 * step, STEP_MAX)
+            taken_bytes += bytes_of(some)
+            fitting = (bytes_max - taken_bytes) * len(taken) // (taken_bytes + 1)
+            step = max(1, min(4 * step, fitting, STEP_MAX))
         return taken
 
 
@@ -132,12 +135,12 @@ class RocksSnapshot:
         return pairs
 
     def values(self, lower: bytes, upper: bytes, count_max: int, behind: bytes | None = None) -> list[bytes]:
-        """The values alone, up to AHEAD_BYTES at once, in three quarters of the time; nothing: there is no stream."""
+        """The values alone, up to AHEAD_VALUES_BYTES at once, in less time; nothing: there is no stream."""
         self._open()
         stream = self._values
         if stream is None or behind is None or stream.behind is not behind or stream.upper != upper:
             stream = self._store.values_of(self._number, lower, upper) if self._store is not None else None
-        values = [] if stream is None else stream.take(count_max, _bytes_of_values)
+        values = [] if stream is None else stream.take(count_max, AHEAD_VALUES_BYTES, _bytes_of_values)
         if stream is not None and values:
             stream.behind = values[-1]
         self._values = stream if values else None
@@ -163,7 +166,7 @@ class RocksSnapshot:
         stream = self._stream
         if stream is None or stream.behind != lower or stream.upper != upper:
             stream = self._store.pairs_of(self._number, lower, upper) if self._store is not None else None
-        pairs = [] if stream is None else stream.take(count_max, _bytes_of_pairs)
+        pairs = [] if stream is None else stream.take(count_max, AHEAD_BYTES, _bytes_of_pairs)
         if stream is not None and pairs:
             stream.behind = pairs[-1][0] + b"\0"
         self._stream = stream if pairs else None

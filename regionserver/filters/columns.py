@@ -18,14 +18,9 @@ from regionserver.filters.filter import (
     SeenCell,
     first_on_column,
 )
-from regionserver.filters.whole_rows import (
-    Plan,
-    pick_numbered,
-    pick_prefix,
-    pick_qualifiers,
-    pick_times,
-    without_values,
-)
+from regionserver.filters.picks import pick_numbered, pick_run, pick_times, without_values
+from regionserver.filters.walks import Run, run_of_prefix
+from regionserver.filters.whole_rows import Plan
 from registry.wire.cellblock import KeyType
 
 
@@ -58,7 +53,7 @@ class ColumnPrefixFilter(_ColumnFilter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(pick=pick_prefix(self._prefix), hears_all=False)
+        return Plan(pick=pick_run(run_of_prefix(self._prefix)), hears_all=False)
 
 
 class MultipleColumnPrefixFilter(_ColumnFilter):
@@ -117,12 +112,9 @@ class ColumnRangeFilter(_ColumnFilter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(pick=pick_qualifiers(self._is_in), hears_all=False)
-
-    def _is_in(self, qualifier: bytes) -> bool:
-        if self._min is not None and (qualifier < self._min or (qualifier == self._min and not self._min_inclusive)):
-            return False
-        return self._max is None or qualifier < self._max or (qualifier == self._max and self._max_inclusive)
+        low = (self._min or b"") + (b"" if self._min is None or self._min_inclusive else b"\0")
+        high = None if self._max is None else self._max + (b"\0" if self._max_inclusive else b"")
+        return Plan(pick=pick_run(Run(low, high)), hears_all=False)
 
 
 class ColumnCountGetFilter(Filter):

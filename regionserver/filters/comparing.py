@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from regionserver.filters.comparators import BinaryComparator, Comparator, CompareType, keeping
 from regionserver.filters.filter import Filter, ReturnCode, SeenCell
-from regionserver.filters.whole_rows import (
-    Plan,
+from regionserver.filters.picks import (
     pick_all_if,
-    pick_column,
     pick_qualifiers,
+    pick_run,
     pick_values,
     pick_values_found,
     where_column,
 )
+from regionserver.filters.walks import run_of_column
+from regionserver.filters.whole_rows import Plan
 from registry.wire.errors import IOException
 
 
@@ -87,7 +88,7 @@ class QualifierFilter(CompareFilter):
     def plan(self) -> Plan | None:
         """See Filter."""
         if type(self.asks_for) is BinaryComparator:
-            return Plan(pick=pick_column(self.asks_for.value))
+            return Plan(pick=pick_run(run_of_column(self.asks_for.value)))
         return Plan(pick=pick_qualifiers(self.keeps), may_fail=self.may_fail)
 
 
@@ -195,6 +196,7 @@ class SingleColumnValueFilter(Filter):
         self.qualifier = qualifier or b""
         self._keeps = _never_compared if compare is CompareType.NO_OP else keeping(compare, comparator)
         self._may_fail = comparator.may_fail or compare is CompareType.NO_OP
+        self._part = comparator.part if compare is CompareType.EQUAL else b""
         self._filter_if_missing = filter_if_missing
         self._latest_version_only = latest_version_only
         self._is_found = self._matches = False
@@ -231,7 +233,9 @@ class SingleColumnValueFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        keeps = where_column(self.family, self.qualifier, self._keeps, not self._filter_if_missing)
+        keeps = where_column(
+            self.family, self.qualifier, self._keeps, passes_missing=not self._filter_if_missing, part=self._part
+        )
         return Plan(of_column=(keeps,), may_fail=self._may_fail)
 
 

@@ -9,17 +9,12 @@ Pure. Source: the same classes of HBase as those of the filters.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from operator import itemgetter
 from typing import NamedTuple, Protocol
 
-from regionserver.filters.places import BEFORE_ROW, CELL_AND_KEY, Places, Rows
-
-_LENGTHS = struct.Struct(">iii")  # cell, key, value
-_SIZE = struct.Struct(">i")
-_TIME = struct.Struct(">q")
+from regionserver.filters.rows_together import Rows
 
 
 class GoOn:
@@ -32,7 +27,7 @@ class GoOn:
 
 
 Cells = tuple[list[bytes], list[int]]
-"""Cell blocks of rows, and how many cells each has."""
+"""Cell blocks of all rows of which something is given, in their order, and how many cells of each row they have."""
 Passes = bool | GoOn
 OfColumn = Callable[[Rows, int], list[int]]
 """The numbers of those that pass; the number that it is given says where cell blocks begin."""
@@ -87,8 +82,8 @@ class Plan:
     """Cells behind those that `pick` gives are asked about all the same."""
     by_times: bool = False
     """It looks at the times of heads."""
-    change: Callable[[list[bytes]], list[bytes]] | None = None
-    """What is given instead of cells."""
+    change: Callable[[Cells], Cells] | None = None
+    """What is given instead of cells: as many."""
     counts: Counting | None = None
     may_be_in: Callable[[bytes], bool] | None = None
     """Whether a row may pass of which these bytes have all that is known; of more rows, whether one of them may."""
@@ -114,7 +109,7 @@ class Plan:
             pick=self.pick or other.pick,
             hears_all=self.hears_all and other.hears_all,
             by_times=self.by_times or other.by_times,
-            change=(lambda blocks: following(change(blocks))) if change and following else change or following,
+            change=(lambda cells: following(change(cells))) if change and following else change or following,
             counts=self.counts or other.counts,
             may_be_in=self.may_be_in or other.may_be_in,
         )
@@ -127,11 +122,12 @@ class Plan:
         if self.keeps_row:
             rows = self._by_key(rows, at)
         for of_column in self.of_column:
-            rows = rows.only(of_column(rows, at))
+            if rows.data:
+                rows = rows.only(of_column(rows, at))
         if not rows.data or (self.may_be_in is not None and not self.may_be_in(b"".join(rows.data))):
             return Judged(([], []), count, go_on)
-        cells = (self.pick or _pick_all)(rows, at)
-        return Judged(cells if self.change is None else (self.change(cells[0]), cells[1]), count, go_on)
+        cells = (self.pick or pick_all)(rows, at)
+        return Judged(cells if self.change is None else self.change(cells), count, go_on)
 
     def _by_row(self, rows: Rows, at: int) -> tuple[Rows, int, GoOn | None]:
         count = len(rows.data)
@@ -156,8 +152,9 @@ class Plan:
         return rows.only(passed)
 
 
-def _pick_all(rows: Rows, at: int) -> Cells:
-    return [data[at:] for data in rows.data], list(rows.counts)
+def pick_all(rows: Rows, at: int) -> Cells:
+    """All cells."""
+    return list(map(itemgetter(slice(at, None)), rows.data)), list(rows.counts)
 
 
 def _all_of(asked: Sequence[Callable[[bytes], Passes]], row: bytes) -> Passes:
@@ -171,213 +168,3 @@ def _all_of(asked: Sequence[Callable[[bytes], Passes]], row: bytes) -> Passes:
         elif not isinstance(passes, GoOn):
             passes = passes and said
     return passes
-
-
-def where_column(family: bytes, qualifier: bytes, keeps: Callable[[bytes], bool], passes_missing: bool) -> OfColumn:
-    """Rows by what the cell of a column holds, and whether those pass that have none."""
-    places = Places(family, qualifier, of_value=True)
-
-    def passing(rows: Rows, at: int) -> list[int]:
-        found = enumerate(zip(rows.data, places.find(rows, at), strict=True))
-        return [index for index, (data, place) in found if (passes_missing if place is None else keeps(data[place]))]
-
-    return passing
-
-
-def value_at(data: bytes, at: int) -> bytes:
-    """What the cell there holds."""
-    cell_bytes, key_bytes = CELL_AND_KEY.unpack_from(data, at)
-    return data[at + 12 + key_bytes : at + 4 + cell_bytes]
-
-
-def pick_column(qualifier: bytes) -> Pick:
-    """One column."""
-    of_family: dict[bytes, Places] = {}
-
-    def pick(rows: Rows, at: int) -> Cells:
-        family = _family_of(rows, at)
-        places = of_family.get(family) or of_family.setdefault(family, Places(family, qualifier))
-        found = zip(rows.data, places.find(rows, at), strict=True)
-        blocks = [data[place] for data, place in found if place is not None]
-        return blocks, [1] * len(blocks)
-
-    return pick
-
-
-def pick_prefix(prefix: bytes) -> Pick:
-    """Columns that begin so: they lie side by side."""
-    lengths = CELL_AND_KEY.unpack_from
-
-    def pick(rows: Rows, at: int) -> Cells:
-        blocks: list[bytes] = []
-        counts: list[int] = []
-        before_qualifier = _before_qualifier(rows, at)
-        for data, row_bytes in zip(rows.data, rows.key_bytes, strict=True):
-            stop, before, here, begin, taken = len(data), before_qualifier + row_bytes, at, at, 0
-            least_bytes = before - 3 + len(prefix)
-            while here < stop:
-                cell_bytes, key_bytes = lengths(data, here)
-                if key_bytes >= least_bytes and data.startswith(prefix, here + before):
-                    if not taken:
-                        begin = here
-                    taken += 1
-                elif taken:
-                    break
-                here += 4 + cell_bytes
-            if taken:
-                blocks.append(data[begin:here])
-                counts.append(taken)
-        return blocks, counts
-
-    return pick
-
-
-def pick_numbered(skipped_count: int, count_max: int) -> Pick:
-    """So many columns behind so many."""
-    sizes = _SIZE.unpack_from
-    begin, end = max(skipped_count, 0), skipped_count + count_max
-    if begin == 0 and end == 1:
-        return _pick_first
-
-    def pick(rows: Rows, at: int) -> Cells:
-        blocks: list[bytes] = []
-        counts: list[int] = []
-        for data, count in zip(rows.data, rows.counts, strict=True):
-            here, taken = at, min(end, count) - begin
-            if taken <= 0:
-                continue
-            for _ in repeat(None, begin):
-                here += 4 + sizes(data, here)[0]
-            begins_at = here
-            for _ in repeat(None, taken):
-                here += 4 + sizes(data, here)[0]
-            blocks.append(data[begins_at:here])
-            counts.append(taken)
-        return blocks, counts
-
-    return pick
-
-
-def _pick_first(rows: Rows, at: int) -> Cells:
-    sizes = _SIZE.unpack_from
-    return [data[at : at + 4 + sizes(data, at)[0]] for data in rows.data], [1] * len(rows.data)
-
-
-def _pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:
-    """Cells that pass: of the bytes, where the cell begins, and where its qualifier does, and how long its key is."""
-    lengths = CELL_AND_KEY.unpack_from
-
-    def pick(rows: Rows, at: int) -> Cells:
-        blocks: list[bytes] = []
-        counts: list[int] = []
-        before_qualifier = _before_qualifier(rows, at)
-        for data, row_bytes in zip(rows.data, rows.key_bytes, strict=True):
-            here, stop, before = at, len(data), before_qualifier + row_bytes
-            pieces: list[bytes] = []
-            while here < stop:
-                cell_bytes, key_bytes = lengths(data, here)
-                end = here + 4 + cell_bytes
-                if keeps(data, here, here + before, key_bytes):
-                    pieces.append(data[here:end])
-                here = end
-            if pieces:
-                blocks.append(b"".join(pieces))
-                counts.append(len(pieces))
-        return blocks, counts
-
-    return pick
-
-
-def pick_qualifiers(keeps: Callable[[bytes], bool]) -> Pick:
-    """Cells whose qualifiers pass."""
-    return _pick_where(lambda data, at, column_at, key_bytes: keeps(data[column_at : at + 3 + key_bytes]))
-
-
-def pick_values(keeps: Callable[[bytes], bool]) -> Pick:
-    """Cells whose values pass."""
-    return _pick_where(lambda data, at, _, __: keeps(value_at(data, at)))
-
-
-def pick_values_found(keeps: Callable[[bytes], bool], may_be_in: Callable[[bytes], bool]) -> Pick:
-    """The same; `may_be_in` says of a row's bytes whether one of them may pass."""
-    pick = pick_values(keeps)
-
-    def found(rows: Rows, at: int) -> Cells:
-        rows = rows.only([index for index, data in enumerate(rows.data) if may_be_in(data)])
-        return pick(rows, at) if rows.data else ([], [])
-
-    return found
-
-
-def pick_all_if(keeps: Callable[[bytes], bool]) -> Pick:
-    """All cells, where their family passes."""
-
-    def pick(rows: Rows, at: int) -> Cells:
-        if not keeps(_family_of(rows, at)):
-            return [], []
-        return _pick_all(rows, at)
-
-    return pick
-
-
-def pick_times(times_ms: frozenset[int]) -> Pick:
-    """Cells of these times."""
-    times = _TIME.unpack_from
-    some = _pick_where(lambda data, at, _, key_bytes: times(data, at + 3 + key_bytes)[0] in times_ms)
-    oldest_wanted_ms, newest_wanted_ms = min(times_ms, default=0), max(times_ms, default=-1)
-
-    def pick(rows: Rows, at: int) -> Cells:
-        blocks: list[bytes] = []
-        counts: list[int] = []
-        for index, (newest_ms, oldest_ms) in enumerate(rows.times_ms):
-            if newest_ms == oldest_ms:
-                if newest_ms in times_ms:
-                    blocks.append(rows.data[index][at:])
-                    counts.append(rows.counts[index])
-            elif newest_ms >= oldest_wanted_ms and oldest_ms <= newest_wanted_ms:
-                found, found_counts = some(rows.between(index, index + 1), at)
-                blocks += found
-                counts += found_counts
-        return blocks, counts
-
-    return pick
-
-
-def without_values(len_as_val: bool) -> Callable[[list[bytes]], list[bytes]]:
-    """Cells with nothing in them, or the length of what was."""
-    lengths = _LENGTHS.unpack_from
-    value_bytes_kept = 4 if len_as_val else 0
-    begins: dict[int, bytes] = {}
-    """Of cells, by how long their keys are."""
-
-    def change(blocks: list[bytes]) -> list[bytes]:
-        changed: list[bytes] = []
-        for block in blocks:
-            pieces: list[bytes] = []
-            at, stop = 0, len(block)
-            while at < stop:
-                cell_bytes, key_bytes, value_bytes = lengths(block, at)
-                begin = begins.get(key_bytes)
-                if begin is None:
-                    begin = _LENGTHS.pack(8 + key_bytes + value_bytes_kept, key_bytes, value_bytes_kept)
-                    begins[key_bytes] = begin
-                pieces += (begin, block[at + 12 : at + 12 + key_bytes])
-                if len_as_val:
-                    pieces.append(value_bytes.to_bytes(4, "big"))
-                at += 4 + cell_bytes
-            changed.append(b"".join(pieces))
-        return changed
-
-    return change
-
-
-def _family_of(rows: Rows, at: int) -> bytes:
-    """That of all of them."""
-    data = rows.data[0]
-    begin = at + BEFORE_ROW + rows.key_bytes[0]
-    return data[begin + 1 : begin + 1 + data[begin]]
-
-
-def _before_qualifier(rows: Rows, at: int) -> int:
-    """Where the qualifier of a cell begins, without the row."""
-    return BEFORE_ROW + 1 + len(_family_of(rows, at))

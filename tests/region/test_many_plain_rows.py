@@ -91,6 +91,13 @@ def _by(chance: Chance, *parts: bytes) -> Filter_pb2.CompareFilter:
     return f.compared(chance.randrange(6), with_)
 
 
+def _column_range(chance: Chance) -> Filter_pb2.Filter:
+    low, high = sorted((chance.choice((b"", b"city", b"n", b"name")), chance.choice((b"mail", b"name", b"z"))))
+    asked = Filter_pb2.ColumnRangeFilter(min_column=low, max_column=high)
+    asked.min_column_inclusive, asked.max_column_inclusive = chance.random() < 0.5, chance.random() < 0.5
+    return f.envelope(asked)
+
+
 def _single(chance: Chance) -> Filter_pb2.Filter:
     match chance.randrange(14):
         case 0 | 1 | 2:
@@ -124,6 +131,8 @@ def _single(chance: Chance) -> Filter_pb2.Filter:
 
 
 def _some(chance: Chance) -> Filter_pb2.Filter:
+    if chance.random() < 0.05:
+        return _column_range(chance)
     if chance.random() < 0.6:
         return _single(chance)
     return f.listed(*(_single(chance) for _ in range(chance.choice((2, 2, 3)))))
@@ -132,7 +141,7 @@ def _some(chance: Chance) -> Filter_pb2.Filter:
 @pytest.fixture(params=["memory", "rocksdb"])
 def region(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Region]:
     store = (
-        MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "db", RocksMemory.of(8 << 20, 8 << 20))
+        MemoryStore() if request.param == "memory" else RocksStore(tmp_path / "db", RocksMemory.of(8 << 20, 64 << 20))
     )
     ttl_ms = 998 if request.param == "memory" else FamilyRules().ttl_ms
     families = {b"e": FamilyRules(), b"f": FamilyRules(ttl_ms=ttl_ms)}

@@ -1,0 +1,61 @@
+"""Rows that are judged together, of which each column has one cell: what is known of them lies side by side. Pure."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from operator import itemgetter
+from typing import NamedTuple
+
+BEFORE_ROW = 14
+"""Lengths of a cell, its key, its value and its row."""
+AROUND_COLUMN = 2 + 8 + 1
+"""Of a key, without row, family and qualifier: the row's length, time, type."""
+CELL_AND_KEY = struct.Struct(">ii")
+
+
+class Rows(NamedTuple):
+    """Rows of which each column has one cell, sorted; what is known of them lies side by side."""
+
+    data: Sequence[bytes]
+    """Bytes of which a part is the row's cell block, the rest of them; where it begins is told apart from it."""
+    counts: Sequence[int]
+    """Of each, how many cells it has."""
+    key_bytes: Sequence[int]
+    """And how long its key is."""
+    times: Sequence[bytes] = ()
+    """The newest and the oldest time as heads have them, where a plan is `by_times`."""
+
+    def only(self, indexes: Sequence[int]) -> Rows:
+        """Those alone."""
+        if len(indexes) == len(self.data):
+            return self
+        data, counts, key_bytes, times = self
+        return Rows(
+            [data[index] for index in indexes],
+            [counts[index] for index in indexes],
+            [key_bytes[index] for index in indexes],
+            [times[index] for index in indexes] if times else (),
+        )
+
+    def between(self, start: int, stop: int) -> Rows:
+        """From one number up to another, without that one."""
+        data, counts, key_bytes, times = self
+        return Rows(data[start:stop], counts[start:stop], key_bytes[start:stop], times[start:stop])
+
+    def keys(self, at: int) -> list[bytes]:
+        """The keys of the rows. `at` is where cell blocks begin."""
+        begin, first_bytes = at + BEFORE_ROW, self.key_bytes[0] if self.key_bytes else 0
+        if self.key_bytes.count(first_bytes) == len(self.key_bytes):
+            return list(map(itemgetter(slice(begin, begin + first_bytes)), self.data))
+        return [data[begin : begin + key_bytes] for data, key_bytes in zip(self.data, self.key_bytes, strict=True)]
+
+    def family(self, at: int) -> bytes:
+        """That of all of them."""
+        data = self.data[0]
+        begin = at + BEFORE_ROW + self.key_bytes[0]
+        return data[begin + 1 : begin + 1 + data[begin]]
+
+    def before_qualifier(self, at: int) -> int:
+        """How far behind a cell's beginning its qualifier begins, without the row."""
+        return BEFORE_ROW + 1 + len(self.family(at))

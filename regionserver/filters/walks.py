@@ -1,0 +1,118 @@
+"""Walks through a row for what filters ask for: columns that lie side by side, or some by their number. Pure."""
+
+from __future__ import annotations
+
+from regionserver.filters.layouts import Walk, Walked, Where
+from regionserver.filters.rows_together import BEFORE_ROW, CELL_AND_KEY
+
+NOTHING: Walked = (None, 0, (), False)
+"""Of no row."""
+
+
+class Run:
+    """Columns that lie side by side: from one on, up to another without it."""
+
+    def __init__(self, low: bytes, high: bytes | None) -> None:
+        """`high` None: to the last."""
+        self._low, self._high = low, high
+
+    def begin(self, data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
+        """Where they begin, or would, and the row's end; a row may have cells from there on and none of these."""
+        del cells_count
+        lengths, low = CELL_AND_KEY.unpack_from, self._low
+        before, number, here, stop = before_qualifier(data, at, row_bytes), 0, at, len(data)
+        while here < stop:
+            cell_bytes, key_bytes = lengths(data, here)
+            if data[here + before : here + 3 + key_bytes] >= low:
+                break
+            here += 4 + cell_bytes
+            number += 1
+        if here == stop:
+            return None, 0, (number - 1,), True
+        return (slice(here, None), 0), number, (number - 1, number), False
+
+    def rest(self, data: bytes, begin: int, before: int) -> Where:
+        """All of them, where they begin there; `before`: how far behind a cell's beginning its qualifier begins."""
+        lengths, high = CELL_AND_KEY.unpack_from, self._high
+        number, here, stop = 0, begin, len(data)
+        while here < stop:
+            cell_bytes, key_bytes = lengths(data, here)
+            if high is not None and data[here + before : here + 3 + key_bytes] >= high:
+                break
+            here += 4 + cell_bytes
+            number += 1
+        return (slice(begin, None if here == stop else here), number) if number else None
+
+    def walk(self, data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
+        """All of them."""
+        begin, first, columns, is_whole = self.begin(data, at, row_bytes, cells_count)
+        if begin is None:
+            return begin, first, columns, is_whole
+        found = self.rest(data, begin[0].start, before_qualifier(data, at, row_bytes))
+        if found is None:
+            return found, 0, columns, False
+        where, taken = found
+        stop = first + taken
+        if where.stop is None:
+            return found, stop - 1, (*columns, stop - 1), True
+        return found, stop, (*columns, stop - 1, stop), False
+
+
+def run_of_column(qualifier: bytes) -> Run:
+    """One column."""
+    return Run(qualifier, qualifier + b"\0")
+
+
+def run_of_prefix(prefix: bytes) -> Run:
+    """Columns that begin so."""
+    bare = prefix.rstrip(b"\xff")
+    return Run(prefix, bare[:-1] + bytes((bare[-1] + 1,)) if bare else None)
+
+
+def walk_value(family: bytes, qualifier: bytes) -> Walk:
+    """What the cell of one column holds; all rows are of one family, which need not be this one."""
+    lengths, run, family_begin = CELL_AND_KEY.unpack_from, run_of_column(qualifier), bytes((len(family),)) + family
+
+    def walk(data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
+        if not data.startswith(family_begin, at + BEFORE_ROW + row_bytes):
+            return NOTHING
+        begin, number, columns, is_whole = run.begin(data, at, row_bytes, cells_count)
+        if begin is None:
+            return begin, number, columns, is_whole
+        here = begin[0].start
+        cell_bytes, key_bytes = lengths(data, here)
+        if data[here + before_qualifier(data, at, row_bytes) : here + 3 + key_bytes] != qualifier:
+            return None, 0, columns, False
+        # no other cell has the column, so no neighbour has to be looked at
+        return (slice(here + 12 + key_bytes, here + 4 + cell_bytes), 1), number + 1, (number,), False
+
+    return walk
+
+
+def walk_numbered(skipped_count: int, count_max: int) -> Walk:
+    """So many columns behind so many."""
+    lengths = CELL_AND_KEY.unpack_from
+    first, end = max(skipped_count, 0), skipped_count + count_max
+
+    def walk(data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
+        del row_bytes
+        taken = min(end, cells_count) - first
+        if taken <= 0:
+            return None, 0, (), True
+        begin = at
+        for _ in range(first):
+            begin += 4 + lengths(data, begin)[0]
+        if end >= cells_count:
+            return (slice(begin, None), taken), first, (), True
+        stop = begin
+        for _ in range(taken):
+            stop += 4 + lengths(data, stop)[0]
+        return (slice(begin, stop), taken), end, (), False
+
+    return walk
+
+
+def before_qualifier(data: bytes, at: int, row_bytes: int) -> int:
+    """How far behind a cell's beginning its qualifier begins, of a row whose cells begin there."""
+    before = BEFORE_ROW + row_bytes
+    return before + 1 + data[at + before]

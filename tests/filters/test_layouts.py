@@ -1,0 +1,154 @@
+"""What is looked for in rows is found as one finds it who reads cell after cell, however much rows are alike."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from regionserver.filters.layouts import LAYOUTS_MAX, PAUSE, ROWS_MIN, Layouts, Walk, Where
+from regionserver.filters.rows_together import Rows
+from regionserver.filters.walks import Run, run_of_column, run_of_prefix, walk_numbered, walk_value
+from tests.conftest import SEED
+
+AT = 3
+Cell = tuple[bytes, bytes]
+Row = tuple[bytes, int, int]
+"""Bytes, cells, and how long the key is."""
+
+
+def _cell(row: bytes, qualifier: bytes, value: bytes) -> bytes:
+    key = struct.pack(">H", len(row)) + row + b"\x01f" + qualifier + struct.pack(">qB", 5, 4)
+    return struct.pack(">iii", 8 + len(key) + len(value), len(key), len(value)) + key + value
+
+
+def _row(row: bytes, cells: list[Cell]) -> Row:
+    return b"top" + b"".join([_cell(row, *each) for each in cells]), len(cells), len(row)
+
+
+def _rows(rows: list[Row]) -> Rows:
+    return Rows(*zip(*rows, strict=True))
+
+
+def _walked(walk: Walk, rows: list[Row]) -> list[Where]:
+    return [walk(data, AT, key_bytes, count)[0] for data, count, key_bytes in rows]
+
+
+def _bytes(rows: list[Row], found: Sequence[Where]) -> list[bytes | None]:
+    return [None if each is None else row[each[0]] for (row, _, _), each in zip(rows, found, strict=True)]
+
+
+def _wanted(name: bytes, cells: list[Cell], columns: list[bytes]) -> bytes | None:
+    return b"".join([_cell(name, *each) for each in cells if each[0] in columns]) or None
+
+
+RUNS: list[tuple[Run, list[bytes]]] = [
+    (run_of_column(b"b"), [b"b"]),
+    (run_of_column(b""), [b""]),
+    (run_of_column(b"nobody"), []),
+    (run_of_prefix(b"a"), [b"a", b"aa"]),
+    (run_of_prefix(b""), [b"", b"a", b"aa", b"b", b"c", b"\xff\xff"]),
+    (run_of_prefix(b"\xff"), [b"\xff\xff"]),
+    (Run(b"aa", b"c"), [b"aa", b"b"]),
+    (Run(b"b", None), [b"b", b"c", b"\xff\xff"]),
+    (Run(b"c", b"b"), []),
+]
+
+
+def _drawn(chance: random.Random, share: float) -> Iterator[tuple[bytes, list[Cell]]]:
+    """Rows of which each is like the one before, or not."""
+    name, cells = b"row", [(b"a", b"1"), (b"b", b"22")]
+    while True:
+        if chance.random() < share:
+            name = chance.choice((b"r", b"row", b"rox"))
+            fake = _cell(name, b"b", b"22")
+            values = (b"", b"1", b"22", fake, fake[:-2], fake + b"1")
+            columns = sorted(chance.sample([b"", b"a", b"aa", b"b", b"c", b"\xff\xff"], chance.randrange(1, 6)))
+            cells = [(each, chance.choice(values)) for each in columns]
+        yield name, cells
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 1])
+def test_what_is_found_is_what_is_walked_to(share: float):
+    chance = random.Random(SEED)
+    for _ in range(20):
+        drawn = _drawn(chance, share)
+        looked = [(run, columns, Layouts(run.walk), Layouts(run.begin)) for run, columns in RUNS]
+        first, end = chance.randrange(3), chance.randrange(4)
+        of_value, numbered = walk_value(b"f", b"b"), walk_numbered(first, end)
+        in_value, in_number = Layouts(of_value), Layouts(numbered)
+        for _ in range(6):
+            some = [next(drawn) for _ in range(30)]
+            rows = [_row(*each) for each in some]
+            for run, columns, whole, begins in looked:
+                wanted = [_wanted(*each, columns) for each in some]
+                found = whole.find(_rows(rows), AT)
+                assert found is None or _bytes(rows, found) == wanted
+                assert _bytes(rows, _walked(run.walk, rows)) == wanted
+                begin = begins.find(_rows(rows), AT)
+                if begin is not None:
+                    told = zip(rows, begin, strict=True)
+                    rest = [at and run.rest(row, at[0].start, 14 + size + 2) for (row, _, size), at in told]
+                    assert _bytes(rows, rest) == wanted
+            values = [dict(cells).get(b"b") for _, cells in some]
+            found = in_value.find(_rows(rows), AT)
+            assert found is None or _bytes(rows, found) == values
+            assert _bytes(rows, _walked(of_value, rows)) == values
+            cut = [_wanted(name, cells[first : first + end], [each for each, _ in cells]) for name, cells in some]
+            found = in_number.find(_rows(rows), AT)
+            assert found is None or _bytes(rows, found) == cut
+            assert _bytes(rows, _walked(numbered, rows)) == cut
+
+
+def test_counts_are_those_of_the_cells():
+    rows = [_row(b"row", [(each, b"1") for each in columns]) for columns in ([b"a", b"ab", b"b"], [b"a"]) * 10]
+    found = Layouts(run_of_prefix(b"a").walk).find(_rows(rows), AT)
+    assert found is not None
+    assert [each and each[1] for each in found] == [2, 1] * 10
+
+
+def test_what_looks_like_it_is_no_cell():
+    """Rows that have the same bytes where the row before has the column: in a value, behind a shorter key, almost."""
+    real = _row(b"row", [(b"a", b""), (b"b", b"22")])
+    in_value = _row(b"row", [(b"a", _cell(b"row", b"b", b"22")), (b"b", b"33")])
+    in_qualifier = _row(b"r", [(b"\x00aa", b""), (b"\x01fb", b"22")])
+    almost = _row(b"row", [(b"a", b""), (b"c", b"22")])
+    rows = [real, in_value, real, in_qualifier, real, almost, real, real]
+    cell = _cell(b"row", b"b", b"22")
+    found = Layouts(run_of_column(b"b").walk).find(_rows(rows), AT)
+    assert found is not None
+    assert _bytes(rows, found) == [cell, _cell(b"row", b"b", b"33"), cell, None, cell, None, cell, cell]
+
+
+def test_a_value_of_another_family_is_none():
+    rows = [_row(b"row", [(b"b", b"1")])] * ROWS_MIN
+    assert Layouts(walk_value(b"g", b"b")).find(_rows(rows), AT) == [None] * ROWS_MIN
+
+
+def test_rows_that_are_never_alike_are_tried_no_longer(monkeypatch: pytest.MonkeyPatch):
+    rows = [_row(b"row", [(b"a", bytes(length)), (b"b", b"22")]) for length in range(40)]
+    compiled: list[str] = []
+
+    class Compiled(struct.Struct):
+        def __init__(self, format: str) -> None:  # noqa: A002
+            compiled.append(format)
+            super().__init__(format)
+
+    monkeypatch.setattr(struct, "Struct", Compiled)
+    layouts = Layouts(run_of_column(b"b").walk)
+    found = layouts.find(_rows(rows), AT)
+    assert found is not None
+    assert None not in found
+    assert [layouts.find(_rows(rows), AT) for _ in range(PAUSE)] == [None] * PAUSE
+    assert len(compiled) == LAYOUTS_MAX
+    assert layouts.find(_rows(rows), AT) == found
+
+
+def test_rows_that_change_slowly_are_learned_again():
+    """A counter gets a digit more: what was known is of no use any more, and is no reason to stop looking."""
+    layouts = Layouts(run_of_column(b"b").walk)
+    for length in range(20):
+        rows = [_row(b"row", [(b"a", bytes(length)), (b"b", b"22")])] * 40
+        assert layouts.find(_rows(rows), AT) is not None
