@@ -33,7 +33,7 @@ _TIME = struct.Struct(">q")
 _NEWEST_AT, _OLDEST_AT = 6, 14
 _times_of, _oldest_of = itemgetter(slice(_NEWEST_AT, HEAD_BYTES)), itemgetter(slice(8, None))
 _TOP_BYTE_LAST = 0x7F
-"""Of a time that is not negative; where it has others, it may be the last of all."""
+"""Of a time that may be the last of all."""
 _COUNT_AT = 5
 """The last byte of how many cells there are."""
 _ROW_AT = HEAD_BYTES + 14
@@ -176,19 +176,20 @@ class PlainRecords:
         for at, byte in same:
             if begins[at::step].count(byte) != count:
                 return None
-        if max(begins[_NEWEST_AT::step]) > _TOP_BYTE_LAST or max(begins[_OLDEST_AT::step]) > _TOP_BYTE_LAST:
-            return None
+        newest_tops = begins[_NEWEST_AT::step]
+        if not (newest_tops.isascii() and begins[_OLDEST_AT::step].isascii()):
+            return None  # there are negative ones, which bytes sort behind the others
         times: list[bytes] = []
         if self._with_times or not self._at_any_time:
             times = list(map(_times_of, records))
             if not self._at_any_time and not self._are_seen(times):
                 return None
-        elif max(begins[_NEWEST_AT::step]) == _TOP_BYTE_LAST:
+        elif _TOP_BYTE_LAST in newest_tops:
             return None
         return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times)
 
     def _are_seen(self, times: list[bytes]) -> bool:
-        """None is negative."""
+        """Whether all of them; none is negative."""
         newest, oldest = max(times)[:8], min(map(_oldest_of, times))
         return newest < self._to_times and oldest >= self._from_times
 

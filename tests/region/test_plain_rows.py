@@ -149,13 +149,17 @@ def test_rows_are_alike_only_where_all_bytes_of_their_heads_are():
         f.envelope(Filter_pb2.PageFilter(page_size=12)),
     ]
     latest_ms = (1 << 63) - 1
-    for odd in ("key", "cells", "family", "latest", "newest", "oldest", "nothing"):
+    for odd in ("key", "cells", "family", "latest", "newest", "oldest", "negative", "nothing"):
         region = Region(RegionRange("t", "t,,1.aa."), FAMILIES, MemoryStore(), b"prefix00")
         for number in range(20):
             is_odd = number == 9
             row = b"row%02d" % number + (b"\x01e" + bytes(254) if is_odd and odd == "key" else b"")
             family = b"g" if is_odd and odd == "family" else b"e"
-            ms = {"latest": latest_ms - 1, "newest": latest_ms - 1, "oldest": 1}.get(odd, 3) if is_odd else 3
+            ms = (
+                {"latest": latest_ms - 1, "newest": latest_ms - 1, "oldest": 1, "negative": -5}.get(odd, 3)
+                if is_odd
+                else 3
+            )
             columns = 8 + (256 if is_odd and odd == "cells" else 0)
             changes = [Change(family, b"q%d" % column, ms, KeyType.PUT, b"v") for column in range(columns)]
             region.mutate([Mutation(MutationKind.PUT, row, changes)], Durability.PROCESS, lambda _: None, NOW_MS)
