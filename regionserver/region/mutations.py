@@ -19,6 +19,7 @@ from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE, Entry, has_
 from regionserver.region.visible import FOR_EVER_MS, Wanted, own_ttl_is_over
 from registry.wire.cellblock import (
     LATEST_TIMESTAMP,
+    TAGS_BYTES_MAX,
     Cell,
     KeyType,
     Tag,
@@ -74,9 +75,11 @@ ReadColumn = Callable[[bytes, Wanted], Sequence[Entry]]
 
 
 def entry_of(row: bytes, change: Change, timestamp_ms: int) -> Entry:
-    """A change as a cell of a record. Raises ProtocolError for tags that nobody could read again."""
+    """A change as a cell of a record. Raises for tags that nobody could read again, or that grew too long."""
     family, qualifier, _, key_type, value, tags = change
     if tags:
+        if len(tags) > TAGS_BYTES_MAX:
+            raise DoNotRetryIOException(f"tagslength {len(tags)} > {TAGS_BYTES_MAX}")
         for _ in decode_tags(tags):
             pass
     cell = encode_cell(Cell(row, family, qualifier, timestamp_ms, key_type, value, tags), with_tags=True)

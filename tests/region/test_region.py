@@ -132,6 +132,17 @@ def test_what_is_added_keeps_the_tags():
     assert list(decode_cells(without_tags(found.block))) == [each._replace(tags=b"") for each in got(where)]
 
 
+def test_tags_of_what_is_added_grow_until_no_cell_has_room_for_them():
+    where = region()
+    tags = encode_tags([Tag(77, bytes(30_000))])
+    added = Change(b"a", b"s", LATEST_TIMESTAMP, KeyType.PUT, b"x", tags)
+    for _ in range(2):
+        change(where, APPEND, [added])
+    with pytest.raises(DoNotRetryIOException, match="tagslength 90009 > 65535"):
+        change(where, APPEND, [added])
+    assert got(where)[0].tags == 2 * tags
+
+
 def test_families_come_in_their_order_however_they_were_asked_for():
     where = region()
     change(where, PUT, [put(b"a", b"q"), put(b"b", b"q")])
