@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -246,6 +247,25 @@ def test_a_family_of_which_only_the_first_chunk_has_expired(store: Store):
     clean(where)
     assert [entry[0] for entry in stored(where, 7, b"ttl")] == [b"b", b"c"]
     assert set(rows_left(where)) == {7}
+
+
+def test_what_a_process_leaves_that_is_killed_between_slices(tmp_path: Path):
+    """Opened again, the store has what readers saw: ranges come back from the log as deletes do."""
+    where = region_on(RocksStore(tmp_path / "db", RocksMemory.of(8 << 20, 8 << 20)), TTL_ALONE)
+    for number in range(300):
+        put(where, number, EXPIRED_MS if number % 50 else LIVING_MS)
+    passed = RegionCleaning(where)
+    for number in range(4):
+        passed.slice(NOW_MS, 4096)
+        shutil.copytree(tmp_path / "db", tmp_path / f"killed{number}")
+        left = RocksStore(tmp_path / f"killed{number}", RocksMemory.of(8 << 20, 8 << 20))
+        assert 6 < len(rows_left(where)) < 300
+        assert rows_left(region_on(left, TTL_ALONE)) == rows_left(where)
+        left.close()
+    while passed.slice(NOW_MS):
+        pass
+    assert rows_left(where) == [0, 50, 100, 150, 200, 250]
+    where.store.close()
 
 
 def test_a_slice_is_short_however_small_records_are():
