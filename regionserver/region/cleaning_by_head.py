@@ -21,19 +21,19 @@ from regionserver.region.record import FORMAT, HEAD, Mark, only_newest
 from regionserver.region.visible import FOR_EVER_MS, FamilyRules
 
 CLEARED_TOGETHER = 16
-"""So many records that follow each other go as a range: to delete each took as long as to write a range."""
+"""So many records that follow each other go as a range, which is written as fast as a few deletes."""
 CLEARED_SHARE = 16
-"""And as many as there were ranges before divided by this: about what sorting them takes, ten times."""
+"""And as many as there were ranges before divided by this: to delete them one by one takes as long as sorting those."""
+DELETED_BYTES = 96
+"""To delete a record by itself takes as long as to look into so many bytes."""
+NEWEST_BYTES = 128
+"""To take older versions out of one as long as to look into so many bytes more than it has."""
 _EXPIRES_WHOLE = int(Mark.MARKERS | Mark.VERSIONS)
 """Marks of records that are dead when their newest cell is: further chunks are not known, tags may say otherwise."""
 _VERSIONS = int(Mark.VERSIONS)
 _END = b"\0"
 _NEVER_MS = -FOR_EVER_MS - 2
 """Before all times."""
-DELETED_BYTES = 96
-"""To delete a record by itself takes as long as to look into so many bytes."""
-NEWEST_BYTES = 128
-"""To take older versions out of one as long as to look into so many bytes more than it has."""
 
 
 class _Family(NamedTuple):
@@ -42,6 +42,7 @@ class _Family(NamedTuple):
     living_from_ms: int
     """Of the oldest cell of a record of which nothing has expired."""
     keeps_newest: bool
+    """Of puts that have not expired the newest of each column, and no other."""
 
 
 class ByHead:
@@ -77,18 +78,16 @@ class ByHead:
             if newest_ms < family[0] and not marks & ~_EXPIRES_WHOLE:
                 dead.append(key)
                 self.dropped_count += cells_count
-            elif not marks and oldest_ms >= family[1]:
-                if dead:
-                    self.end(batch)
-            elif marks == _VERSIONS and family[2]:
-                if dead:
-                    self.end(batch)
-                newest, columns_count = only_newest(record)
-                batch.put(key, newest)
-                self.dropped_count += cells_count - columns_count
-                self.changed_bytes += len(record) + NEWEST_BYTES
-            else:
+            elif oldest_ms < family[1] or (marks and not (marks == _VERSIONS and family[2])):
                 break
+            else:
+                if dead:
+                    self.end(batch)
+                if marks:
+                    newest, columns_count = only_newest(record)
+                    batch.put(key, newest)
+                    self.dropped_count += cells_count - columns_count
+                    self.changed_bytes += len(record) + NEWEST_BYTES
             count += 1
         return count
 
@@ -106,7 +105,8 @@ class ByHead:
 
 
 def _family(rules: FamilyRules, now_ms: int) -> _Family:
+    keeps_newest = rules.versions_max == 1 and not rules.new_versions
     if rules.ttl_ms == FOR_EVER_MS:
-        return _Family(_NEVER_MS, _NEVER_MS, rules.keeps_newest)
+        return _Family(_NEVER_MS, _NEVER_MS, keeps_newest)
     oldest_ms = now_ms - rules.ttl_ms
-    return _Family(oldest_ms if rules.versions_min <= 0 else _NEVER_MS, oldest_ms, keeps_newest=False)
+    return _Family(oldest_ms if rules.versions_min <= 0 else _NEVER_MS, oldest_ms, keeps_newest)

@@ -23,7 +23,7 @@ from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.record import Entry, encode_record, head_of, read_entries
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.scan import PageLimits, ScanRange, ScanShape, open_scan
-from regionserver.region.visible import FamilyRules, Wanted
+from regionserver.region.visible import FamilyRules, KeepDeleted, Wanted
 from registry.wire.cellblock import Cell, KeyType, Tag, TagType, encode_cell, encode_tags
 
 PUT, DELETE_COLUMN, DELETE_FAMILY = KeyType.PUT, KeyType.DELETE_COLUMN, KeyType.DELETE_FAMILY
@@ -36,6 +36,8 @@ RULES = {
     b"both": FamilyRules(versions_max=2),
     b"min": FamilyRules(versions_max=3, versions_min=1, ttl_ms=TTL_MS),
     b"new": FamilyRules(ttl_ms=TTL_MS, new_versions=True),
+    b"newest": FamilyRules(versions_min=1, ttl_ms=TTL_MS, keep_deleted=KeepDeleted.TTL),
+    b"once": FamilyRules(ttl_ms=TTL_MS),
     b"ttl": FamilyRules(versions_max=2, ttl_ms=TTL_MS),
 }
 TTL_ALONE = {b"ttl": RULES[b"ttl"]}
@@ -199,6 +201,23 @@ def test_a_row_that_is_not_known_ends_a_range():
     assert len(told.batches[0].cleared) == 2
 
 
+def test_older_versions_go_where_nothing_has_expired():
+    """In a family with a time to live too, of which the newest of each column is kept."""
+    told = Told()
+    where = region_on(told, {b"once": RULES[b"once"]})
+    for timestamp_ms in (LIVING_MS, LIVING_MS + 1):
+        for number in range(50):
+            put(where, number, timestamp_ms, b"once")
+    by_head = ByHead(where.families, NOW_MS, 0)
+    batch = Batch()
+    assert by_head.judge(list(told.scan(PREFIX, PREFIX + b"\xff")), batch) == 50
+    assert (by_head.dropped_count, len(batch.changes)) == (50, 50)
+    clean(where)
+    assert [[-entry[1] for entry in stored(where, number, b"once")] for number in range(50)] == [[LIVING_MS + 1]] * 50
+    by_head = ByHead(where.families, NOW_MS + 1, 0)
+    assert by_head.judge([(key, value) for key, value in batch.changes if value is not None], Batch()) == 0
+
+
 def test_ranges_have_to_be_longer_where_there_are_many():
     """Who reads pays for each of them."""
 
@@ -251,14 +270,15 @@ def test_a_family_of_which_only_the_first_chunk_has_expired(store: Store):
 
 def test_what_a_process_leaves_that_is_killed_between_slices(tmp_path: Path):
     """Opened again, the store has what readers saw: ranges come back from the log as deletes do."""
-    where = region_on(RocksStore(tmp_path / "db", RocksMemory.of(8 << 20, 8 << 20)), TTL_ALONE)
+    memory = RocksMemory.of(8 << 20, 128 << 20)  # no file is written, or goes, while the directory is copied
+    where = region_on(RocksStore(tmp_path / "db", memory), TTL_ALONE)
     for number in range(300):
         put(where, number, EXPIRED_MS if number % 50 else LIVING_MS)
     passed = RegionCleaning(where)
     for number in range(4):
         passed.slice(NOW_MS, 4096)
         shutil.copytree(tmp_path / "db", tmp_path / f"killed{number}")
-        left = RocksStore(tmp_path / f"killed{number}", RocksMemory.of(8 << 20, 8 << 20))
+        left = RocksStore(tmp_path / f"killed{number}", memory)
         assert 6 < len(rows_left(where)) < 300
         assert rows_left(region_on(left, TTL_ALONE)) == rows_left(where)
         left.close()
