@@ -16,13 +16,16 @@ from __future__ import annotations
 
 import contextlib
 import enum
+import logging
 import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from itertools import islice
 
 from regionserver.engine.store import Batch, Durability, Store, StoreError
-from registry.wire.errors import HBaseError
+from registry.wire.errors import HBaseError, IOException
+
+logger = logging.getLogger("regionserver.nonces")
 
 GRACE_MS = 30 * 60_000.0
 NONCES_MAX = 1_000_000
@@ -138,8 +141,8 @@ class Nonces:
     ) -> None:
         """Do it now, or `tell` what is there where it was done before; wait where it is being done.
 
-        `run` calls what it is given at its end, with whether it was done. What it raises had not begun; that is raised
-        here too, or given to `refuse` where it had to wait.
+        `run` calls what it is given at its end, with whether it was done. Whatever it raises has ended it, as failed;
+        that is raised here too, or given to `refuse` where it had to wait.
         """
 
         def again(succeeded: bool) -> None:
@@ -150,13 +153,22 @@ class Nonces:
                 self.once(nonce, now_ms, run, tell, refuse)
             except (HBaseError, StoreError) as error:
                 refuse(error)
+            except Exception as error:  # as of a handler: it is its client's error, and the others still wait
+                logger.exception("an operation that came again failed")
+                refuse(IOException(f"{type(error).__name__}: {error}"))
 
         match self.begin(nonce, now_ms):
             case Seen.NEW:
+                waiting = self._running[nonce]
+
+                def ended(done: bool) -> None:
+                    if self._running.get(nonce) is waiting:  # it may have said so before it raised, or after
+                        self.end(nonce, now_ms, succeeded=done)
+
                 try:
-                    run(lambda done: self.end(nonce, now_ms, succeeded=done))
-                except (HBaseError, StoreError):
-                    self.end(nonce, now_ms, succeeded=False)
+                    run(ended)
+                except Exception:
+                    ended(False)
                     raise
             case Seen.RUNNING:
                 self.wait(nonce, again)
