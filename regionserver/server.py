@@ -28,6 +28,7 @@ from regionserver.link import MasterLink
 from regionserver.load import Loads
 from regionserver.region.region import Region
 from regionserver.region.rules import TableRules
+from regionserver.region.visible import FOR_EVER_MS
 from registry.clock import Clock
 from registry.config.settings import Settings
 from registry.guarded import GuardLink
@@ -281,8 +282,12 @@ def _names(text: str) -> list[str]:
 
 def rules_of(settings: Settings) -> TableRules:
     """What this server says about all tables that do not say otherwise."""
+    slop_ms = settings.int_("hbase.hregion.keyvalue.timestamp.slop.millisecs")
     return TableRules(
         always_synced=settings.bool_("hbase.wal.hsync"),
         cell_bytes_max=settings.bytes_("hbase.server.keyvalue.maxsize"),
         row_bytes_max=settings.bytes_("hbase.table.max.rowsize"),
+        future_ms_max=None if slop_ms == FOR_EVER_MS else slop_ms,
+        markers_stay_ms=settings.int_("hbase.hstore.time.to.purge.deletes"),
+        on_demand=settings.bool_("hbase.hregion.scan.loadColumnFamiliesOnDemand"),
     )

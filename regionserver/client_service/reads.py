@@ -77,8 +77,8 @@ class ScanAsked(NamedTuple):
     needs_cursor: bool
     filter: Filter | None = None
     """For this one scan."""
-    on_demand: bool = True
-    """Families that the filter does not judge by are read of rows that have passed."""
+    on_demand: bool | None = None
+    """Families that the filter does not judge by are read of rows that have passed; None: as the region has it."""
 
     def shape(self, families: Iterable[bytes]) -> ScanShape:
         """How rows are read of a region with these families."""
@@ -139,7 +139,7 @@ def read_scan(message: Client_pb2.Scan, made: Filter | None = None) -> ScanAsked
         message.max_result_size if message.max_result_size and message.max_result_size < NO_LIMIT else NO_LIMIT,
         message.need_cursor_result,
         asked_filter,
-        message.load_column_families_on_demand or not message.HasField("load_column_families_on_demand"),
+        message.load_column_families_on_demand if message.HasField("load_column_families_on_demand") else None,
     )
 
 

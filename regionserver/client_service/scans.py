@@ -232,7 +232,8 @@ def open_asked(
     shape = asked.shape(region.families)
     if asked.filter is None:
         return open_scan(region, asked.rows, shape, now_ms, moment)
-    return open_filtered_scan(region, asked.rows, shape, asked.filter, now_ms, moment, on_demand=asked.on_demand)
+    on_demand = region.rules.on_demand if asked.on_demand is None else asked.on_demand
+    return open_filtered_scan(region, asked.rows, shape, asked.filter, now_ms, moment, on_demand=on_demand)
 
 
 def _cells(response: Client_pb2.ScanResponse, page: Page, form: CellForm) -> bytes:

@@ -20,12 +20,13 @@ from regionserver.region.rules import USUAL, TableRules
 from regionserver.region.visible import FOR_EVER_MS, VERSIONS_ALL, FamilyRules, KeepDeleted
 from registry.wire.errors import DoNotRetryIOException
 from registry.wire.gone_families import gone_families
-from registry.wire.region_info import table_text
+from registry.wire.region_info import META_TABLE, table_text
 
 TTL_FOREVER_S = 0x7FFF_FFFF
 """Java's Integer.MAX_VALUE, FOREVER in a shell; -1 means the same."""
 TIMESTAMP_SLOP = b"hbase.hregion.keyvalue.timestamp.slop.millisecs"
 PURGE_DELETES = b"hbase.hstore.time.to.purge.deletes"
+ON_DEMAND = b"hbase.hregion.scan.loadColumnFamiliesOnDemand"
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}")
 _DURABILITIES: Mapping[str, Durability | None] = {
     "USE_DEFAULT": None,
@@ -57,11 +58,14 @@ def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Desc
     table = table_text(schema.table_name)
     values = {pair.first: pair.second for pair in schema.attributes}
     values.update((pair.name.encode(), pair.value.encode()) for pair in schema.configuration)
+    if table == META_TABLE:
+        server = replace(server, future_ms_max=None)  # the master writes it with times that run ahead of the clock
+    purge_deletes = values.get(PURGE_DELETES, str(server.markers_stay_ms).encode())
     families: dict[bytes, FamilyRules] = {}
     for family in schema.column_families:
         if not family.name or b"\0" in family.name:
             raise DoNotRetryIOException(f"Family name {family.name[:64]!r} of table {table} is not one")
-        families[family.name] = family_rules(table, family, values.get(PURGE_DELETES, b"0"))
+        families[family.name] = family_rules(table, family, purge_deletes)
     if not families:
         raise DoNotRetryIOException("Table should have at least one column family.")
     durability = _read(values, b"DURABILITY", None, _durability, table)
@@ -72,12 +76,16 @@ def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Desc
         cell_bytes_max=_read(values, b"hbase.server.keyvalue.maxsize", server.cell_bytes_max, _integer, table),
         is_compacted=_read(values, b"COMPACTION_ENABLED", True, _boolean, table),
         future_ms_max=_read(values, TIMESTAMP_SLOP, server.future_ms_max, _slop_ms, table),
+        on_demand=_read(values, ON_DEMAND, server.on_demand, _boolean, table),
     )
     return Described(table, dict(sorted(families.items())), rules, gone_families(schema) - families.keys())
 
 
 def family_rules(table: str, family: HBase_pb2.ColumnFamilySchema, purge_deletes: bytes = b"0") -> FamilyRules:
-    """Read the descriptor of one family; of its table how long markers stay. Raises DoNotRetryIOException."""
+    """Read the descriptor of one family; `purge_deletes`: how long markers stay, in ms, where it does not say.
+
+    Raises DoNotRetryIOException.
+    """
     values = {PURGE_DELETES: purge_deletes}
     values.update((pair.name.encode(), pair.value.encode()) for pair in family.configuration)
     values.update((pair.first, pair.second) for pair in family.attributes)

@@ -29,6 +29,10 @@ class TableRules:
     """COMPACTION_ENABLED."""
     future_ms_max: int | None = None
     """hbase.hregion.keyvalue.timestamp.slop.millisecs: puts of a time farther ahead are refused."""
+    markers_stay_ms: int = 0
+    """hbase.hstore.time.to.purge.deletes of families that do not say it themselves, nor by their table."""
+    on_demand: bool = True
+    """hbase.hregion.scan.loadColumnFamiliesOnDemand, of scans that do not say."""
 
     def durability_of(self, asked: Durability | None) -> Durability:
         """How durable a mutation is to be that asked for this; None: for nothing of its own."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 OWN_PREFIX = "hbeacon."
 INT_MAX = 2**31 - 1
+LONG_MAX = 2**63 - 1
 
 
 class Kind(enum.Enum):

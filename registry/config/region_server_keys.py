@@ -5,7 +5,7 @@ Source: hbase-default.xml and HConstants of HBase 2.6; keys of our own begin wit
 
 from __future__ import annotations
 
-from registry.config.key import Key, Kind
+from registry.config.key import LONG_MAX, Key, Kind
 
 REGION_SERVER = (
     Key(
@@ -90,6 +90,28 @@ REGION_SERVER = (
         "1073741824",
         "A Get that finds more than this is answered with RowTooBigException.",
         minimum=1024,
+    ),
+    Key(
+        "hbase.hregion.keyvalue.timestamp.slop.millisecs",
+        Kind.MS_PLAIN,
+        str(LONG_MAX),
+        "A put of a time farther ahead of the server's clock is refused; the default refuses none. Tables may say"
+        " otherwise; it does not hold for hbase:meta.",
+        maximum=LONG_MAX,
+    ),
+    Key(
+        "hbase.hstore.time.to.purge.deletes",
+        Kind.MS_PLAIN,
+        "0",
+        "How old the marker of a delete is at least when a clean-up takes it. Tables and families may say otherwise.",
+        maximum=LONG_MAX,
+    ),
+    Key(
+        "hbase.hregion.scan.loadColumnFamiliesOnDemand",
+        Kind.BOOL,
+        "true",
+        "Whether a scan that does not say reads the families that its filter does not judge by of rows only that have"
+        " passed. Tables may say otherwise.",
     ),
     Key(
         "hbase.coprocessor.region.classes",

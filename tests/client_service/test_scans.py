@@ -26,6 +26,7 @@ from registry.wire.errors import (
     ScannerResetException,
     UnknownScannerException,
 )
+from tests.support import filters as f
 
 ROWS = ["a", "b", *(f"d{number}" for number in range(1, 8))]
 LEASE_MS = 60_000
@@ -291,6 +292,24 @@ def test_a_row_that_its_client_takes_whole_and_cannot():
     assert len(server.scanners) == 0
     _, rows = server.call(ALL, number_of_rows=1, **PARTIALS)
     assert rows == ["a"] * 4
+
+
+def test_families_are_read_on_demand_as_the_region_has_it_where_the_scan_does_not_say():
+    """No scan goes upwards so; that tells the two apart."""
+    server = Server()
+    server.region.families = {b"f": FamilyRules(), b"g": FamilyRules()}
+    single = f.single_column(b"f", b"q", HBase_pb2.EQUAL, f.binary(b"v"), missing=True)
+    asked = Client_pb2.Scan(filter=f.envelope(single), reversed=True)
+    with pytest.raises(DoNotRetryIOException, match="Reverse scan with loading CFs on demand"):
+        server.call(asked, number_of_rows=2)
+    server.region.rules = TableRules(on_demand=False)
+    assert server.call(asked, number_of_rows=2)[1] == ["d7", "d6"]
+    asked.load_column_families_on_demand = True
+    with pytest.raises(DoNotRetryIOException, match="Reverse scan with loading CFs on demand"):
+        server.call(asked, number_of_rows=2)
+    server.region.rules = TableRules()
+    asked.load_column_families_on_demand = False
+    assert server.call(asked, number_of_rows=2)[1] == ["d7", "d6"]
 
 
 def test_the_end_of_a_row_that_an_earlier_call_began_is_told_though_the_turn_ends_there():

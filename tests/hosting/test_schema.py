@@ -73,6 +73,21 @@ def test_how_long_markers_stay_and_how_far_ahead_puts_may_be():
     assert described(schema(None, **{slop: str(FOR_EVER_MS)})).rules == TableRules()
 
 
+def test_what_the_server_says_of_tables_that_do_not():
+    server = TableRules(future_ms_max=60, markers_stay_ms=7, on_demand=False)
+    stay, slop = "hbase.hstore.time.to.purge.deletes", "hbase.hregion.keyvalue.timestamp.slop.millisecs"
+    found = described(schema(), server)
+    assert (found.rules, found.families[b"f"].markers_stay_ms) == (server, 7)
+    on_demand = {"hbase.hregion.scan.loadColumnFamiliesOnDemand": "true"}
+    found = described(schema(None, **{stay: "0", slop: "5"}, **on_demand), server)
+    assert (found.rules.future_ms_max, found.rules.on_demand, found.families[b"f"].markers_stay_ms) == (5, True, 0)
+    assert described(schema(None, **{slop: str(FOR_EVER_MS)}), server).rules.future_ms_max is None
+    assert described(schema({stay: "9"}), server).families[b"f"].markers_stay_ms == 9
+    meta = schema()
+    meta.table_name.CopyFrom(table_name("hbase:meta"))
+    assert described(meta, server).rules.future_ms_max is None, "its times run ahead of the clock"
+
+
 @pytest.mark.parametrize("place", ["attributes", "configuration"])
 def test_the_size_of_cells(place: str):
     message = schema()

@@ -55,6 +55,10 @@ def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> No
         ("zookeeper.znode.parent", "/hbase/", "absolute znode path"),
         ("hbase.ipc.max.request.size", "lots", "k, m or g"),
         ("hbase.zookeeper.property.clientPort", "70000", "from 1 to 65535"),
+        ("hbase.hregion.keyvalue.timestamp.slop.millisecs", "1m", "plain milliseconds"),
+        ("hbase.hregion.keyvalue.timestamp.slop.millisecs", "-1", "from 0 to 9223372036854775807"),
+        ("hbase.hstore.time.to.purge.deletes", "-1", "from 0 to"),
+        ("hbase.hregion.scan.loadColumnFamiliesOnDemand", "sometimes", "write on or off"),
     ],
 )
 def test_a_bad_value_is_one_line_with_key_value_origin_and_cure(key: str, text: str, cure: str) -> None:

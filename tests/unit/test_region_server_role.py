@@ -11,6 +11,7 @@ import pytest
 
 from regionserver.engine.store import StoreBroken
 from regionserver.process import with_own_defaults
+from regionserver.region.rules import TableRules
 from regionserver.server import RegionServer, engine_of, rules_of
 from registry.config.settings import BadSetting, Settings, load_settings
 from registry.lookup.snapshot import Fact, FactState, Snapshot
@@ -73,6 +74,15 @@ def test_what_the_server_says_of_all_tables() -> None:
         settings(hbase__wal__hsync="true", hbase__server__keyvalue__maxsize="100", hbase__table__max__rowsize="2000")
     )
     assert (rules.always_synced, rules.cell_bytes_max, rules.row_bytes_max) == (True, 100, 2000)
+    assert rules_of(settings()) == TableRules(), "what HBase does where nobody has said anything"
+    rules = rules_of(
+        settings(
+            hbase__hregion__keyvalue__timestamp__slop__millisecs="60000",
+            hbase__hstore__time__to__purge__deletes="0x10",
+            hbase__hregion__scan__loadColumnFamiliesOnDemand="false",
+        )
+    )
+    assert rules == TableRules(future_ms_max=60_000, markers_stay_ms=16, on_demand=False)
 
 
 async def test_the_door_takes_requests_as_long_as_rows_are(tmp_path: Path) -> None:
