@@ -81,6 +81,7 @@ class ClientDoor:
         *,
         find: Callable[[HBase_pb2.RegionSpecifier], Found] | None = None,
         endpoints: HostSettings | None = None,
+        nonces: Nonces | None = None,
     ) -> None:
         """`region_of`: open regions with all their families. `check_epoch` raises where a later master is known.
 
@@ -90,7 +91,7 @@ class ClientDoor:
         self._region_of = region_of
         self._clock = clock
         self.scanners = scanners
-        self.nonces = Nonces()
+        self.nonces = nonces or Nonces()
 
         def seen_by_clients(spec: HBase_pb2.RegionSpecifier) -> Region:
             region = region_of(spec)
@@ -349,7 +350,7 @@ class _Calls:
         self.region_of = region_of
         self.rows = rows
         self.gets = KnownGets(region_of)
-        self.multi = MultiCalls(self.rows, region_of, run)
+        self.multi = MultiCalls(self.rows, region_of, run, scanners.result_bytes_max)
         self.scans = ScanCalls(scanners, region_of)
 
 

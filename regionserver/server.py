@@ -13,6 +13,8 @@ from protos.hbeacon import ClusterV1_pb2
 from regionserver.admin_service.maintenance import Maintenance
 from regionserver.admin_service.service import AdminCalls
 from regionserver.bootstrap import TIMES_LIMIT, add_bootstrap_service
+from regionserver.client_service.nonces import Nonces
+from regionserver.client_service.results import RESULT_BYTES_MAX
 from regionserver.client_service.scanners import Scanners
 from regionserver.door import ClientDoor
 from regionserver.endpoints.classes import HostSettings
@@ -50,9 +52,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("regionserver")
 
 DATA_DIR, ENGINE = "hbeacon.data.dir", "hbeacon.engine"
+RESULT_SIZE, NONCE_GRACE = "hbase.server.scanner.max.result.size", "hbase.server.hashNonce.gracePeriod"
 UNREAD_BYTES_MAX = 128 << 20
 """Answers that may wait for one client: one of them may have 100 MiB, and many are asked for at once."""
 ALL_UNREAD_BYTES_MAX = 512 << 20
+NONCE_GRACE_MS_USEFUL = 60_000
+"""Clients go on for longer."""
 
 
 class RegionServer(RoleServer):
@@ -83,7 +88,11 @@ class RegionServer(RoleServer):
         self.reports = Reports()
         self.regions = HostedRegions(ServerName("", 0, 0), clock)
         generation = int(clock.wall_ms()) // 10  # another life within a hundredth of a second has the same port taken
-        scanners = Scanners(generation, lease_ms=float(settings.ms("hbase.client.scanner.timeout.period")))
+        scanners = Scanners(
+            generation,
+            lease_ms=float(settings.ms("hbase.client.scanner.timeout.period")),
+            result_bytes_max=settings.bytes_(RESULT_SIZE),
+        )
         call_soon = asyncio.get_running_loop().call_soon
         self.orders = Orders(self.stores, self.regions, self.reports, scanners, clock, rules_of(settings))
         self.door = ClientDoor(
@@ -95,6 +104,7 @@ class RegionServer(RoleServer):
             call_soon,
             find=self._found,
             endpoints=host_settings_of(settings),
+            nonces=nonces_of(settings),
         )
         self.regions.when_served = self._served
         self.regions.when_withdrawn = lambda hosted: self.door.observers.closed(hosted.region)
@@ -108,6 +118,7 @@ class RegionServer(RoleServer):
     def rpc_settings(settings: Settings) -> RpcServerSettings:
         """HBase's own limits: requests are as long as rows are."""
         base = mapping.rpc_settings(settings)
+        larger_bytes = max(settings.bytes_(RESULT_SIZE) - RESULT_BYTES_MAX, 0)
         return RpcServerSettings(
             limits=WireLimits(frame_bytes_max=settings.bytes_("hbase.ipc.max.request.size")),
             scheduler=SchedulerSettings(
@@ -118,8 +129,8 @@ class RegionServer(RoleServer):
             connections_max=base.connections_max,
             connections_per_peer_max=base.connections_per_peer_max,
             idle_timeout_ms=base.idle_timeout_ms,
-            write_buffer_bytes_max=max(base.write_buffer_bytes_max, UNREAD_BYTES_MAX),
-            send_bytes_max=ALL_UNREAD_BYTES_MAX,
+            write_buffer_bytes_max=max(base.write_buffer_bytes_max, UNREAD_BYTES_MAX + larger_bytes),
+            send_bytes_max=ALL_UNREAD_BYTES_MAX + larger_bytes,
         )
 
     def make_services(self) -> ServiceTable:
@@ -278,6 +289,14 @@ def host_settings_of(settings: Settings) -> HostSettings:
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def nonces_of(settings: Settings) -> Nonces:
+    """What this server remembers of increments and appends that may come again."""
+    grace_ms = settings.int_(NONCE_GRACE)
+    if grace_ms < NONCE_GRACE_MS_USEFUL:
+        logger.warning("%s is %d ms: an increment that is sent again later than that is done twice", NONCE_GRACE, grace_ms)
+    return Nonces(float(grace_ms), is_enabled=settings.bool_("hbase.regionserver.nonces.enabled"))
 
 
 def rules_of(settings: Settings) -> TableRules:

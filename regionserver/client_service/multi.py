@@ -19,7 +19,7 @@ from regionserver.client_service.multi_answer import Part, Whole, one_done
 from regionserver.client_service.nonces import kept_key
 from regionserver.client_service.quick_puts import quick_put
 from regionserver.client_service.reads import GetAsked, read_get
-from regionserver.client_service.results import CellForm, Reply, get_result
+from regionserver.client_service.results import RESULT_BYTES_MAX, CellForm, Reply, get_result
 from regionserver.client_service.rows import (
     DELTAS,
     RegionOf,
@@ -60,11 +60,14 @@ LOOK_AT_CLOCK = 8
 class MultiCalls:
     """Answers Multi for one server. Belongs to its loop; time is told by the caller."""
 
-    def __init__(self, rows: RowCalls, region_of: RegionOf, run: RunService) -> None:
+    def __init__(
+        self, rows: RowCalls, region_of: RegionOf, run: RunService, result_bytes_max: int = RESULT_BYTES_MAX
+    ) -> None:
         """`rows` does the increments, so that nonces are the same everywhere; `run` does calls of services."""
         self._rows = rows
         self._run = run
         self._region_of = region_of
+        self._result_bytes_max = result_bytes_max
 
     def multi(
         self, request: Client_pb2.MultiRequest, cells: Iterator[Cell], form: CellForm, now_ms: int, reply: Reply
@@ -117,7 +120,7 @@ class MultiCalls:
         An HBaseError that is thrown in there ends it: what was done stays done, and `reply` gets the error. `client`
         says whose call it is.
         """
-        whole = Whole(reply)
+        whole = Whole(reply, self._result_bytes_max)
         try:
             for number, action in enumerate(request.regionAction):
                 old_condition = request.HasField("condition") and number == 0
@@ -303,7 +306,7 @@ class MultiCalls:
     ) -> None:
         """All of it is one operation, of the nonce of its first increment or append."""
         deltas = [each for each in asked if each.mutation.kind in DELTAS]
-        nonce = next((each.nonce for each in deltas if each.nonce), 0)
+        nonce = next((each.nonce for each in deltas if each.nonce), 0) if self._rows.nonces.is_enabled else 0
         part.whole.expect_one()
 
         def run(ended: Callable[[bool], None]) -> None:

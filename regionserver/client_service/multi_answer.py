@@ -9,22 +9,21 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from protos.hbase import Client_pb2, HBase_pb2
-from regionserver.client_service.results import Answer, Reply, inline_cells
+from regionserver.client_service.results import RESULT_BYTES_MAX, Answer, Reply, inline_cells
 from registry.wire.errors import HBaseError, MultiActionResultTooLarge
 from registry.wire.framing import encode_varint
 
 Outcome = tuple[Client_pb2.Result, bytes] | Client_pb2.CoprocessorServiceResult | HBaseError
 """Of one action: a result with its cells in the block, what a service gave, or why there is none."""
 
-RESULT_BYTES_MAX = 100 * 1024 * 1024
-"""Cells of one answer; what is left is to be asked for again."""
-
 
 class Whole:
     """The answer while it is made: told when nothing of it is awaited any more."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: Reply, result_bytes_max: int = RESULT_BYTES_MAX) -> None:
+        """`result_bytes_max`: beyond it no more is read; what is left is to be asked for again."""
         self._reply = reply
+        self._result_bytes_max = result_bytes_max
         self._awaited = 1
         """Commits under way, and the reading of the request."""
         self.parts: list[Part] = []
@@ -50,9 +49,9 @@ class Whole:
 
     def check_size(self) -> None:
         """Raise MultiActionResultTooLarge where no more is to be read."""
-        if self.size_bytes > RESULT_BYTES_MAX:
+        if self.size_bytes > self._result_bytes_max:
             raise MultiActionResultTooLarge(
-                f"Max size exceeded: CellSize {self.size_bytes} of {RESULT_BYTES_MAX} bytes"
+                f"Max size exceeded: CellSize {self.size_bytes} of {self._result_bytes_max} bytes"
             )
 
     def all_begun(self) -> None:

@@ -7,7 +7,7 @@ They outlive the server. A key goes with the commit of each such change, and who
 The first eight bytes of tables' keys are a life, and no life is all ones (regionserver.hosting.reserved). A region that
 is moved leaves its nonces behind, as in HBase.
 
-Source: ServerNonceManager; hbase.server.hashNonce.gracePeriod. HBase keeps nonces with the changes in its log, and
+Source: ServerNonceManager; hbase.server.hashNonce.gracePeriod, hbase.regionserver.nonces.enabled. HBase keeps nonces with the changes in its log, and
 reads them again with those that a crash left there (ServerNonceManager#reportOperationFromWal); a change whose
 memstore was flushed before is known here, and there it is not.
 """
@@ -28,6 +28,7 @@ from registry.wire.errors import HBaseError, IOException
 logger = logging.getLogger("regionserver.nonces")
 
 GRACE_MS = 30 * 60_000.0
+"""hbase.server.hashNonce.gracePeriod: how long what was done is remembered."""
 NONCES_MAX = 1_000_000
 """Remembered at once, some 200 bytes each; beyond it the oldest is forgotten early."""
 
@@ -44,14 +45,14 @@ def kept_key(nonce: Nonce, at_ms: int) -> bytes:
 
 
 def read_kept(store: Store, nonces_max: int = NONCES_MAX) -> dict[Nonce, float]:
-    """The newest that a store knows, from the last one on, and until when each is to be remembered.
+    """The newest that a store knows, from the last one on, and when each began, in ms since 1970.
 
     For a thread: a million take a second or two.
     """
     found: dict[Nonce, float] = {}
     for key, _ in islice(store.scan(_KEPT, _KEPT + b"\xff" * _PLACE.size, reverse=True), nonces_max):
         at_ms, group, nonce = _PLACE.unpack_from(key, len(_KEPT))
-        found.setdefault((group, nonce), at_ms + GRACE_MS)
+        found.setdefault((group, nonce), at_ms)
     return found
 
 
@@ -77,7 +78,11 @@ class Seen(enum.Enum):
 class Nonces:
     """Those of one server. Belongs to its loop; time is told by the caller."""
 
-    def __init__(self, grace_ms: float = GRACE_MS, nonces_max: int = NONCES_MAX) -> None:
+    def __init__(
+        self, grace_ms: float = GRACE_MS, nonces_max: int = NONCES_MAX, *, is_enabled: bool = True
+    ) -> None:
+        self.is_enabled = is_enabled
+        """Whether anybody asks; else what comes again is done again."""
         self._grace_ms = grace_ms
         self._nonces_max = nonces_max
         self._running: dict[Nonce, list[Callable[[bool], None]]] = {}
@@ -85,7 +90,7 @@ class Nonces:
         self._done: OrderedDict[Nonce, float] = OrderedDict()
         """Until when it is remembered."""
         self._inherited: list[Mapping[Nonce, float]] = []
-        """The same of operations that earlier owners of stores did, a mapping for each store."""
+        """When those began that earlier owners of stores did, a mapping for each store."""
         self._evicted_ms = 0.0
         """When the newest of those began that were forgotten early."""
 
@@ -97,7 +102,8 @@ class Nonces:
         """An operation comes. NEW: it runs now, and `end` tells how it ended."""
         while self._done and next(iter(self._done.values())) <= now_ms:
             self._done.popitem(last=False)
-        if nonce in self._done or any(now_ms < each.get(nonce, 0.0) for each in self._inherited):
+        since_ms = now_ms - self._grace_ms
+        if nonce in self._done or any(since_ms < each.get(nonce, since_ms) for each in self._inherited):
             return Seen.DONE
         if nonce in self._running:
             return Seen.RUNNING
@@ -120,7 +126,7 @@ class Nonces:
 
     def inherit(self, done: Mapping[Nonce, float]) -> None:
         """What `read_kept` gave of a store that this server has opened; before a region of it is served."""
-        if done:
+        if done and self.is_enabled:
             self._inherited.append(done)
 
     def forgotten_ms(self, now_ms: float) -> float:
@@ -128,8 +134,9 @@ class Nonces:
 
         Those inherited are let go of too, store by store.
         """
-        self._inherited = [each for each in self._inherited if next(iter(each.values())) > now_ms]  # the newest
-        return max(now_ms - self._grace_ms, self._evicted_ms)
+        since_ms = now_ms - self._grace_ms
+        self._inherited = [each for each in self._inherited if next(iter(each.values())) > since_ms]  # the newest
+        return max(since_ms, self._evicted_ms)
 
     def once(
         self,

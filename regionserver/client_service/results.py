@@ -16,6 +16,9 @@ from regionserver.region.region import Found
 from registry.wire.cellblock import decode_cells
 from registry.wire.errors import HBaseError
 
+RESULT_BYTES_MAX = 100 * 1024 * 1024
+"""hbase.server.scanner.max.result.size: cells of one answer to a Scan or a Multi."""
+
 
 class CellForm(enum.Enum):
     """How a connection, or its client's version, takes cells."""

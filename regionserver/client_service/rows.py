@@ -127,7 +127,7 @@ class RowCalls:
 
             (change or change_row)(region, [asked], condition, now_ms, note, changed)
 
-        if not asked.nonce or asked.mutation.kind not in DELTAS:
+        if not asked.nonce or asked.mutation.kind not in DELTAS or not self.nonces.is_enabled:
             run(_nobody_waits)
             return
         nonce = (nonce_group, asked.nonce)

@@ -17,6 +17,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from regionserver.client_service.moments import Moments
+from regionserver.client_service.results import RESULT_BYTES_MAX
 from regionserver.engine.store import Snapshot, Store
 from regionserver.region.filtered_scan import FilteredScan
 from regionserver.region.scan import RegionScan
@@ -66,11 +67,22 @@ class Scanner:
 class Scanners:
     """Those of one server. Belongs to its loop."""
 
-    def __init__(self, generation: int, *, lease_ms: float = LEASE_MS, scanners_max: int = SCANNERS_MAX) -> None:
-        """`generation`: 32 bits that another life of this server does not have, so that no id comes twice."""
+    def __init__(
+        self,
+        generation: int,
+        *,
+        lease_ms: float = LEASE_MS,
+        scanners_max: int = SCANNERS_MAX,
+        result_bytes_max: int = RESULT_BYTES_MAX,
+    ) -> None:
+        """`generation`: 32 bits that another life of this server does not have, so that no id comes twice.
+
+        `result_bytes_max`: of one answer, where its client allows more.
+        """
         self._first_id = (generation & 0x7FFF_FFFF) << 32
         self._numbers = count(1)
         self.lease_ms = lease_ms
+        self.result_bytes_max = result_bytes_max
         self._scanners_max = scanners_max
         self._open: OrderedDict[int, Scanner] = OrderedDict()
         """In the order in which their leases end, but for those that are busy."""

@@ -28,9 +28,6 @@ from registry.wire.errors import (
     ScannerResetException,
 )
 
-RESULT_BYTES_MAX = 100 * 1024 * 1024
-"""hbase.server.scanner.max.result.size."""
-
 
 class ScanCalls:
     """Answers Scan calls for one server. Belongs to its loop; time is told by the caller."""
@@ -108,7 +105,7 @@ class ScanCalls:
 
         name, read_point = region.where.name, request.scan.mvcc_read_point
         scanner = self._scanners.open(name, begin, region.store, at_ms, read_point)
-        scanner.bytes_max = min(asked.bytes_max, RESULT_BYTES_MAX)
+        scanner.bytes_max = min(asked.bytes_max, self._scanners.result_bytes_max)
         scanner.needs_cursor = asked.needs_cursor
         return scanner
 

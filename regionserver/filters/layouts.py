@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from itertools import compress, repeat
-from operator import ne
+from operator import eq, not_
 
 from regionserver.filters.rows_together import AROUND_COLUMN, CELL_AND_KEY, Rows
 
@@ -53,19 +53,19 @@ class _Layout:
         told = what.unpack_from(data)
         self._wanted: object = (told, cells_count) if is_whole else told
 
-    def unlike(self, rows: Rows, shortest: int) -> list[int]:
-        """The rows that are not like it, by number. `shortest`: none of them is shorter."""
-        if shortest >= self._least_bytes:
+    def unlike(self, rows: Rows, row_bytes_min: int) -> list[int]:
+        """The rows that are not like it, by number; none has fewer bytes than `row_bytes_min`."""
+        if row_bytes_min >= self._least_bytes:
             told: list[object] = list(map(self._read, rows.data))
         else:
             told = [self._read(data) if len(data) >= self._least_bytes else None for data in rows.data]
         if self._cells_count is not None:
             told = list(zip(told, rows.counts, strict=True))
-        wanted = self._wanted
-        self.hits_count = told.count(wanted)
+        are_like = list(map(eq, told, repeat(self._wanted)))
+        self.hits_count = are_like.count(True)
         if self.hits_count == len(told):
             return []
-        return list(compress(range(len(told)), map(ne, told, repeat(wanted))))
+        return list(compress(range(len(told)), map(not_, are_like)))
 
 
 def _format(lengths_count: int, columns: frozenset[int], data: bytes, at: int, row_bytes: int) -> str:
@@ -110,12 +110,12 @@ class Layouts:
         left: list[int] = list(range(total))
         tried: Rows = rows
         found: list[Where] = [None] * total
-        shortest = min(map(len, rows.data))
+        row_bytes_min = min(map(len, rows.data))
         known = iter(self._known)
         kept: list[_Layout] = []
         while left and len(kept) < LAYOUTS_MAX:
             layout = next(known, None) or self._learn(rows, left[0], at)
-            unlike = layout.unlike(tried, shortest)
+            unlike = layout.unlike(tried, row_bytes_min)
             if not layout.hits_count:
                 continue
             kept.append(layout)

@@ -31,13 +31,13 @@ class Run:
             return None, 0, (number - 1,), True
         return (slice(here, None), 0), number, (number - 1, number), False
 
-    def rest(self, data: bytes, begin: int, before: int) -> Where:
-        """All of them, where they begin there; `before`: how far behind a cell's beginning its qualifier begins."""
+    def rest(self, data: bytes, begin: int, before_bytes: int) -> Where:
+        """All of them, where they begin there; `before_bytes`: of a cell before its qualifier."""
         lengths, high = CELL_AND_KEY.unpack_from, self._high
         number, here, stop = 0, begin, len(data)
         while here < stop:
             cell_bytes, key_bytes = lengths(data, here)
-            if high is not None and data[here + before : here + 3 + key_bytes] >= high:
+            if high is not None and data[here + before_bytes : here + 3 + key_bytes] >= high:
                 break
             here += 4 + cell_bytes
             number += 1

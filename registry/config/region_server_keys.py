@@ -151,6 +151,28 @@ REGION_SERVER = (
         minimum=0,
     ),
     Key(
+        "hbase.server.scanner.max.result.size",
+        Kind.BYTES,
+        "104857600",
+        "Cells of one answer to a Scan, where its client allows more, and to a Multi, whose other actions its client"
+        " asks for again.",
+        minimum=1,
+        maximum=1 << 30,
+    ),
+    Key(
+        "hbase.regionserver.nonces.enabled",
+        Kind.BOOL,
+        "true",
+        "Whether an increment or append that its client sends again, because the answer got lost, is done once.",
+    ),
+    Key(
+        "hbase.server.hashNonce.gracePeriod",
+        Kind.MS_PLAIN,
+        "1800000",
+        "How long one that was done is remembered.",
+        minimum=1,
+    ),
+    Key(
         "hbase.client.scanner.timeout.period",
         Kind.MS_PLAIN,
         "60000",
