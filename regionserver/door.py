@@ -91,7 +91,7 @@ class ClientDoor:
         self._region_of = region_of
         self._clock = clock
         self.scanners = scanners
-        self.nonces = nonces or Nonces()
+        self.nonces = Nonces() if nonces is None else nonces
 
         def seen_by_clients(spec: HBase_pb2.RegionSpecifier) -> Region:
             region = region_of(spec)

@@ -295,7 +295,9 @@ def nonces_of(settings: Settings) -> Nonces:
     """What this server remembers of increments and appends that may come again."""
     grace_ms = settings.int_(NONCE_GRACE)
     if grace_ms < NONCE_GRACE_MS_USEFUL:
-        logger.warning("%s is %d ms: an increment that is sent again later than that is done twice", NONCE_GRACE, grace_ms)
+        logger.warning(
+            "%s is %d ms: an increment that is sent again later than that is done twice", NONCE_GRACE, grace_ms
+        )
     return Nonces(float(grace_ms), is_enabled=settings.bool_("hbase.regionserver.nonces.enabled"))
 
 

@@ -7,9 +7,10 @@ They outlive the server. A key goes with the commit of each such change, and who
 The first eight bytes of tables' keys are a life, and no life is all ones (regionserver.hosting.reserved). A region that
 is moved leaves its nonces behind, as in HBase.
 
-Source: ServerNonceManager; hbase.server.hashNonce.gracePeriod, hbase.regionserver.nonces.enabled. HBase keeps nonces with the changes in its log, and
-reads them again with those that a crash left there (ServerNonceManager#reportOperationFromWal); a change whose
-memstore was flushed before is known here, and there it is not.
+Source: ServerNonceManager; hbase.server.hashNonce.gracePeriod, hbase.regionserver.nonces.enabled. HBase keeps nonces
+with the changes in its log, and reads them again with those that a crash left there
+(ServerNonceManager#reportOperationFromWal); a change whose memstore was flushed before is known here, and there it is
+not.
 """
 
 from __future__ import annotations
@@ -78,9 +79,7 @@ class Seen(enum.Enum):
 class Nonces:
     """Those of one server. Belongs to its loop; time is told by the caller."""
 
-    def __init__(
-        self, grace_ms: float = GRACE_MS, nonces_max: int = NONCES_MAX, *, is_enabled: bool = True
-    ) -> None:
+    def __init__(self, grace_ms: float = GRACE_MS, nonces_max: int = NONCES_MAX, *, is_enabled: bool = True) -> None:
         self.is_enabled = is_enabled
         """Whether anybody asks; else what comes again is done again."""
         self._grace_ms = grace_ms

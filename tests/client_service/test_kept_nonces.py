@@ -41,9 +41,9 @@ class BusyStore(MemoryStore):
 class Life:
     """One server after another on the same store."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, nonces: Nonces | None = None) -> None:
         region = Region(RegionRange("t1", "t1,,1.aa."), {b"f": FamilyRules()}, store, b"prefix00")
-        self.nonces = Nonces()
+        self.nonces = Nonces() if nonces is None else nonces
         self.nonces.inherit(read_kept(store))
         self._rows = RowCalls(lambda _: region, self.nonces)
         self._multi = MultiCalls(self._rows, lambda _: region, no_services)
@@ -154,6 +154,29 @@ def test_they_are_known_for_half_an_hour_and_then_dropped():
     drop_kept(store, heir.forgotten_ms(ends_ms + 1))
     assert read_kept(store) == {}
     assert Life(store).value() == 5, "and nothing else"
+
+
+def test_they_are_known_for_as_long_as_the_server_says():
+    store = MemoryStore()
+    Life(store).change(INCREMENT, 1)
+    heir = Life(store, Nonces(grace_ms=10))
+    assert heir.nonces.begin((GROUP, 1), NOW_MS + 9) is Seen.DONE
+    assert heir.nonces.begin((GROUP, 1), NOW_MS + 10) is Seen.NEW
+    drop_kept(store, heir.nonces.forgotten_ms(NOW_MS + 11))
+    assert read_kept(store) == {}
+
+
+def test_what_comes_again_is_done_again_where_nobody_asks():
+    store = MemoryStore()
+    Life(store).change(INCREMENT, 1)
+    life = Life(store, Nonces(is_enabled=False))
+    assert life.change(INCREMENT, 1) == (10).to_bytes(8, "big")
+    life.change(INCREMENT, 1)
+    life.change_row(2)
+    life.change_row(2)
+    assert life.value() == 25
+    assert len(life.nonces) == 0
+    assert list(read_kept(store)) == [(GROUP, 1)], "and nothing is kept for the next"
 
 
 def test_the_newest_are_known_where_there_are_too_many():

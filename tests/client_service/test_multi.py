@@ -27,14 +27,14 @@ INDEXES = 1
 class Server:
     """Two regions of one table, each with its own store."""
 
-    def __init__(self) -> None:
+    def __init__(self, **limits: int) -> None:
         self.stores = {b"r1": SlowStore(), b"r2": SlowStore()}
         ends = {b"r1": (b"", b"m"), b"r2": (b"m", b"")}
         self.regions = {
             name: Region(RegionRange("t", name.decode(), *ends[name]), {b"f": FamilyRules(3)}, store, b"prefix00")
             for name, store in self.stores.items()
         }
-        self.calls = MultiCalls(RowCalls(self._region_of, Nonces()), self._region_of, no_services)
+        self.calls = MultiCalls(RowCalls(self._region_of, Nonces()), self._region_of, no_services, **limits)
         self.cells: list[Cell] = []
         self.request = Client_pb2.MultiRequest(nonceGroup=3)
         self.now_ms = 100
@@ -120,6 +120,18 @@ def test_an_action_that_fails_fails_alone():
         "", f"{HBASE}regionserver.NoSuchColumnFamilyException", f"{HBASE}exceptions.FailedSanityCheckException", "",
     ]  # fmt: skip
     assert [server.read(b"r1", row) for row in (b"a", b"b", b"c")] == [[b"1"], [], [b"3"]]
+
+
+def test_what_is_too_much_for_one_answer_is_to_be_asked_for_again():
+    server = Server(result_bytes_max=1000)
+    part = server.region(b"r1")
+    server.put(part, b"a", b"v" * 600)
+    for _ in range(3):
+        server.get(part, b"a")
+    response, cells = server.done()
+    names = [each.exception.name for each in response.regionActionResult[0].resultOrException]
+    assert names == ["", "", "", f"{HBASE}MultiActionResultTooLarge"]
+    assert len(cells) == 2
 
 
 def test_the_cells_of_a_region_that_is_not_here_are_passed_over():

@@ -35,9 +35,9 @@ LEASE_MS = 60_000
 class Server:
     """A region and its scan calls."""
 
-    def __init__(self, columns: str = "q") -> None:
+    def __init__(self, columns: str = "q", **limits: int) -> None:
         self.region = Region(RegionRange("t1", "t1,,1.aa."), {b"f": FamilyRules()}, MemoryStore(), b"prefix00")
-        self.scanners = Scanners(7)
+        self.scanners = Scanners(7, **limits)
         self.calls = ScanCalls(self.scanners, self._region_of)
         self.now_ms = 1000
         for row in ROWS:
@@ -292,6 +292,13 @@ def test_a_row_that_its_client_takes_whole_and_cannot():
     assert len(server.scanners) == 0
     _, rows = server.call(ALL, number_of_rows=1, **PARTIALS)
     assert rows == ["a"] * 4
+
+
+def test_an_answer_is_as_long_as_the_server_says_or_its_client_if_that_is_less():
+    for of_server, asked, count in ((100, None, 2), (100, 2**62, 2), (100, 1, 1), (1, 100, 1), (2**30, 2**62, 9)):
+        server = Server(result_bytes_max=of_server)
+        _, rows = server.call(Client_pb2.Scan(max_result_size=asked), number_of_rows=100, **PARTIALS)
+        assert rows == ROWS[:count]
 
 
 def test_families_are_read_on_demand_as_the_region_has_it_where_the_scan_does_not_say():

@@ -85,6 +85,24 @@ def test_what_the_server_says_of_all_tables() -> None:
     assert rules == TableRules(future_ms_max=60_000, markers_stay_ms=16, on_demand=False)
 
 
+async def test_what_the_server_says_of_answers_and_of_what_comes_again(caplog: pytest.LogCaptureFixture) -> None:
+    server = made()
+    assert server.door.scanners.result_bytes_max == 100 << 20
+    assert server.door.nonces.is_enabled
+    assert server.door.nonces.forgotten_ms(1e12) == 1e12 - 30 * 60_000
+    assert not caplog.records[1:], "but that it keeps rows in memory"
+    server = made(
+        hbase__server__scanner__max__result__size="300m",
+        hbase__regionserver__nonces__enabled="false",
+        hbase__server__hashNonce__gracePeriod="5000",
+    )
+    assert server.door.scanners.result_bytes_max == 300 << 20
+    assert server.rpc_settings(server.settings).write_buffer_bytes_max > 300 << 20
+    assert not server.door.nonces.is_enabled
+    assert server.door.nonces.forgotten_ms(1e12) == 1e12 - 5000
+    assert "gracePeriod is 5000 ms" in caplog.text
+
+
 async def test_the_door_takes_requests_as_long_as_rows_are(tmp_path: Path) -> None:
     server = made(tmp_path, hbase__ipc__max__request__size="100000000", hbase__regionserver__handler__count="7")
     taken = server.rpc_settings(server.settings)
