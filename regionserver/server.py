@@ -13,24 +13,21 @@ from protos.hbeacon import ClusterV1_pb2
 from regionserver.admin_service.maintenance import Maintenance
 from regionserver.admin_service.service import AdminCalls
 from regionserver.bootstrap import TIMES_LIMIT, add_bootstrap_service
-from regionserver.client_service.nonces import Nonces
 from regionserver.client_service.results import RESULT_BYTES_MAX
 from regionserver.client_service.scanners import Scanners
 from regionserver.door import ClientDoor
-from regionserver.endpoints.classes import HostSettings
 from regionserver.engine.store import StoreError
 from regionserver.gate import Gate
 from regionserver.hosting.hosted import REGION_NAME, Hosted, HostedRegions
 from regionserver.hosting.orders import Orders
 from regionserver.hosting.reports import Reports
 from regionserver.hosting.store_files import StoreFiles
-from regionserver.hosting.stores import MEMORY, Stores
+from regionserver.hosting.stores import Stores
 from regionserver.life import Life
 from regionserver.link import MasterLink
 from regionserver.load import Loads
 from regionserver.region.region import Region
-from regionserver.region.rules import TableRules
-from regionserver.region.visible import FOR_EVER_MS
+from regionserver.settings import DATA_DIR, engine_of, host_settings_of, nonces_of, rules_of
 from registry.clock import Clock
 from registry.config.settings import Settings
 from registry.guarded import GuardLink
@@ -51,13 +48,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("regionserver")
 
-DATA_DIR, ENGINE = "hbeacon.data.dir", "hbeacon.engine"
-RESULT_SIZE, NONCE_GRACE = "hbase.server.scanner.max.result.size", "hbase.server.hashNonce.gracePeriod"
+RESULT_SIZE = "hbase.server.scanner.max.result.size"
 UNREAD_BYTES_MAX = 128 << 20
 """Answers that may wait for one client: one of them may have 100 MiB, and many are asked for at once."""
 ALL_UNREAD_BYTES_MAX = 512 << 20
-NONCE_GRACE_MS_USEFUL = 60_000
-"""Clients go on for longer."""
 
 
 class RegionServer(RoleServer):
@@ -264,51 +258,3 @@ class RegionServer(RoleServer):
         if not self.storage_problem:
             self.storage_problem = str(error)
             self.life.end(f"a store failed: {error}")
-
-
-def engine_of(settings: Settings) -> str:
-    """The engine as it is set; memory where there is no directory to keep rows in. Raises BadSetting."""
-    engine = settings.choice(ENGINE)
-    if engine == MEMORY or settings.str_(DATA_DIR).strip():
-        return engine
-    if settings.is_set(ENGINE):
-        raise settings.bad(ENGINE, f"set {DATA_DIR} too (--data-dir): that is where rows are kept")
-    logger.warning("no %s is set: rows are kept in memory and are gone with this process", DATA_DIR)
-    return MEMORY
-
-
-def host_settings_of(settings: Settings) -> HostSettings:
-    """What this server says about endpoints and observers."""
-    return HostSettings(
-        _names(settings.str_("hbase.coprocessor.region.classes")),
-        _names(settings.str_("hbase.coprocessor.user.region.classes")),
-        float(settings.ms("hbeacon.endpoints.timeout")),
-        float(settings.ms("hbeacon.observers.timeout")),
-    )
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def nonces_of(settings: Settings) -> Nonces:
-    """What this server remembers of increments and appends that may come again."""
-    grace_ms = settings.int_(NONCE_GRACE)
-    if grace_ms < NONCE_GRACE_MS_USEFUL:
-        logger.warning(
-            "%s is %d ms: an increment that is sent again later than that is done twice", NONCE_GRACE, grace_ms
-        )
-    return Nonces(float(grace_ms), is_enabled=settings.bool_("hbase.regionserver.nonces.enabled"))
-
-
-def rules_of(settings: Settings) -> TableRules:
-    """What this server says about all tables that do not say otherwise."""
-    slop_ms = settings.int_("hbase.hregion.keyvalue.timestamp.slop.millisecs")
-    return TableRules(
-        always_synced=settings.bool_("hbase.wal.hsync"),
-        cell_bytes_max=settings.bytes_("hbase.server.keyvalue.maxsize"),
-        row_bytes_max=settings.bytes_("hbase.table.max.rowsize"),
-        future_ms_max=None if slop_ms == FOR_EVER_MS else slop_ms,
-        markers_stay_ms=settings.int_("hbase.hstore.time.to.purge.deletes"),
-        on_demand=settings.bool_("hbase.hregion.scan.loadColumnFamiliesOnDemand"),
-    )

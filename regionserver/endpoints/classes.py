@@ -35,6 +35,8 @@ class HostSettings(NamedTuple):
     """hbeacon.endpoints.timeout: how long a user's endpoint may take."""
     observer_timeout_ms: float = 5_000.0
     """hbeacon.observers.timeout: how long the observers of a call may take, before it and again behind it."""
+    of_tables: bool = True
+    """hbase.coprocessor.user.enabled: classes that tables name are heeded, that of hbase:meta too."""
 
 
 class Classes:

@@ -2,6 +2,7 @@
 
 A service is there on the regions of tables whose attributes name its class, and on all where the server's settings do
 (`hbase.coprocessor.region.classes`, `hbase.coprocessor.user.region.classes`); hbase:meta has MultiRowMutationService.
+Where coprocessors are switched off (`hbase.coprocessor.enabled`, `hbase.coprocessor.user.enabled`) it is not.
 
 Source: HRegion#execService, CoprocessorRpcUtils#getServiceName, RSRpcServices#execService, CoprocessorHost.
 """
@@ -108,11 +109,11 @@ class EndpointHost:
 
     def _classes_of(self, spec: HBase_pb2.RegionSpecifier, schema: HBase_pb2.TableSchema) -> list[str]:
         settings = self._users.settings
-        classes = [*settings.classes, *coprocessors.classes_of(schema)]
-        if is_of_system(spec):
-            classes.append(MULTI_ROW)
-        else:
+        classes = [*settings.classes, *(coprocessors.classes_of(schema) if settings.of_tables else ())]
+        if not is_of_system(spec):
             classes += settings.user_classes
+        elif settings.of_tables:  # hbase:meta is a table that names it
+            classes.append(MULTI_ROW)
         return classes
 
     def _check(self, spec: HBase_pb2.RegionSpecifier, region: Region) -> None:

@@ -133,7 +133,8 @@ class ObserverHost:
         """Users' classes in the order in which they are asked; each once."""
         settings = [*self._users.settings.classes, *self._users.settings.user_classes]
         named = [Named(name, PRIORITY_SYSTEM + number) for number, name in enumerate(settings)]
-        named += coprocessors.named_of(schema)
+        if self._users.settings.of_tables:
+            named += coprocessors.named_of(schema)
         found: dict[str, Named] = {}
         for each in sorted(named, key=lambda each: each.priority):
             if each.name and each.name not in OWN:

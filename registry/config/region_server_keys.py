@@ -114,6 +114,19 @@ REGION_SERVER = (
         " passed. Tables may say otherwise.",
     ),
     Key(
+        "hbase.coprocessor.enabled",
+        Kind.BOOL,
+        "true",
+        "Whether regions have coprocessors at all; off: no class is loaded, whoever names it, and no service is found.",
+    ),
+    Key(
+        "hbase.coprocessor.user.enabled",
+        Kind.BOOL,
+        "true",
+        "Whether classes are loaded that tables name; off: only those of the two settings below. Tables keep what they"
+        " name.",
+    ),
+    Key(
         "hbase.coprocessor.region.classes",
         Kind.TEXT,
         "",

@@ -223,6 +223,17 @@ async def test_several_by_priority(install: Install) -> None:
         assert await values(channel, b"r") == [b"-BAba"]
 
 
+async def test_those_of_tables_may_be_switched_off(install: Install) -> None:
+    off = settings("First")._replace(of_tables=False)
+    async with region_door(endpoints=off) as door, await door.connect() as channel:
+        door.schema = install("Second|10")
+        await mutate(channel, put(b"r", b"-"))
+        assert await values(channel, b"r") == [b"-Aa"], "the server's own is asked"
+    async with region_door(endpoints=HostSettings(of_tables=False)) as door, await door.connect() as channel:
+        await fill(channel, 1)
+        assert door.regions[TABLE].is_plain
+
+
 @pytest.mark.parametrize(("priority", "order"), [("5", b"-BA"), ("", b"-AB")])
 async def test_settings_come_before_tables_unless_these_say(install: Install, priority: str, order: bytes) -> None:
     async with region_door(endpoints=settings("First")) as door, await door.connect() as channel:

@@ -246,6 +246,21 @@ async def test_of_users_classes_those_that_are_there_are_called() -> None:
             await called(channel, "example.BadService", "Spin")
 
 
+async def test_what_tables_name_is_kept_and_means_nothing_where_it_is_switched_off() -> None:
+    off = HostSettings([f"{USERS}:Counter"], of_tables=False)
+    async with region_door(endpoints=off) as door, await door.connect() as channel:
+        door.schema = schema(AGGREGATE, MULTI_ROW)
+        with pytest.raises(UnknownProtocolException, match="service found for AggregateService in region t1,,1"):
+            await called(channel, "AggregateService", "GetSum", aggregate())
+        for region in (TABLE, META):
+            with pytest.raises(UnknownProtocolException, match="service found for MultiRowMutationService"):
+                await rows_mutated(channel, puts(b"a"), region)
+        assert await called(channel, "example.CountService", "Count") == bytes(8), "the server's own is there"
+    async with region_door(endpoints=HostSettings(of_tables=False)) as door, await door.connect() as channel:
+        with pytest.raises(UnknownProtocolException):
+            await called(channel, "example.CountService", "Count")
+
+
 async def test_a_table_has_nothing_loaded_that_is_not_installed() -> None:
     async with region_door() as door, await door.connect() as channel:
         door.schema = schema(f"{USERS}:Counter")

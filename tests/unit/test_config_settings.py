@@ -62,6 +62,8 @@ def test_flag_wins_over_environment_over_file_over_default(tmp_path: Path) -> No
         ("hbase.server.scanner.max.result.size", "0", "from 1 to 1073741824"),
         ("hbase.server.hashNonce.gracePeriod", "30m", "plain milliseconds"),
         ("hbase.regionserver.nonces.enabled", "maybe", "write on or off"),
+        ("hbase.coprocessor.enabled", "all", "write on or off"),
+        ("hbase.coprocessor.user.enabled", "none", "write on or off"),
     ],
 )
 def test_a_bad_value_is_one_line_with_key_value_origin_and_cure(key: str, text: str, cure: str) -> None:

@@ -12,7 +12,8 @@ import pytest
 from regionserver.engine.store import StoreBroken
 from regionserver.process import with_own_defaults
 from regionserver.region.rules import TableRules
-from regionserver.server import RegionServer, engine_of, rules_of
+from regionserver.server import RegionServer
+from regionserver.settings import engine_of, host_settings_of, rules_of
 from registry.config.settings import BadSetting, Settings, load_settings
 from registry.lookup.snapshot import Fact, FactState, Snapshot
 from registry.names import ServerName
@@ -83,6 +84,17 @@ def test_what_the_server_says_of_all_tables() -> None:
         )
     )
     assert rules == TableRules(future_ms_max=60_000, markers_stay_ms=16, on_demand=False)
+
+
+def test_coprocessors_may_be_switched_off() -> None:
+    named = {"hbase__coprocessor__region__classes": "a,b", "hbase__coprocessor__user__region__classes": " c "}
+    told = host_settings_of(settings(**named))
+    assert (told.classes, told.user_classes, told.of_tables) == (["a", "b"], ["c"], True)
+    told = host_settings_of(settings(**named, hbase__coprocessor__user__enabled="false"))
+    assert (told.classes, told.user_classes, told.of_tables) == (["a", "b"], ["c"], False)
+    told = host_settings_of(settings(**named, hbase__coprocessor__enabled="false"))
+    assert (told.classes, told.user_classes, told.of_tables) == ((), (), False)
+    assert told.timeout_ms == 30_000
 
 
 async def test_what_the_server_says_of_answers_and_of_what_comes_again(caplog: pytest.LogCaptureFixture) -> None:
