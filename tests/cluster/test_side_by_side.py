@@ -50,6 +50,8 @@ TABLE = "sidebyside"
 TTL_S = 100_000
 NOW_MS = int(time.time() * 1000)
 PAST = (1, 2, 3, 5)
+FUTURE = NOW_MS + 10**10
+"""In some months: what is of now lies behind it."""
 RECENT = tuple(NOW_MS - 1_000_000 - each for each in (40, 30, 20, 10))
 EXPIRED = (NOW_MS - 2_000 * TTL_S, NOW_MS - 3_000 * TTL_S)
 # In families that keep what is deleted, a compaction of HBase 2.6.4 jumps from a marker of the column without a name to
@@ -57,7 +59,7 @@ EXPIRED = (NOW_MS - 2_000 * TTL_S, NOW_MS - 3_000 * TTL_S)
 # for it for ever: the file says that it is there, the heap that it is not. Then the region never closes.
 FAMILIES = {
     b"f": (FamilyRules(), Times(PAST, ()), {"VERSIONS": "1"}),
-    b"g": (FamilyRules(3), Times(PAST, ()), {"VERSIONS": "3"}),
+    b"g": (FamilyRules(3), Times((*PAST, FUTURE), ()), {"VERSIONS": "3"}),
     b"k": (
         FamilyRules(3, keep_deleted=KeepDeleted.TRUE),
         Times(PAST, (), keeps_deleted=True),

@@ -29,7 +29,7 @@ QUALIFIER_NAMES = (b"", b"p", b"q", b"r\0")
 
 @dataclass(frozen=True)
 class Times:
-    """Times of the past that histories use, and what expires."""
+    """Times that histories use, and what expires."""
 
     usual: tuple[int, ...]
     expired: tuple[int, ...]
@@ -185,7 +185,8 @@ class Histories:
             for qualifier in draw(st.lists(names, min_size=1, max_size=3, unique=True)):
                 value = draw(LONG if kind == Client_pb2.MutationProto.INCREMENT else VALUES)
                 one = column.qualifier_value.add(qualifier=qualifier, value=value)
-                if not deltas and (timestamp_ms := draw(self._times(family))) != LATEST_TIMESTAMP:
+                has_own_time = not deltas or draw(st.integers(0, 3)) == 0
+                if has_own_time and (timestamp_ms := draw(self._times(family))) != LATEST_TIMESTAMP:
                     one.timestamp = timestamp_ms
                 if deletes:
                     of_families = self._families[family].keeps_deleted and not qualifier
