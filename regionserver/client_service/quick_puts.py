@@ -99,6 +99,8 @@ def _in_message(column: Client_pb2.MutationProto.ColumnValue, row: bytes, of_all
         timestamp_ms = each.timestamp if each.HasField("timestamp") else of_all_ms
         if each.tags or not each.HasField("value") or timestamp_ms > LATEST_TIMESTAMP:
             return None
+        if each.HasField("delete_type"):
+            return None
         if before is not None and qualifier <= before:
             return None
         cells.append((qualifier, timestamp_ms, each.value))

@@ -115,6 +115,8 @@ def _from_columns(message: Client_pb2.MutationProto, kind: MutationKind) -> Iter
             elif not each.HasField("value"):
                 raise DoNotRetryIOException("Missing required field: qualifier value")
             else:
+                if kind is MutationKind.PUT and each.HasField("delete_type"):
+                    _check_type(kind, _DELETES[each.delete_type])  # a marker, whatever value comes with it
                 yield Change(column.family, each.qualifier, timestamp_ms, KeyType.PUT, each.value, each.tags)
 
 

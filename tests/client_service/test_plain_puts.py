@@ -103,6 +103,19 @@ def test_what_is_odd_or_refused(message: MutationProto):
     both.put(message, 101)
 
 
+@pytest.mark.parametrize("count", [1, 6])
+def test_a_marker_is_no_value(count: int):
+    """Java's Put#add takes one, and sends it so where there is no cell block."""
+    both = Both()
+    for now_ms in range(100, 105):  # a shape is learned
+        both.put(put(b"row", (b"f", {b"q%d" % number: b"v" for number in range(count)})), now_ms)
+    plain_count = both.plain_count
+    message = put(b"row", (b"f", {b"q%d" % number: b"w" for number in range(count)}))
+    message.column_value[0].qualifier_value[-1].delete_type = MutationProto.DELETE_MULTIPLE_VERSIONS
+    both.put(message, 200)
+    assert both.plain_count == plain_count
+
+
 def test_a_value_that_is_missing_and_a_time_that_is_none():
     both = Both()
     message = put(b"row", (b"f", {b"q": b"v"}))

@@ -174,8 +174,13 @@ def test_fewer_cells_than_counted():
 def test_mutations_that_are_none():
     put = mutation(mutate_type=Client_pb2.MutationProto.PUT)
     put.column_value.add(family=b"f").qualifier_value.add(qualifier=b"q")
+    marker = mutation(mutate_type=Client_pb2.MutationProto.PUT)
+    marker.column_value.add(family=b"f").qualifier_value.add(
+        qualifier=b"q", value=b"", delete_type=Client_pb2.MutationProto.DELETE_MULTIPLE_VERSIONS
+    )
     refused = {
         "Missing required field: qualifier value": put,
+        "a cell of type 12 in a mutation of type PUT": marker,
         "without a type": mutation(),
         "1 to 32767 bytes, this one 0": mutation(b"", mutate_type=Client_pb2.MutationProto.PUT),
         "this one 40000": mutation(bytes(40_000), mutate_type=Client_pb2.MutationProto.PUT),
