@@ -22,8 +22,8 @@ ROWS_MIN = 8
 """Fewer are walked through."""
 WALKED_SHARE = 4
 """Where more of the rows are left than one in so many, rows are too different to look for layouts for a while."""
-PAUSE = 32
-"""So long: that many times."""
+PAUSE_MAX = 32
+"""Not so often at most: twice at first, and longer each time that they still are."""
 
 Where = tuple[slice, int] | None
 """Bytes of a row, and how many cells they are; None: nothing of it."""
@@ -97,7 +97,7 @@ class Layouts:
         self._walk = walk
         self._known: list[_Layout] = []
         """Those that most rows had first."""
-        self._pause = 0
+        self._pause, self._pause_next = 0, 2
 
     def find(self, rows: Rows, at: int) -> list[Where] | None:
         """For each row; None: they are too few, or were too different lately. `at` is where cell blocks begin."""
@@ -128,7 +128,11 @@ class Layouts:
             tried = rows.only(left)
         for number in left:
             found[number] = self._walk(rows.data[number], at, rows.key_bytes[number], rows.counts[number])[0]
-        self._pause = PAUSE if len(left) * WALKED_SHARE > total else 0
+        if len(left) * WALKED_SHARE > total:
+            self._pause = self._pause_next
+            self._pause_next = min(2 * self._pause_next, PAUSE_MAX)
+        else:
+            self._pause_next = 2
         self._known = sorted(kept, key=_hits_count, reverse=True)
         return found
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import NamedTuple
 
-from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE, Entry, has_tags
+from regionserver.region.record import CELL_LENGTHS, TIMESTAMP_TYPE, Entry, has_tags, without_tags
 from regionserver.region.visible import FOR_EVER_MS, Wanted, own_ttl_is_over
 from registry.wire.cellblock import (
     LATEST_TIMESTAMP,
@@ -154,11 +154,12 @@ def delete_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterato
         yield from _unless_over(change.family, _tagged(mutation, change, timestamp_ms), now_ms)
 
 
-def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
-    """What an increment or append leaves: newer than what was there, even where the clock has gone back.
+def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry, bytes]]:
+    """What an increment or append leaves, newer than what was there, even where the clock has gone back; what is told.
 
-    A time of its own counts only where nothing was there. Sorted, whatever the order of the changes: clients look for
-    the cells of a result by halves.
+    A time of its own counts only where nothing was there. Then clients are told of the cell without tags, as by a real
+    server, if it has a time to live of its own. Sorted, whatever the order of the changes: clients look for the cells
+    of a result by halves.
     """
     for change in sorted(mutation.changes, key=itemgetter(0, 1)):
         wanted = Wanted((change.qualifier,), 1, mutation.from_ms, mutation.to_ms)
@@ -175,7 +176,8 @@ def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator
             nothing = bytes(LONG_BYTES) if mutation.kind is MutationKind.INCREMENT else b""
             value = _added(mutation.kind, nothing, change.value)
         made = Change(change.family, change.qualifier, timestamp_ms, KeyType.PUT, value, tags)
-        yield change.family, _tagged(mutation, made, timestamp_ms)
+        entry = _tagged(mutation, made, timestamp_ms)
+        yield change.family, entry, without_tags(entry[3]) if mutation.own_ttl and not found else entry[3]
 
 
 def _added(kind: MutationKind, old: bytes, delta: bytes) -> bytes:

@@ -363,15 +363,15 @@ class Region:
                 case MutationKind.DELETE:
                     written = delete_entries(mutation, read, now_ms)
                 case MutationKind.INCREMENT | MutationKind.APPEND:
-                    written = iter(list(delta_entries(mutation, read, now_ms)))
+                    deltas = list(delta_entries(mutation, read, now_ms))
+                    written = iter([(family, entry) for family, entry, _ in deltas])
+                    left = [told for _, _, told in deltas]
             for family, entry in written:
                 if 0 < cell_bytes_max < len(entry[3]):
                     raise self._too_large(entry[3], made=mutation.kind not in (MutationKind.PUT, MutationKind.DELETE))
                 if mutation.kind is MutationKind.PUT and self.rules.future_ms_max is not None:
                     self._check_time(entry, now_ms)
                 by_family.setdefault(family, []).append(entry)
-                if mutation.kind in (MutationKind.INCREMENT, MutationKind.APPEND):
-                    left.append(entry[3])
             made.append(left)
         for family, entries in by_family.items():
             write_cells(view, batch, family_key(row_key, family), entries, self.families[family], now_ms)

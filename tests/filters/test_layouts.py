@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pytest
 
-from regionserver.filters.layouts import LAYOUTS_MAX, PAUSE, ROWS_MIN, Layouts, Walk, Where
+from regionserver.filters.layouts import LAYOUTS_MAX, PAUSE_MAX, ROWS_MIN, Layouts, Walk, Where
 from regionserver.filters.rows_together import Rows
 from regionserver.filters.walks import Run, run_of_column, run_of_prefix, walk_numbered, walk_value
 from tests.conftest import SEED
@@ -138,12 +139,17 @@ def test_rows_that_are_never_alike_are_tried_no_longer(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(struct, "Struct", Compiled)
     layouts = Layouts(run_of_column(b"b").walk)
-    found = layouts.find(_rows(rows), AT)
-    assert found is not None
-    assert None not in found
-    assert [layouts.find(_rows(rows), AT) for _ in range(PAUSE)] == [None] * PAUSE
-    assert len(compiled) == LAYOUTS_MAX
-    assert layouts.find(_rows(rows), AT) == found
+    tries: list[int] = []
+    for number in range(300):
+        found = layouts.find(_rows(rows), AT)
+        assert found is None or None not in found
+        tries += [number] if found is not None else []
+    assert [after - before - 1 for before, after in pairwise(tries)] == [2, 4, 8, 16, *[PAUSE_MAX] * 8]
+    assert len(compiled) == LAYOUTS_MAX, "a row each has what was learned first"
+    alike = [rows[0]] * len(rows)
+    while layouts.find(_rows(alike), AT) is None:
+        pass
+    assert [layouts.find(_rows(rows), AT) is None for _ in range(4)] == [False, True, True, False]
 
 
 def test_rows_that_change_slowly_are_learned_again():

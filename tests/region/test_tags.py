@@ -42,10 +42,12 @@ class Row:
         timestamp_ms: int = LATEST_TIMESTAMP,
         value: bytes = ttl(1),
         now_ms: int = NOW_MS,
-    ) -> None:
+    ) -> list[bytes]:
+        """The tags of the cells that are told."""
         change = Change(b"f", b"q", timestamp_ms, KeyType.PUT, value, own)
         mutation = Mutation(kind, b"row", [change], own_ttl=own_ttl)
-        self.region.mutate([mutation], Durability.PROCESS, lambda error: None, now_ms)
+        _, [told] = self.region.mutate([mutation], Durability.PROCESS, lambda error: None, now_ms)
+        return [each.tags for each in decode_cells(b"".join(told), with_tags=True)]
 
     def read(self, now_ms: int = NOW_MS) -> list[tuple[bytes, bytes]]:
         found = decode_cells(self.region.get(b"row", {}, now_ms).block, with_tags=True)
@@ -61,6 +63,15 @@ def test_a_mutations_time_to_live_stands_behind_other_tags(row: Row):
     row.write(PUT, tags(b"v", 5, b"w"), own_ttl=ttl(700))
     assert row.read() == [(ttl(1), tags(b"v", b"w", 700))]
     assert row.read(NOW_MS + 701) == []
+
+
+@pytest.mark.parametrize("kind", [INCREMENT, APPEND])
+def test_what_is_added_to_nothing_is_told_without_tags_where_it_has_a_time_to_live(row: Row, kind: MutationKind):
+    """As by a real server, which stores the tags all the same; histories have found it."""
+    assert row.write(kind, tags(b"v"), own_ttl=ttl(700)) == [b""]
+    assert row.read() == [(ttl(1), tags(b"v", 700))]
+    assert row.write(kind, tags(b"w"), own_ttl=ttl(800)) == [tags(b"w", b"v", 800)]
+    assert row.write(kind, tags(b"x")) == [tags(b"x", b"w", b"v", 800)]
 
 
 def test_what_is_added_has_the_tags_of_both(row: Row):
