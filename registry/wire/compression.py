@@ -1,18 +1,22 @@
 """Compressed cell blocks: what the connection header's `cell_block_compressor_class` asks for, in both directions.
 
-Hadoop's codecs write two kinds of streams:
+Hadoop's codecs, and those of HBase's own modules, write two kinds of streams:
 
     DefaultCodec, DeflateCodec      zlib, one member after the other
     GzipCodec                       gzip, one member after the other
     ZStandardCodec                  zstd frames (`registry.wire.zstd_frames`)
-    Lz4Codec, SnappyCodec           blocks: [int32 bytes of the block, plain]([int32 n][chunk of n bytes])...
+    Lz4Codec, SnappyCodec, ZstdCodec
+                                    blocks: [int32 bytes of the block, plain]([int32 n][chunk of n bytes])...
 
-with chunks until a block is whole; a block of 0 bytes ends the stream. A block without cells is not written at all.
+with chunks until a block is whole; a block of 0 bytes ends the stream. A chunk of ZstdCodec is one frame, so that
+HBase's zstd and Hadoop's do not read one another. A block without cells is not written at all.
 Whatever a peer sends is bounded twice: by the size of what comes out, which is checked before memory is taken, and by
 the number of its parts.
 
 Source: ServerRpcConnection#setupCellBlockCodecs, CellBlockBuilder#decompress; org.apache.hadoop.io.compress:
-BlockCompressorStream, BlockDecompressorStream, DecompressorStream (members), Lz4Codec, SnappyCodec, ZStandardCodec.
+BlockCompressorStream, BlockDecompressorStream, DecompressorStream (members), Lz4Codec, SnappyCodec, ZStandardCodec;
+org.apache.hadoop.hbase.io.compress: aircompressor.HadoopCompressor and its codecs, zstd.ZstdCompressor,
+lz4.Lz4Compressor, xerial.SnappyCompressor.
 """
 
 from __future__ import annotations
@@ -24,10 +28,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 from registry.wire.errors import ProtocolError
-from registry.wire.zstd_frames import plain_bytes_bound
+from registry.wire.zstd_frames import BLOCK_BYTES_MAX, plain_bytes_bound
 
 CHUNK_BYTES_MAX = 128 * 1024
-"""Plain bytes of a chunk that we write. Java reads each into a buffer of 256 KiB, io.compression.codec.*.buffersize."""
+"""Plain bytes of a chunk that we write. Java reads each into a buffer of 256 KiB, io.compression.codec.*.buffersize
+and hbase.io.compress.*.buffersize."""
 PARTS_MAX = 65_536
 """Chunks of a block stream: Hadoop's own have over 200 KiB, so that a cell block of any size has fewer."""
 MEMBERS_MAX = 64
@@ -38,6 +43,8 @@ FAST_LEVEL = 1
 """Of zlib: a server compresses for many, and the higher levels cost several times as much for a tenth less."""
 SNAPPY_RATIO_MAX = 64
 """The longest copy, and it takes more than one byte."""
+ZSTD_CHUNK_BLOCKS_MAX = 256
+"""zstd's blocks in a chunk; Java's of 256 KiB have two, or some tens where a compressor splits them."""
 
 _LENGTH_BYTES = 4
 
@@ -189,6 +196,20 @@ def _snappy_unpack(chunk: bytes, bytes_max: int) -> bytes:
     return _unpacked(unpack)
 
 
+def _zstd_unpack(chunk: bytes, bytes_max: int) -> bytes:
+    def unpack(library: ModuleType) -> bytes:
+        bound = plain_bytes_bound(chunk, frames_max=1, blocks_max=ZSTD_CHUNK_BLOCKS_MAX)
+        if bound > bytes_max + BLOCK_BYTES_MAX:
+            raise _bad(f"a zstd frame of up to {bound} bytes, {bytes_max} are left of its block")
+        plain = bytearray(min(bound, bytes_max))
+        count = library.zstd.decompress_into(chunk, plain)
+        if bound > count + BLOCK_BYTES_MAX:  # many of these would cost memory for nothing; Java announces sizes
+            raise _bad(f"a zstd frame of up to {bound} bytes has {count}")
+        return bytes(memoryview(plain)[:count])
+
+    return _unpacked(unpack)
+
+
 def _unpacked(unpack: Callable[[ModuleType], bytes]) -> bytes:
     library = _cramjam()
     try:
@@ -209,15 +230,25 @@ def _cramjam() -> ModuleType:
 
 
 _ZLIB, _GZIP = _deflated(zlib.MAX_WBITS), _deflated(zlib.MAX_WBITS | 16)
+_LZ4, _SNAPPY = _blocks(_lz4_pack, _lz4_unpack), _blocks(_snappy_pack, _snappy_unpack)
+_ZSTD_BLOCKS = _blocks(_zstd_compress, _zstd_unpack)
 _HADOOP = "org.apache.hadoop.io.compress."
+_HBASE = "org.apache.hadoop.hbase.io.compress."
 
 COMPRESSORS: Mapping[str, Compression] = {
     _HADOOP + "DefaultCodec": _ZLIB,
     _HADOOP + "DeflateCodec": _ZLIB,
     _HADOOP + "GzipCodec": _GZIP,
-    _HADOOP + "Lz4Codec": _blocks(_lz4_pack, _lz4_unpack),
-    _HADOOP + "SnappyCodec": _blocks(_snappy_pack, _snappy_unpack),
+    _HADOOP + "Lz4Codec": _LZ4,
+    _HADOOP + "SnappyCodec": _SNAPPY,
     _HADOOP + "ZStandardCodec": Compression(_zstd_compress, _zstd_decompress),
+    _HBASE + "aircompressor.Lz4Codec": _LZ4,
+    _HBASE + "aircompressor.SnappyCodec": _SNAPPY,
+    _HBASE + "aircompressor.ZstdCodec": _ZSTD_BLOCKS,
+    _HBASE + "lz4.Lz4Codec": _LZ4,
+    _HBASE + "xerial.SnappyCodec": _SNAPPY,
+    _HBASE + "zstd.ZstdCodec": _ZSTD_BLOCKS,
 }
 """By the class that a connection header names. A client that names another is closed, as by a real server that lacks
-the class; a real one has BZip2Codec besides."""
+the class; a real one has BZip2Codec besides, and HBase's modules have aircompressor.LzoCodec, brotli.BrotliCodec and
+xz.LzmaCodec."""

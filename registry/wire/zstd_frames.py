@@ -29,13 +29,13 @@ _CONTENT_SIZE_BYTES = (0, 2, 4, 8)
 _RLE, _COMPRESSED, _RESERVED = 1, 2, 3
 
 
-def plain_bytes_bound(packed: bytes) -> int:
+def plain_bytes_bound(packed: bytes, *, frames_max: int = FRAMES_MAX, blocks_max: int = BLOCKS_MAX) -> int:
     """No fewer bytes than come out of the stream. Raises ProtocolError.
 
     The exact number where frames tell it; else up to 128 KiB more for each block that is not full.
     """
     total = at = 0
-    for _ in range(FRAMES_MAX):
+    for _ in range(frames_max):
         if at >= len(packed):
             break
         magic = _number(packed, at, _MAGIC_BYTES)
@@ -45,11 +45,11 @@ def plain_bytes_bound(packed: bytes) -> int:
         if magic != FRAME_MAGIC:
             raise _bad(f"no zstd frame at byte {at}")
         announced, has_checksum, at = _frame_header(packed, at + _MAGIC_BYTES)
-        held, at = _blocks(packed, at)
+        held, at = _blocks(packed, at, blocks_max)
         total += held if announced is None else min(held, announced)
         at += _CHECKSUM_BYTES if has_checksum else 0
     if at != len(packed):
-        raise _bad("the last zstd frame is cut off" if at > len(packed) else f"more than {FRAMES_MAX} zstd frames")
+        raise _bad("the last zstd frame is cut off" if at > len(packed) else f"more than {frames_max} zstd frames")
     return total
 
 
@@ -66,10 +66,10 @@ def _frame_header(packed: bytes, at: int) -> tuple[int | None, bool, int]:
     return announced, bool(descriptor & 4), at + size_bytes
 
 
-def _blocks(packed: bytes, at: int) -> tuple[int, int]:
+def _blocks(packed: bytes, at: int, blocks_max: int) -> tuple[int, int]:
     """How much the blocks from `at` on hold at most, and where they end."""
     held = 0
-    for _ in range(BLOCKS_MAX):
+    for _ in range(blocks_max):
         header = _number(packed, at, _BLOCK_HEADER_BYTES)
         kind, size = header >> 1 & 3, header >> 3
         if kind == _RESERVED or size > BLOCK_BYTES_MAX:
@@ -78,7 +78,7 @@ def _blocks(packed: bytes, at: int) -> tuple[int, int]:
         held += BLOCK_BYTES_MAX if kind == _COMPRESSED else size
         if header & 1:
             return held, at
-    raise _bad(f"more than {BLOCKS_MAX} zstd blocks in a frame")
+    raise _bad(f"more than {blocks_max} zstd blocks in a frame")
 
 
 def _number(packed: bytes, at: int, count_bytes: int) -> int:

@@ -1,7 +1,8 @@
 """Stock Java clients with hbase.client.rpc.compressor, whose cell blocks are compressed, tell the story of all others.
 
 The client is 2.6.4 as built for Hadoop 3, whose Lz4Codec and SnappyCodec are Java. ZStandardCodec needs Hadoop's native
-library, which Maven does not have: its bytes are in tests/conformance/vectors.
+library, which Maven does not have: its bytes are in tests/conformance/vectors. Beside it is a module of HBase's own,
+hbase-compression-aircompressor.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from registry.wire.cellblock import Cell, decode_cells
 from registry.wire.header import KEY_VALUE_CODEC
 from tests.cluster.test_data_path_stories import SESSION_MS, differences, settings_of
 from tests.support.compatibility import WORKS, Results
-from tests.support.java import HADOOP_3_CLIENT
+from tests.support.java import AIRCOMPRESSOR, HADOOP_3_CLIENT
 from tests.support.master_calls import initialized
 from tests.support.own_cluster import OwnCluster
 from tests.support.real_cluster import RealClusters
@@ -29,11 +30,15 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 VERSION = "2.6.4"
 HADOOP = "org.apache.hadoop.io.compress."
+HBASE = "org.apache.hadoop.hbase.io.compress."
 STORIES = {
     "GzipCodec": ("TableStory", "ScanStory"),
     "DefaultCodec": ("ScanStory",),
     "Lz4Codec": ("TableStory", "ScanStory"),
     "SnappyCodec": ("TableStory", "ScanStory"),
+    "aircompressor.ZstdCodec": ("TableStory", "ScanStory"),
+    "aircompressor.Lz4Codec": ("ScanStory",),
+    "aircompressor.SnappyCodec": ("ScanStory",),
 }
 
 
@@ -49,8 +54,9 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
 @pytest.mark.parametrize("codec", STORIES)
 def test_compressed_cells_are_the_same_cells(cluster: OwnCluster, results: Results, tmp_path: Path, codec: str) -> None:
     settings = settings_of(cluster, VERSION, "ZooKeeper")
-    settings["hbase.client.rpc.compressor"] = f"{HADOOP}{codec}"
-    ours = told(VERSION, settings, tmp_path / "client.log", programs=STORIES[codec], jars=HADOOP_3_CLIENT)
+    settings["hbase.client.rpc.compressor"] = f"{HBASE if '.' in codec else HADOOP}{codec}"
+    log = tmp_path / "client.log"
+    ours = told(VERSION, settings, log, programs=STORIES[codec], jars=HADOOP_3_CLIENT, beside=(AIRCOMPRESSOR,))
     found = differences(ours, recorded(VERSION, STORIES[codec]))
     feature = f"cell blocks compressed by {codec}"
     results.record(

@@ -46,6 +46,10 @@ _NOTES = {
         "says; hbase-client 1.4 has the first by itself. Maven has none of 2.6.4, 2.5.11 and 3.0.0-beta-1: they are "
         "of 2.6.1-hadoop3, 2.5.11-hadoop3 and 3.0.0-alpha-3, beside the hbase-client of the version named."
     ),
+    "hbeacon: compressed cell blocks": (
+        "Told by 2.6.4 as built for Hadoop 3 (tests/cluster/test_compressed_cells.py). Those of aircompressor are of "
+        "hbase-compression-aircompressor 2.6.1 beside it: of 2.6.4 Maven has none."
+    ),
     "hbeacon: HBase's own tools": (
         "Those of 2.6.4, as tests/cluster/test_hbase_tools.py runs them. Over the registries that need no ZooKeeper a "
         "few are run: the calls are the same, only servers are found in another way."

@@ -52,6 +52,8 @@ and with hbase-endpoint."""
 ENDPOINTS_2_5 = ClassPath("hbase-endpoint", "2.5.11-hadoop3", (), alone=True)
 ENDPOINTS_3 = ClassPath("hbase-endpoint", "3.0.0-alpha-3", (), alone=True)
 """Beside the hbase-client of that version: of 2.5.11 itself and of 3.0.0-beta-1 Maven has none."""
+AIRCOMPRESSOR = ClassPath("hbase-compression-aircompressor", "2.6.1", ("aircompressor",), alone=True)
+"""HBase's own compressors in Java, beside a client of 2.6: of 2.6.4 itself Maven has none."""
 YCSB = ClassPath("core", "0.17.0", (), "site.ycsb")
 CLASS_PATHS = (
     CURRENT_SERVER,
@@ -59,6 +61,7 @@ CLASS_PATHS = (
     HADOOP_3_CLIENT,
     ENDPOINTS_2_5,
     ENDPOINTS_3,
+    AIRCOMPRESSOR,
     YCSB,
     *(ClassPath("hbase-client", version) for version in CLIENT_VERSIONS),
 )

@@ -1,4 +1,4 @@
-"""Compressed cell blocks: Hadoop's own bytes, ours read back, and what is no such block."""
+"""Compressed cell blocks: the bytes of Hadoop and of HBase's modules, ours read back, and what is no such block."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "conformance" / "vectors" / "compressed-cell-blocks.json").read_text()
 )
 NAMES = sorted(COMPRESSORS)
-SHORT = [name.rpartition(".")[2] for name in NAMES]
 HADOOP = "org.apache.hadoop.io.compress."
+HBASE = "org.apache.hadoop.hbase.io.compress."
+SHORT = [name.removeprefix(HADOOP).removeprefix(HBASE) for name in NAMES]
 BYTES_MAX = 1 << 20
 
 
@@ -34,11 +35,12 @@ def lengths(*counts: int) -> bytes:
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=[f"{each['codec']}-{each['plain_bytes']}" for each in VECTORS])
-def test_what_hadoop_writes_is_read(vector: dict[str, Any]) -> None:
+def test_what_java_writes_is_read(vector: dict[str, Any]) -> None:
     count: int = vector["plain_bytes"]
     text: bytes = vector["plain"].encode()
     plain = (text * (count // len(text) + 1))[:count]
-    codec = COMPRESSORS[HADOOP + vector["codec"]]
+    name: str = vector["codec"]
+    codec = COMPRESSORS[(HBASE if "." in name else HADOOP) + name]
     assert codec.decompress(bytes.fromhex(vector["packed"]), count) == plain
     with pytest.raises(BlockTooLarge):
         codec.decompress(bytes.fromhex(vector["packed"]), count - 1)
@@ -138,6 +140,42 @@ def test_blocks_of_several_chunks_and_several_blocks(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(compression, "PARTS_MAX", 1)
     with pytest.raises(ProtocolError, match="more than 1 chunks"):
         snappy.decompress(lengths(6) + one + two, 6)
+
+
+def test_a_chunk_of_zstd_is_one_frame_no_larger_than_it_says() -> None:
+    codec = COMPRESSORS[HBASE + "zstd.ZstdCodec"]
+
+    def block(plain_bytes: int, *chunks: bytes) -> bytes:
+        return lengths(plain_bytes) + b"".join(lengths(len(chunk)) + chunk for chunk in chunks)
+
+    one, two = bytes(cramjam.zstd.compress(b"one")), bytes(cramjam.zstd.compress(b"two"))
+    head = b"\x28\xb5\x2f\xfd\x00\x58"  # tells no size
+    full, few = b"\x02\x00\x10x", b"\x0a\x00\x00x"  # blocks of one byte again and again: 128 KiB of it, and once
+    raw, last = b"\x08\x00\x00x", b"\x09\x00\x00x"
+    tiny = b"\x1c\x00\x00\x08x\x00"  # one byte, compressed
+    empty = b"\x04\x00\x00"  # says that it is compressed, and may hold 128 KiB until it is looked at
+    assert codec.decompress(block(6, one, two) + block(3, one), 9) == b"onetwoone"
+    assert codec.decompress(block(3, head + few + raw + last), 3) == b"xxx"
+    assert codec.decompress(block(BLOCK_BYTES_MAX + 1, head + full + last), BYTES_MAX) == b"x" * (BLOCK_BYTES_MAX + 1)
+    assert codec.decompress(block(2, head + tiny + last), 2) == b"xx"
+    with pytest.raises(ProtocolError, match="bytes has 3"):  # for which there is room, and memory would be taken
+        codec.decompress(block(BYTES_MAX, head + tiny * 2 + last), BYTES_MAX)
+    for bad in (
+        block(6, one + two),
+        block(2, one),
+        block(4, one),
+        block(1, head + full * 3 + last),  # far more than is left of the block
+        block(BYTES_MAX, head + full * 300 + last),
+        block(1, head + raw * 300 + last),
+        block(1, head + b"\x01\x00\x00"),  # nothing
+        block(1, head + empty * 2 + last),
+        block(3, one[:-1]),
+        block(3, b""),
+        one,
+    ):
+        with pytest.raises(ProtocolError) as caught:
+            codec.decompress(bad, BYTES_MAX)
+        assert (caught.type is BlockTooLarge) == (bad is one)  # whose first bytes are read as a length
 
 
 @given(st.binary(max_size=3000), st.integers(1, 400))
