@@ -105,14 +105,26 @@ def with_own_ttl(tags: bytes, own_ttl: bytes) -> bytes:
     return encode_tags([*found, Tag(TagType.TTL, own_ttl)])
 
 
-def _unless_over(family: bytes, entry: Entry, now_ms: int) -> Iterator[tuple[bytes, Entry]]:
-    """What has expired before it is written hides nothing that was there with its time."""
-    if not (has_tags(entry[3]) and own_ttl_is_over(entry[3], -entry[1], now_ms)):
-        yield family, entry
+def _unless_over(family: bytes, entry: Entry, now_ms: int) -> tuple[bytes, Entry]:
+    """What has expired before it is written hides nothing that was there with its time: it has no cell.
+
+    It takes the place of what the same change has written with its time before, though, as in a real server's memory.
+    """
+    if has_tags(entry[3]) and own_ttl_is_over(entry[3], -entry[1], now_ms):
+        return family, (*entry[:3], b"")
+    return family, entry
+
+
+def add_entry(entries: list[Entry], entry: Entry) -> None:
+    """One more of a family that a change writes."""
+    if entry[3]:
+        entries.append(entry)
+    else:
+        entries[:] = [each for each in entries if each[:3] != entry[:3]]
 
 
 def put_entries(mutation: Mutation, now_ms: int, own_ms: int) -> Iterator[tuple[bytes, Entry]]:
-    """Family and cell of each change; what the cells of a family have in common is made once.
+    """Family and cell of each change, for `add_entry`; what the cells of a family have in common is made once.
 
     `own_ms`: the server's time for cells that say none.
     """
@@ -124,7 +136,7 @@ def put_entries(mutation: Mutation, now_ms: int, own_ms: int) -> Iterator[tuple[
         if timestamp_ms == LATEST_TIMESTAMP:
             timestamp_ms = own_ms
         if tags or mutation.own_ttl:
-            yield from _unless_over(family, _tagged(mutation, change, timestamp_ms), now_ms)
+            yield _unless_over(family, _tagged(mutation, change, timestamp_ms), now_ms)
             continue
         beginning = beginnings.get(family)
         if beginning is None:
@@ -151,7 +163,7 @@ def delete_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterato
                 found = read(change.family, Wanted((change.qualifier,), met[column]))
                 if len(found) == met[column]:
                     timestamp_ms = -found[-1][1]
-        yield from _unless_over(change.family, _tagged(mutation, change, timestamp_ms), now_ms)
+        yield _unless_over(change.family, _tagged(mutation, change, timestamp_ms), now_ms)
 
 
 def delta_entries(mutation: Mutation, read: ReadColumn, now_ms: int) -> Iterator[tuple[bytes, Entry, bytes]]:

@@ -19,7 +19,15 @@ from regionserver.region.dead import are_looked_at, go_at_once
 from regionserver.region.family import add_cells, read_cells, read_family, write_cells
 from regionserver.region.keys import RowOrder, family_key, plain_order
 from regionserver.region.large_rows import visible_pieces
-from regionserver.region.mutations import Change, Mutation, MutationKind, delete_entries, delta_entries, put_entries
+from regionserver.region.mutations import (
+    Change,
+    Mutation,
+    MutationKind,
+    add_entry,
+    delete_entries,
+    delta_entries,
+    put_entries,
+)
 from regionserver.region.plain_puts import PlainPut, fresh_record
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_count, plain_record
 from regionserver.region.rules import USUAL, TableRules
@@ -369,12 +377,13 @@ class Region:
             for family, entry in written:
                 if 0 < cell_bytes_max < len(entry[3]):
                     raise self._too_large(entry[3], made=mutation.kind not in (MutationKind.PUT, MutationKind.DELETE))
-                if mutation.kind is MutationKind.PUT and self.rules.future_ms_max is not None:
+                if mutation.kind is MutationKind.PUT and entry[3] and self.rules.future_ms_max is not None:
                     self._check_time(entry, now_ms)
-                by_family.setdefault(family, []).append(entry)
+                add_entry(by_family.setdefault(family, []), entry)
             made.append(left)
         for family, entries in by_family.items():
-            write_cells(view, batch, family_key(row_key, family), entries, self.families[family], now_ms)
+            if entries:
+                write_cells(view, batch, family_key(row_key, family), entries, self.families[family], now_ms)
         return made
 
     def _of_whole_row(self, mutation: Mutation) -> Mutation:

@@ -95,3 +95,16 @@ def test_what_has_expired_when_it_is_written_hides_nothing_of_its_time(row: Row)
 def test_times_to_live_wrap_as_in_java(row: Row):
     row.write(PUT, own_ttl=ttl(2**63 - 2))
     assert row.read() == []
+
+
+def test_what_has_expired_takes_the_place_of_what_the_same_change_wrote_before(row: Row):
+    """Two cells of one change are one in a real server's memory, the later; histories have found it."""
+    row.write(PUT, value=b"before", timestamp_ms=4)
+    put = [Change(b"f", b"q", 5, KeyType.PUT, b"v", b"")]
+    both = [Mutation(PUT, b"row", put), Mutation(PUT, b"row", put, own_ttl=ttl(1))]
+    row.region.mutate(both, Durability.PROCESS, lambda error: None, NOW_MS)
+    assert row.read() == [(b"before", b"")]
+    row.region.mutate(both[::-1], Durability.PROCESS, lambda error: None, NOW_MS)
+    assert row.read() == [(b"v", b"")]
+    row.region.mutate(both[1:], Durability.PROCESS, lambda error: None, NOW_MS)
+    assert row.read() == [(b"v", b"")], "of another change: it hides nothing"
