@@ -43,7 +43,7 @@ FAST_LEVEL = 1
 """Of zlib: a server compresses for many, and the higher levels cost several times as much for a tenth less."""
 SNAPPY_RATIO_MAX = 64
 """The longest copy, and it takes more than one byte."""
-ZSTD_CHUNK_BLOCKS_MAX = 256
+ZSTD_CHUNK_BLOCKS_MAX = 128
 """zstd's blocks in a chunk; Java's of 256 KiB have two, or some tens where a compressor splits them."""
 
 _LENGTH_BYTES = 4
