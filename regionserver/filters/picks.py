@@ -61,15 +61,23 @@ def pick_run(run: Run) -> Pick:
 
     def pick(rows: Rows, at: int) -> Cells:
         found = layouts.find(rows, at)
+        if found is not None:
+            return _given(rows, found)
+        found = begins.find(rows, at)
         if found is None:
-            begin = begins.find(rows, at)
-            if begin is None:
-                found = [walked[0] for walked in map(walk, rows.data, repeat(at), rows.key_bytes, rows.counts)]
-            else:
-                before = rows.before_qualifier(at)
-                told = zip(rows.data, rows.key_bytes, begin, strict=True)
-                found = [each and rest(data, each[0].start, before + row_bytes) for data, row_bytes, each in told]
-        return _given(rows, found)
+            walked = map(walk, rows.data, repeat(at), rows.key_bytes, rows.counts)
+            return _given(rows, [where for where, _, _, _ in walked])
+        blocks: list[bytes] = []
+        counts: list[int] = []
+        before_bytes = rows.before_qualifier(at)
+        for data, row_bytes, each in zip(rows.data, rows.key_bytes, found, strict=True):
+            if each is not None:
+                begin = each[0].start
+                end, count = rest(data, begin, before_bytes + row_bytes)
+                if count:
+                    blocks.append(data[begin:end])
+                    counts.append(count)
+        return blocks, counts
 
     return pick
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from regionserver.filters.layouts import Walk, Walked, Where
+from regionserver.filters.layouts import Walk, Walked
 from regionserver.filters.rows_together import BEFORE_ROW, CELL_AND_KEY
 
 NOTHING: Walked = (None, 0, (), False)
 """Of no row."""
+BEHIND_ALL = b"\xff" * (1 << 15)
+"""Longer than any column's name."""
 
 
 class Run:
@@ -14,7 +16,7 @@ class Run:
 
     def __init__(self, low: bytes, high: bytes | None) -> None:
         """`high` None: to the last."""
-        self._low, self._high = low, high
+        self._low, self._high = low, BEHIND_ALL if high is None else high
 
     def begin(self, data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
         """Where they begin, or would, and the row's end; a row may have cells from there on and none of these."""
@@ -31,31 +33,31 @@ class Run:
             return None, 0, (number - 1,), True
         return (slice(here, None), 0), number, (number - 1, number), False
 
-    def rest(self, data: bytes, begin: int, before_bytes: int) -> Where:
-        """All of them, where they begin there; `before_bytes`: of a cell before its qualifier."""
+    def rest(self, data: bytes, begin: int, before_bytes: int) -> tuple[int, int]:
+        """Where they end that begin there, and how many; `before_bytes`: of a cell before its qualifier."""
         lengths, high = CELL_AND_KEY.unpack_from, self._high
         number, here, stop = 0, begin, len(data)
         while here < stop:
             cell_bytes, key_bytes = lengths(data, here)
-            if high is not None and data[here + before_bytes : here + 3 + key_bytes] >= high:
+            if data[here + before_bytes : here + 3 + key_bytes] >= high:
                 break
             here += 4 + cell_bytes
             number += 1
-        return (slice(begin, None if here == stop else here), number) if number else None
+        return here, number
 
     def walk(self, data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
         """All of them."""
         begin, first, columns, is_whole = self.begin(data, at, row_bytes, cells_count)
         if begin is None:
             return begin, first, columns, is_whole
-        found = self.rest(data, begin[0].start, before_qualifier(data, at, row_bytes))
-        if found is None:
-            return found, 0, columns, False
-        where, taken = found
+        here = begin[0].start
+        end, taken = self.rest(data, here, before_qualifier(data, at, row_bytes))
         stop = first + taken
-        if where.stop is None:
-            return found, stop - 1, (*columns, stop - 1), True
-        return found, stop, (*columns, stop - 1, stop), False
+        if not taken:
+            return None, 0, columns, False
+        if end == len(data):
+            return (slice(here, None), taken), stop - 1, (*columns, stop - 1), True
+        return (slice(here, end), taken), stop, (*columns, stop - 1, stop), False
 
 
 def run_of_column(qualifier: bytes) -> Run:

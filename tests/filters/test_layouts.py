@@ -90,9 +90,11 @@ def test_what_is_found_is_what_is_walked_to(share: float):
                 assert _bytes(rows, _walked(run.walk, rows)) == wanted
                 begin = begins.find(_rows(rows), AT)
                 if begin is not None:
-                    told = zip(rows, begin, strict=True)
-                    rest = [at and run.rest(row, at[0].start, 14 + size + 2) for (row, _, size), at in told]
-                    assert _bytes(rows, rest) == wanted
+                    for (row, _, size), each, cells in zip(rows, begin, wanted, strict=True):
+                        start = each[0].start if each is not None else len(row)
+                        stop, count = run.rest(row, start, 14 + size + 2)
+                        assert (row[start:stop] or None) == cells
+                        assert (count > 0) == (cells is not None)
             values = [dict(cells).get(b"b") for _, cells in some]
             found = in_value.find(_rows(rows), AT)
             assert found is None or _bytes(rows, found) == values
