@@ -31,12 +31,11 @@ class Rows(NamedTuple):
         if len(indexes) == len(self.data):
             return self
         data, counts, key_bytes, times = self
-        return Rows(
-            [data[index] for index in indexes],
-            [counts[index] for index in indexes],
-            [key_bytes[index] for index in indexes],
-            [times[index] for index in indexes] if times else (),
-        )
+        if len(indexes) < 2:
+            start, stop = (indexes[0], indexes[0] + 1) if indexes else (0, 0)
+            return self.between(start, stop)
+        those = itemgetter(*indexes)
+        return Rows(those(data), those(counts), those(key_bytes), those(times) if times else ())
 
     def between(self, start: int, stop: int) -> Rows:
         """From one number up to another, without that one."""
