@@ -42,6 +42,7 @@ public final class Story {
   private static final long STEP_MS = Long.getLong("test.step.ms", 60_000);
   private static final long CHOSEN_BY_A_SERVER = 1_000_000_000_000L;
   private static final int SHOWN_BYTES = 48;
+  private static boolean scannerHasStopped;
   private static ExecutorService thread = newThread();
 
   private Story() {}
@@ -76,21 +77,42 @@ public final class Story {
     System.exit(0);
   }
 
-  /** Runs one operation under a time limit and prints its line. */
+  /**
+   * Runs one operation under a time limit and prints its line.
+   *
+   * <p>A scanner of client 3.0.0-beta-1 that stops and goes on after each result may stop for good on a busy machine: no
+   * call is pending then, and no server owes it anything. Such a step is tried once more.
+   */
   public static void step(String feature, String what, Callable<Object> work) {
+    String outcome = attempt(feature, what, work);
+    if (outcome == null && scannerHasStopped) {
+      outcome = attempt(feature, what, work);
+    }
+    OUT.println("= " + feature + ": " + what + " | " + (outcome != null ? outcome : "! no answer in " + STEP_MS + " ms"));
+  }
+
+  /** The outcome; null: there was none in time. */
+  private static String attempt(String feature, String what, Callable<Object> work) {
     Future<Object> running = thread.submit(work);
-    String outcome;
     try {
-      outcome = text(running.get(STEP_MS, TimeUnit.MILLISECONDS));
+      return text(running.get(STEP_MS, TimeUnit.MILLISECONDS));
     } catch (ExecutionException failed) {
-      outcome = "! " + describe(failed.getCause());
       failed.getCause().printStackTrace();
+      return "! " + describe(failed.getCause());
     } catch (TimeoutException | InterruptedException late) {
+      System.err.println(feature + ": " + what + " has no answer; what each thread does:");
+      scannerHasStopped = false;
+      Thread.getAllStackTraces().forEach((each, frames) -> {
+        System.err.println(each);
+        for (StackTraceElement frame : frames) {
+          System.err.println("    at " + frame);
+          scannerHasStopped |= frame.getClassName().endsWith(".AsyncTableResultScanner") && frame.getMethodName().equals("next");
+        }
+      });
       running.cancel(true);
       thread = newThread(); // the old one may never come back
-      outcome = "! no answer in " + STEP_MS + " ms";
+      return null;
     }
-    OUT.println("= " + feature + ": " + what + " | " + outcome);
   }
 
   /** A step whose outcome is only that it ended well. */
