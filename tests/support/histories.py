@@ -389,6 +389,11 @@ def _multi(actions: list[Client_pb2.MutationProto | Client_pb2.Get]) -> Call:
 def _atomic(
     mutations: list[Client_pb2.MutationProto], row: bytes, condition: tuple[bytes, bytes, bytes | None, int] | None
 ) -> Call:
+    for mutation in mutations:  # with a put of its time in one change HBase shows the put, whichever comes first
+        if mutation.mutate_type == Client_pb2.MutationProto.INCREMENT:
+            for column in mutation.column_value:
+                for one in column.qualifier_value:
+                    one.ClearField("timestamp")
     request = Client_pb2.MultiRequest(nonceGroup=NONCE_GROUP)
     part = request.regionAction.add(region=NO_REGION, atomic=True)
     nonce = next((each.nonce for each in mutations if each.nonce), 0)  # one operation has one
