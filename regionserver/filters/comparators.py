@@ -55,11 +55,6 @@ class Comparator:
         self.value = value
         """What was given, as a condition compares it."""
 
-    @property
-    def part(self) -> bytes:
-        """What is the same, as it compares, has these bytes among its own; none: that is not known."""
-        return b""
-
     def compare(self, found: bytes) -> int:
         """Less than 0 where what was given is less than what is there, 0 where they are the same."""
         return (self.value > found) - (self.value < found)
@@ -72,11 +67,6 @@ class Comparator:
 class BinaryComparator(Comparator):
     """By their bytes."""
 
-    @property
-    def part(self) -> bytes:
-        """See Comparator."""
-        return self.value
-
     def may_be_in(self, block: bytes) -> bool:
         """See Comparator."""
         return self.value in block
@@ -88,11 +78,6 @@ class BinaryPrefixComparator(Comparator):
     def compare(self, found: bytes) -> int:
         """See Comparator."""
         return super().compare(found[: len(self.value)])
-
-    @property
-    def part(self) -> bytes:
-        """See Comparator."""
-        return self.value
 
     def may_be_in(self, block: bytes) -> bool:
         """See Comparator."""

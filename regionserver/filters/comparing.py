@@ -196,7 +196,6 @@ class SingleColumnValueFilter(Filter):
         self.qualifier = qualifier or b""
         self._keeps = _never_compared if compare is CompareType.NO_OP else keeping(compare, comparator)
         self._may_fail = comparator.may_fail or compare is CompareType.NO_OP
-        self._part = comparator.part if compare is CompareType.EQUAL else b""
         self._filter_if_missing = filter_if_missing
         self._latest_version_only = latest_version_only
         self._is_found = self._matches = False
@@ -233,9 +232,7 @@ class SingleColumnValueFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        keeps = where_column(
-            self.family, self.qualifier, self._keeps, passes_missing=not self._filter_if_missing, part=self._part
-        )
+        keeps = where_column(self.family, self.qualifier, self._keeps, passes_missing=not self._filter_if_missing)
         return Plan(of_column=(keeps,), may_fail=self._may_fail)
 
 

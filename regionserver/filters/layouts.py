@@ -23,7 +23,7 @@ ROWS_MIN = 8
 WALKED_SHARE = 4
 """Where more of the rows are left than one in so many, rows are too different to look for layouts for a while."""
 PAUSE_MAX = 32
-"""Not so often at most: twice at first, and longer each time that they still are."""
+"""That while is so many times at most: two at first, and twice as many each time that they still are."""
 
 Where = tuple[slice, int] | None
 """Bytes of a row, and how many cells they are; None: nothing of it."""
@@ -99,8 +99,16 @@ class Layouts:
         """Those that most rows had first."""
         self._pause, self._pause_next = 0, 2
 
-    def find(self, rows: Rows, at: int) -> list[Where] | None:
-        """For each row; None: they are too few, or were too different lately. `at` is where cell blocks begin."""
+    def find(self, rows: Rows, at: int) -> list[Where]:
+        """For each row. `at` is where cell blocks begin."""
+        return self.look(rows, at) or self.walk(rows, at)
+
+    def walk(self, rows: Rows, at: int) -> list[Where]:
+        """The same through each of them."""
+        return [walked[0] for walked in map(self._walk, rows.data, repeat(at), rows.key_bytes, rows.counts)]
+
+    def look(self, rows: Rows, at: int) -> list[Where] | None:
+        """The same of what is known; None: they are too few, or were too different lately."""
         total = len(rows.data)
         if total < ROWS_MIN:
             return None

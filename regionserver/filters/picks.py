@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Sequence
-from itertools import compress, repeat
+from itertools import compress
 from operator import itemgetter
 
 from regionserver.filters.layouts import Layouts, Where
@@ -18,31 +18,19 @@ _TIMES = struct.Struct(">qq")
 _key_bytes_of = itemgetter(slice(4, 8))
 
 
-def where_column(
-    family: bytes, qualifier: bytes, keeps: Callable[[bytes], bool], *, passes_missing: bool, part: bytes = b""
-) -> OfColumn:
-    """Rows by what the cell of a column holds, and whether those pass that have none.
-
-    `part`: what passes has these bytes among its own, so most rows can be told by them alone.
-    """
-    walk = walk_value(family, qualifier)
-    layouts = Layouts(walk)
+def where_column(family: bytes, qualifier: bytes, keeps: Callable[[bytes], bool], *, passes_missing: bool) -> OfColumn:
+    """Rows by what the cell of a column holds, and whether those pass that have none."""
+    layouts = Layouts(walk_value(family, qualifier))
 
     def passing(rows: Rows, at: int) -> list[int]:
         found = layouts.find(rows, at)
-        if found is None:
-            found = [walked[0] for walked in map(walk, rows.data, repeat(at), rows.key_bytes, rows.counts)]
         same = found[0]
         if same is not None and found.count(same) == len(found):
             return list(compress(range(len(found)), map(keeps, map(itemgetter(same[0]), rows.data))))
         values = enumerate(zip(rows.data, found, strict=True))
         return [index for index, (data, each) in values if (passes_missing if each is None else keeps(data[each[0]]))]
 
-    def passing_with_part(rows: Rows, at: int) -> list[int]:
-        numbers = [number for number, data in enumerate(rows.data) if part in data]
-        return [numbers[index] for index in passing(rows.only(numbers), at)] if numbers else []
-
-    return passing_with_part if part and not passes_missing else passing
+    return passing
 
 
 def _given(rows: Rows, found: Sequence[Where]) -> Cells:
@@ -57,16 +45,15 @@ def _given(rows: Rows, found: Sequence[Where]) -> Cells:
 def pick_run(run: Run) -> Pick:
     """Columns that lie side by side."""
     layouts, begins = Layouts(run.walk), Layouts(run.begin)
-    rest, walk = run.rest, run.walk
+    rest = run.rest
 
     def pick(rows: Rows, at: int) -> Cells:
-        found = layouts.find(rows, at)
+        found = layouts.look(rows, at)
         if found is not None:
             return _given(rows, found)
-        found = begins.find(rows, at)
+        found = begins.look(rows, at)
         if found is None:
-            walked = map(walk, rows.data, repeat(at), rows.key_bytes, rows.counts)
-            return _given(rows, [where for where, _, _, _ in walked])
+            return _given(rows, layouts.walk(rows, at))
         blocks: list[bytes] = []
         counts: list[int] = []
         before_bytes = rows.before_qualifier(at)
@@ -84,16 +71,8 @@ def pick_run(run: Run) -> Pick:
 
 def pick_numbered(skipped_count: int, count_max: int) -> Pick:
     """So many columns behind so many."""
-    walk = walk_numbered(skipped_count, count_max)
-    layouts = Layouts(walk)
-
-    def pick(rows: Rows, at: int) -> Cells:
-        found = layouts.find(rows, at)
-        if found is None:
-            found = [walked[0] for walked in map(walk, rows.data, repeat(at), rows.key_bytes, rows.counts)]
-        return _given(rows, found)
-
-    return pick
+    layouts = Layouts(walk_numbered(skipped_count, count_max))
+    return lambda rows, at: _given(rows, layouts.find(rows, at))
 
 
 def _pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:
@@ -166,6 +145,8 @@ def pick_times(times_ms: frozenset[int]) -> Pick:
         blocks: list[bytes] = []
         counts: list[int] = []
         for number, (newest_ms, oldest_ms) in enumerate(map(_TIMES.unpack, rows.times)):
+            if newest_ms == oldest_ms and newest_ms not in times_ms:
+                continue
             if newest_ms >= oldest_wanted_ms and oldest_ms <= newest_wanted_ms:
                 found, found_counts = some(rows.between(number, number + 1), at)
                 blocks += found

@@ -44,26 +44,16 @@ class Stop(enum.Enum):
 class PlainRows:
     """Those of one scan."""
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        keys: tuple[bytes, bytes],
-        key_of: Callable[[bytes], bytes],
-        family: tuple[bytes, FamilyRead],
-        asked: Filter,
-        plan: Plan,
-        now_ms: int,
-    ) -> None:
-        """`key_of`: where a row begins in the store; `family`: the only one that is read."""
+    def __init__(self, records: PlainRecords, keys: tuple[bytes, bytes], asked: Filter, plan: Plan) -> None:
+        """`keys`: the range of the records."""
         self.place, self._upper = keys
         """Before it all rows have been judged."""
         self.last_row: bytes | None = None
         """The one that was judged last."""
         self.row_bytes_max = NO_LIMIT
-        self._key_of = key_of
         self._filter = asked
         self._plan = plan
-        self._records = PlainRecords(snapshot, keys, key_of, family, now_ms, with_times=plan.by_times)
+        self._records = records
         self._effort = asked.effort or Effort()
         self._is_dear = plan.may_fail
         """Its comparators may take long for one value, and no value is to be looked at that need not be."""
@@ -174,8 +164,7 @@ class PlainRows:
             return Stop.DONE
         assert self.last_row is not None
         if said.row > self.last_row:
-            self.place = self._key_of(said.row)
-            self._records.jump(self.place)
+            self.place = self._records.jump(said.row)
         return None
 
 
@@ -195,7 +184,10 @@ def plain_rows(
     if is_cut or read.wanted.raw or read.wanted.columns is not None:
         return None
     plan = asked.plan()
-    return None if plan is None else PlainRows(snapshot, keys, key_of, (family, read), asked, plan, now_ms)
+    if plan is None:
+        return None
+    records = PlainRecords(snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times)
+    return PlainRows(records, keys, asked, plan)
 
 
 def _most_bytes(rows: Rows) -> int:

@@ -65,7 +65,10 @@ class PlainRecords:
         *,
         with_times: bool,
     ) -> None:
-        """`keys`: the range; `key_of`: where a row begins in the store; `with_times`: rows are to have theirs."""
+        """`keys`: the range; `key_of`: where a row begins in the store; `family`: the one whose they are.
+
+        `with_times`: rows are to have theirs.
+        """
         self._snapshot = snapshot
         self.read_at, self._upper = keys
         """All before it has been read."""
@@ -118,14 +121,16 @@ class PlainRecords:
         elif self._rows is not None:
             self._rows = piece.rows.between(count, piece.records_count)
 
-    def jump(self, place: bytes) -> None:
-        """Nothing before it is wanted."""
+    def jump(self, row: bytes) -> bytes:
+        """Nothing before this row is wanted; where it begins."""
+        place = self._key_of(row)
         rows, pairs = self._rows, self._pairs
         left = [self._key(rows, len(rows.data) - 1)] if rows is not None else [key for key, _ in pairs[-1:]]
         if not left or left[0] < place:
             self._count = RECORDS_FIRST
             self._rows, self._pairs = None, []
             self.read_at, self._behind = place, None
+        return place
 
     def _key(self, rows: Rows, number: int) -> bytes:
         return self._key_of(rows.between(number, number + 1).keys(HEAD_BYTES)[0]) + self.family_end

@@ -85,10 +85,10 @@ def test_what_is_found_is_what_is_walked_to(share: float):
             rows = [_row(*each) for each in some]
             for run, columns, whole, begins in looked:
                 wanted = [_wanted(*each, columns) for each in some]
-                found = whole.find(_rows(rows), AT)
+                found = whole.look(_rows(rows), AT)
                 assert found is None or _bytes(rows, found) == wanted
                 assert _bytes(rows, _walked(run.walk, rows)) == wanted
-                begin = begins.find(_rows(rows), AT)
+                begin = begins.look(_rows(rows), AT)
                 if begin is not None:
                     for (row, _, size), each, cells in zip(rows, begin, wanted, strict=True):
                         start = each[0].start if each is not None else len(row)
@@ -96,18 +96,18 @@ def test_what_is_found_is_what_is_walked_to(share: float):
                         assert (row[start:stop] or None) == cells
                         assert (count > 0) == (cells is not None)
             values = [dict(cells).get(b"b") for _, cells in some]
-            found = in_value.find(_rows(rows), AT)
+            found = in_value.look(_rows(rows), AT)
             assert found is None or _bytes(rows, found) == values
             assert _bytes(rows, _walked(of_value, rows)) == values
             cut = [_wanted(name, cells[first : first + end], [each for each, _ in cells]) for name, cells in some]
-            found = in_number.find(_rows(rows), AT)
+            found = in_number.look(_rows(rows), AT)
             assert found is None or _bytes(rows, found) == cut
             assert _bytes(rows, _walked(numbered, rows)) == cut
 
 
 def test_counts_are_those_of_the_cells():
     rows = [_row(b"row", [(each, b"1") for each in columns]) for columns in ([b"a", b"ab", b"b"], [b"a"]) * 10]
-    found = Layouts(run_of_prefix(b"a").walk).find(_rows(rows), AT)
+    found = Layouts(run_of_prefix(b"a").walk).look(_rows(rows), AT)
     assert found is not None
     assert [each and each[1] for each in found] == [2, 1] * 10
 
@@ -120,14 +120,14 @@ def test_what_looks_like_it_is_no_cell():
     almost = _row(b"row", [(b"a", b""), (b"c", b"22")])
     rows = [real, in_value, real, in_qualifier, real, almost, real, real]
     cell = _cell(b"row", b"b", b"22")
-    found = Layouts(run_of_column(b"b").walk).find(_rows(rows), AT)
+    found = Layouts(run_of_column(b"b").walk).look(_rows(rows), AT)
     assert found is not None
     assert _bytes(rows, found) == [cell, _cell(b"row", b"b", b"33"), cell, None, cell, None, cell, cell]
 
 
 def test_a_value_of_another_family_is_none():
     rows = [_row(b"row", [(b"b", b"1")])] * ROWS_MIN
-    assert Layouts(walk_value(b"g", b"b")).find(_rows(rows), AT) == [None] * ROWS_MIN
+    assert Layouts(walk_value(b"g", b"b")).look(_rows(rows), AT) == [None] * ROWS_MIN
 
 
 def test_rows_that_are_never_alike_are_tried_no_longer(monkeypatch: pytest.MonkeyPatch):
@@ -143,15 +143,15 @@ def test_rows_that_are_never_alike_are_tried_no_longer(monkeypatch: pytest.Monke
     layouts = Layouts(run_of_column(b"b").walk)
     tries: list[int] = []
     for number in range(300):
-        found = layouts.find(_rows(rows), AT)
+        found = layouts.look(_rows(rows), AT)
         assert found is None or None not in found
         tries += [number] if found is not None else []
     assert [after - before - 1 for before, after in pairwise(tries)] == [2, 4, 8, 16, *[PAUSE_MAX] * 8]
     assert len(compiled) == LAYOUTS_MAX, "a row each has what was learned first"
     alike = [rows[0]] * len(rows)
-    while layouts.find(_rows(alike), AT) is None:
+    while layouts.look(_rows(alike), AT) is None:
         pass
-    assert [layouts.find(_rows(rows), AT) is None for _ in range(4)] == [False, True, True, False]
+    assert [layouts.look(_rows(rows), AT) is None for _ in range(4)] == [False, True, True, False]
 
 
 def test_rows_that_change_slowly_are_learned_again():
@@ -159,4 +159,4 @@ def test_rows_that_change_slowly_are_learned_again():
     layouts = Layouts(run_of_column(b"b").walk)
     for length in range(20):
         rows = [_row(b"row", [(b"a", bytes(length)), (b"b", b"22")])] * 40
-        assert layouts.find(_rows(rows), AT) is not None
+        assert layouts.look(_rows(rows), AT) is not None
