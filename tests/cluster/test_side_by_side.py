@@ -32,7 +32,7 @@ from registry.wire.header import KEY_VALUE_CODEC, KEY_VALUE_CODEC_WITH_TAGS
 from registry.wire.region_info import RegionInfo
 from tests.support.data_calls import open_regions
 from tests.support.histories import Histories, Times
-from tests.support.history_player import Compact, Crash, Player, Step
+from tests.support.history_player import Compact, Crash, Player, Step, Told
 from tests.support.one_region import RegionProcess
 from tests.support.real_cluster import RealClusters
 from tests.support.seeds import examples
@@ -179,7 +179,15 @@ class Sides:
                     await self._open_again()
                     await self._compact()
                 continue
-            real, own = [await player.play(each, prefix) for player in self.players]
+            told: list[Told] = []
+            for player in self.players:
+                try:
+                    told.append(await player.play(each, prefix))
+                except Exception:
+                    side = "hbeacon" if told else "HBase 2.6.4"
+                    note(f"call {number}: {each}\n{side} gave no answer that can be read")
+                    raise
+            real, own = told
             if real != own:
                 errors = [player.last_error for player in self.players]
                 note(f"call {number}: {each}\nHBase 2.6.4: {real}\nhbeacon:     {own}\nlast errors: {errors}")
