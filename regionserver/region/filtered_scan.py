@@ -224,6 +224,7 @@ class FilteredScan:
             collected.sort(key=lambda cell: cell.family)
         row = self._row
         assert row is not None
+        self._tagged = self._tagged or row.tagged
         has_more = row.cell is not None or (bool(self._rows.later) and not self._is_later)
         blocks = [cell.data for cell in collected]
         page.blocks += blocks
@@ -243,7 +244,6 @@ class FilteredScan:
         assert row is not None
         page.rows_read += 1
         page.rows_done += self._parts_told
-        self._tagged = self._tagged or row.tagged
         self._rows.end(row)
         self._row = self._family = None
         self._begun = self._is_dropped = self._is_later = self._parts_told = False

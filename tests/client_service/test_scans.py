@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from protos.hbase import Client_pb2, HBase_pb2
+from protos.hbase import Client_pb2, Filter_pb2, HBase_pb2
 from regionserver.client_service.results import CellForm
 from regionserver.client_service.scanners import Scanners
 from regionserver.client_service.scans import Paging, ScanCalls
@@ -163,6 +163,20 @@ def test_tags_are_cut_off_for_those_who_know_none():
     for form in (CellForm.BLOCK, CellForm.BLOCK_WITH_TAGS):
         _, rows = server.call(ALL, form, number_of_rows=100)
         assert rows[-1] == "tagged"
+
+
+def test_tags_are_cut_off_a_row_that_a_filter_lets_pass_in_parts():
+    """Whether its cells have tags was asked at the end of a row only: a page that ended within it told them."""
+    server = Server()
+    server.put("tagged", "pqr", tags=encode_tags([Tag(TagType.VISIBILITY, b"v")]))
+    columns = Filter_pb2.QualifierFilter(compare_filter=f.compared(HBase_pb2.NOT_EQUAL, f.binary(b"a")))
+    scan = Client_pb2.Scan(start_row=b"tagged", max_result_size=1, filter=f.envelope(columns))
+    response, rows = server.call(scan, number_of_rows=100, **PARTIALS)
+    assert list(response.partial_flag_per_result) == [True]
+    while response.more_results_in_region:
+        response, more = server.call(scanner_id=response.scanner_id, number_of_rows=100, **PARTIALS)
+        rows += more
+    assert rows == ["tagged"] * 3
 
 
 def test_a_heartbeat_with_a_cursor():
