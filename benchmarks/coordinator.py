@@ -53,7 +53,7 @@ class Plan:
 
 
 FULL = Plan(speed.Effort(5, 1500, 400, 4000), speed.Effort(3, 1500, 400, 2000), 10_000, 5, 9, 2)
-QUICK = Plan(speed.Effort(1, 300, 100, 300), speed.Effort(1, 300, 100, 100), 500, 1, 2, 1)
+QUICK = Plan(speed.Effort(1, 300, 100, 300), speed.Effort(1, 1500, 100, 300), 500, 1, 2, 1)
 
 
 def _sides(directory: Path, stack: ExitStack, samples: Samples, *, on_disk: bool) -> list[ZooKeeperSide]:
