@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count
 
 from hypothesis import strategies as st
 
 from protos.hbase import Client_pb2, Comparator_pb2, Filter_pb2, HBase_pb2
+from regionserver.region.dead import LOOKED_AT_CELLS, LOOKED_AT_NEW
 from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, Tag, TagType, encode_tags
 from tests.support.filters import Drawn
 from tests.support.history_player import PREFIX, Call, Compact, Crash, Step
@@ -119,10 +121,22 @@ class Histories:
         middle = cleaned | cleaned | both if self._cleaned else nothing | nothing | crashed | repeated
         last = read if self._behind is None else read | self._behind.mutates() | self._behind.multis()
         return st.tuples(some, middle, st.lists(last, max_size=3), read).map(
-            lambda parts: [
-                self._apart(step) for step in (*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3])
-            ]
+            lambda parts: self._seen_whole(
+                [self._apart(step) for step in (*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3])]
+            )
         )
+
+    def _seen_whole(self, steps: list[Step]) -> list[Step]:
+        """Without raw scans where a row may grow until our stores look for dead cells: these see them no longer."""
+        calls = [step for step in steps if isinstance(step, Call)]
+        sizes = Counter(chain.from_iterable(_written(call, sorted(self._families)) for call in calls))
+        if max(sizes.values(), default=0) >= min(LOOKED_AT_CELLS, 3 * LOOKED_AT_NEW):
+            for request in (call.request for call in calls):
+                if isinstance(request, Client_pb2.ScanRequest):
+                    kept = [each for each in request.scan.attribute if each.name != "_raw_"]
+                    del request.scan.attribute[:]
+                    request.scan.attribute.extend(kept)
+        return steps
 
     def _apart(self, step: Step) -> Step:
         """Without a column of these families that one change writes twice: HBase counts both as one version."""
@@ -329,6 +343,22 @@ class Histories:
 
 def _names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
     return any(name in asked.SerializeToString() for name in names)
+
+
+def _written(call: Call, families: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
+    """Row and family of each cell that it writes."""
+    yield from ((cell.row, cell.family) for cell in call.cells)
+    mutations: list[Client_pb2.MutationProto] = []
+    if isinstance(call.request, Client_pb2.MutateRequest):
+        mutations.append(call.request.mutation)
+    elif isinstance(call.request, Client_pb2.MultiRequest):
+        actions = chain.from_iterable(part.action for part in call.request.regionAction)
+        mutations += [action.mutation for action in actions if action.HasField("mutation")]
+    for each in mutations:
+        if not each.column_value and not each.associated_cell_count:
+            yield from ((each.row, family) for family in families)  # all of the row is deleted
+        for column in each.column_value:
+            yield from ((each.row, column.family) for _ in column.qualifier_value)
 
 
 def _mutate(message: Client_pb2.MutationProto, by_cells: bool, tags: bytes | None = None) -> Call:
