@@ -268,7 +268,7 @@ class ClientDoor:
         if begun.scanner.watched is not None:
             begun.scanner.watched(call, begun)
         else:
-            self._turns.take(ScanWork(call, begun, self._gate))
+            self._turns.take(ScanWork(call, begun, self._gate, self._turns))
         return KEPT
 
     def _scan_at_once(self, param: bytes, info: ConnectionInfo) -> RowAnswer | None:

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Protocol
 
+from regionserver.client_service.ahead import Ahead
 from regionserver.client_service.scans import Paging
 from regionserver.gate import Gate
 from registry.clock import Clock
@@ -21,6 +22,8 @@ logger = logging.getLogger("regionserver.turns")
 
 TURN_MS = 2.0
 """Of one call; then the next one has its turn."""
+IDLE_TURN_MS = 1.0
+"""Of what nobody waits for; then the loop looks whether anybody asks."""
 ROUND_MS = 4.0
 """Of all of them; then the rest of the loop has its turn."""
 UNDER_WAY_MAX = 30
@@ -50,6 +53,10 @@ class Turns:
         self._under_way: deque[Work] = deque()
         """Each has had a turn."""
         self._waiting: deque[Work] = deque()
+        self._idle: deque[Work] = deque()
+        """What nobody waits for."""
+        self._is_due = False
+        """A round is to come."""
 
     def __len__(self) -> int:
         """How many are not done yet."""
@@ -59,27 +66,41 @@ class Turns:
         """Do it, now or some turns later."""
         if len(self._under_way) >= UNDER_WAY_MAX:
             self._waiting.append(work)
-        elif not self._turn(work):
+        elif not self._turn(work, TURN_MS):
             self._under_way.append(work)
-            if len(self._under_way) == 1:
-                self._call_soon(self._round)
+            self._call()
+
+    def take_when_idle(self, work: Work) -> None:
+        """Do it while there is nothing else to do."""
+        self._idle.append(work)
+        self._call()
+
+    def _call(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._call_soon(self._round)
 
     def _round(self) -> None:
+        self._is_due = False
         ends_ms = self._clock.monotonic_ms() + ROUND_MS
         try:
+            if not self._under_way and self._idle:
+                work = self._idle.popleft()
+                if not self._turn(work, IDLE_TURN_MS):
+                    self._idle.append(work)
             while self._under_way and self._clock.monotonic_ms() < ends_ms:
                 work = self._under_way.popleft()
-                if not self._turn(work):
+                if not self._turn(work, TURN_MS):
                     self._under_way.append(work)
                 while self._waiting and len(self._under_way) < UNDER_WAY_MAX:
                     self._under_way.append(self._waiting.popleft())
         finally:
-            if self._under_way:
-                self._call_soon(self._round)
+            if self._under_way or self._idle:
+                self._call()
 
-    def _turn(self, work: Work) -> bool:
+    def _turn(self, work: Work, turn_ms: float) -> bool:
         now_ms = self._clock.monotonic_ms()
-        ends_ms = now_ms + TURN_MS
+        ends_ms = now_ms + turn_ms
         try:
             return work.turn(now_ms, lambda: self._clock.monotonic_ms() >= ends_ms)
         except Exception as error:  # as of a handler: it is its client's error, and the others have their turns
@@ -91,12 +112,14 @@ class Turns:
 class ScanWork:
     """A page of a scan, for a call that was kept."""
 
-    __slots__ = ("_call", "_gate", "_paging")
+    __slots__ = ("_call", "_gate", "_paging", "_turns")
 
-    def __init__(self, call: Call, paging: Paging, gate: Gate) -> None:
+    def __init__(self, call: Call, paging: Paging, gate: Gate, turns: Turns) -> None:
+        """`turns`: where the page behind it may be read ahead."""
         self._call = call
         self._paging = paging
         self._gate = gate
+        self._turns = turns
 
     def turn(self, now_ms: float, is_over: IsOver) -> bool:
         """Read on; the whole page is answered."""
@@ -114,11 +137,33 @@ class ScanWork:
             call.fail(scan_error(call, error))
         else:
             call.answer(*answer)
+            ahead = self._paging.ahead()
+            if ahead is not None:
+                self._turns.take_when_idle(AheadWork(call, ahead))
         return True
 
     def fail(self, error: HBaseError) -> None:
         """Tell the client."""
         self._call.fail(error)
+
+
+class AheadWork:
+    """The page behind one that was answered, while its client is there."""
+
+    __slots__ = ("_ahead", "_caller")
+
+    def __init__(self, call: Call, ahead: Ahead) -> None:
+        self._caller = call.caller
+        self._ahead = ahead
+
+    def turn(self, now_ms: float, is_over: IsOver) -> bool:
+        """Read on; whether that is all."""
+        del now_ms
+        return not self._caller.is_open or self._ahead.read(is_over)
+
+    def fail(self, error: HBaseError) -> None:
+        """Tell who asks for it."""
+        self._ahead.fail(error)
 
 
 def scan_error(call: Call, error: HBaseError) -> HBaseError:

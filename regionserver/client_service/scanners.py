@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
+from regionserver.client_service.ahead import HELD_BYTES_MAX, PAGE_BYTES_MAX, Ahead, Room
 from regionserver.client_service.moments import Moments
 from regionserver.client_service.results import RESULT_BYTES_MAX
 from regionserver.engine.store import Snapshot, Store
 from regionserver.region.filtered_scan import FilteredScan
-from regionserver.region.scan import RegionScan
+from regionserver.region.scan import PageLimits, RegionScan
 from regionserver.region.visible import NO_LIMIT
 from registry.wire.errors import (
     NotServingRegionException,
@@ -60,6 +61,12 @@ class Scanner:
     """Of one answer."""
     needs_cursor: bool = False
     """Its client wants to hear how far it has come."""
+    is_batched: bool = False
+    """Rows are told in so many cells at a time."""
+    is_within_row: bool = False
+    """Cells are left of the row that its client was told last."""
+    ahead: Ahead | None = None
+    """What was read and nobody has asked for yet."""
     watched: Callable[[Call, Paging], None] | None = None
     """Who answers its calls, where observers see what it has read before its client does."""
 
@@ -74,10 +81,11 @@ class Scanners:
         lease_ms: float = LEASE_MS,
         scanners_max: int = SCANNERS_MAX,
         result_bytes_max: int = RESULT_BYTES_MAX,
+        ahead_bytes_max: int = HELD_BYTES_MAX,
     ) -> None:
         """`generation`: 32 bits that another life of this server does not have, so that no id comes twice.
 
-        `result_bytes_max`: of one answer, where its client allows more.
+        `result_bytes_max`: of one answer, where its client allows more. `ahead_bytes_max`: read before it is asked for.
         """
         self._first_id = (generation & 0x7FFF_FFFF) << 32
         self._numbers = count(1)
@@ -89,6 +97,7 @@ class Scanners:
         self._closed: OrderedDict[int, tuple[int | str, float]] = OrderedDict()
         """Call number that came next, or the region that took it along; and until when it is remembered."""
         self._moments = Moments()
+        self._room_ahead = Room(ahead_bytes_max)
         self.expired_count = 0
         """Scanners whose clients came too late, or never."""
 
@@ -163,6 +172,14 @@ class Scanners:
         if scanner.scanner_id in self._open:
             self._open.move_to_end(scanner.scanner_id)
 
+    def read_ahead(self, scanner: Scanner, limits: PageLimits) -> Ahead | None:
+        """The next page of an open scanner that has none yet, to be read while nobody asks; None: there is no room."""
+        bytes_max = min(limits.bytes_max, PAGE_BYTES_MAX)
+        if scanner.ahead is None and self.is_open(scanner) and self._room_ahead.take(bytes_max):
+            scanner.ahead = Ahead(scanner.scan, limits._replace(bytes_max=bytes_max), self._room_ahead)
+            return scanner.ahead
+        return None
+
     def close(self, scanner: Scanner, now_ms: float, *, by_error: bool = False) -> None:
         """Close one; it is remembered, unless it ended by an error that its client was told of."""
         if self._open.pop(scanner.scanner_id, None) is None:
@@ -176,7 +193,7 @@ class Scanners:
         mine = [scanner for scanner in self._open.values() if scanner.region == region]
         for scanner in mine:
             del self._open[scanner.scanner_id]
-            scanner.scan.close()
+            _close_scan(scanner)
             self._remember(scanner, region, now_ms)
         self._moments.close_region(region)
         return len(mine)
@@ -198,9 +215,8 @@ class Scanners:
             self._closed.popitem(last=False)
 
     def _end_scan(self, scanner: Scanner, now_ms: float) -> None:
-        within_row = scanner.scan.is_within_row
-        scanner.scan.close()
-        self._moments.ended(scanner.read_point, now_ms + self.lease_ms if within_row else None)
+        _close_scan(scanner)
+        self._moments.ended(scanner.read_point, now_ms + self.lease_ms if scanner.is_within_row else None)
 
     def _remember(self, scanner: Scanner, what: int | str, now_ms: float) -> None:
         self._closed[scanner.scanner_id] = (what, now_ms + self.lease_ms)
@@ -219,3 +235,10 @@ class Scanners:
         # A real server wants one more than the number that it expected; clients that are done send none.
         if call_seq is not None and call_seq != known[0] + 1:
             raise OutOfOrderScannerNextException(f"Expected nextCallSeq for closed request: {known[0] + 1}")
+
+
+def _close_scan(scanner: Scanner) -> None:
+    ahead, scanner.ahead = scanner.ahead, None
+    if ahead is not None:
+        ahead.drop()
+    scanner.scan.close()

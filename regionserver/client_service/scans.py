@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from protos.hbase import Client_pb2, HBase_pb2
+from regionserver.client_service.ahead import ANSWER_BYTES_MIN, Ahead, Taken
 from regionserver.client_service.reads import ScanAsked, read_scan
 from regionserver.client_service.results import Answer, CellForm, inline_cells
 from regionserver.client_service.scanners import Scanner, Scanners
@@ -107,6 +108,7 @@ class ScanCalls:
         scanner = self._scanners.open(name, begin, region.store, at_ms, read_point)
         scanner.bytes_max = min(asked.bytes_max, self._scanners.result_bytes_max)
         scanner.needs_cursor = asked.needs_cursor
+        scanner.is_batched = request.scan.batch_size > 0
         return scanner
 
 
@@ -133,7 +135,10 @@ class Paging:
             self._results_max = request.number_of_rows
         else:
             self._results_max = 0 if request.close_scanner else 1
+        self._rows_max = request.limit_of_rows or NO_LIMIT
         self.page = Page()
+        self._taken: Taken | None = None
+        """What was read before it was asked for."""
 
     def turn(self, at_ms: float, is_turn_over: Callable[[], bool] | None = None) -> Answer | None:
         """Read on; the answer, or None when `is_turn_over` came first. Raises HBase's exceptions."""
@@ -148,7 +153,10 @@ class Paging:
             if not self._scanners.is_open(scanner):
                 raise NotServingRegionException(f"{scanner.region} is not online")
             if self._results_max:
-                self.page.extend(scanner.scan.page(self._limits(is_turn_over)))
+                if scanner.ahead is not None:
+                    self._take(scanner.ahead)
+                if self._taken is None or not self._taken.is_whole:
+                    self.page.extend(scanner.scan.page(self._limits(is_turn_over)))
             is_read = True
         except StoreError as error:
             self._scanners.close(scanner, at_ms, by_error=True)
@@ -160,6 +168,20 @@ class Paging:
             if not is_read:
                 self._scanners.end(scanner, at_ms)
         return not self.page.turn_over
+
+    def ahead(self) -> Ahead | None:
+        """What may be read before the client asks for it, once it is answered; None: that is not worth it."""
+        page, scanner = self.page, self.scanner
+        if (
+            page.size_bytes < ANSWER_BYTES_MIN
+            or not self._request.client_handles_partials
+            or scanner.watched is not None
+        ):
+            return None
+        limits = PageLimits(self._results_max, self._rows_max, scanner.bytes_max, partial=True)
+        if self._rows_max != NO_LIMIT:
+            limits = limits._replace(rows_max=self._rows_max - page.rows_done)
+        return self._scanners.read_ahead(scanner, limits)
 
     def answer(self, at_ms: float) -> Answer:
         """What the page says, once it is whole."""
@@ -190,19 +212,26 @@ class Paging:
         """Nobody waits for the answer any more."""
         self._scanners.end(self.scanner, at_ms)
 
+    def _take(self, ahead: Ahead) -> None:
+        taken = self._taken = ahead.take(self._results_max, self._rows_max)
+        if not taken.has_rest:
+            self.scanner.ahead = None
+        if any(taken.page.partial) and not self._request.client_handles_partials:
+            raise ScannerResetException(
+                f"the scanner of {self.scanner.region} has read rows in parts, as it was asked to"
+            )
+        self.page = taken.page
+
     def _limits(self, is_turn_over: Callable[[], bool] | None) -> PageLimits:
-        page = self.page
-        return PageLimits(
-            self._results_max - len(page.counts),
-            (self._request.limit_of_rows or NO_LIMIT) - page.rows_done,
-            self.scanner.bytes_max - page.size_bytes,
-            partial=self._request.client_handles_partials,
-            is_late=self._is_late,
-            is_turn_over=is_turn_over,
-        )
+        partial, bytes_max = self._request.client_handles_partials, self.scanner.bytes_max
+        whole = PageLimits(self._results_max, self._rows_max, bytes_max, partial, self._is_late, is_turn_over)
+        return whole.left(self.page)
 
     def _answer(self, at_ms: float) -> Answer:
-        request, response, page = self._request, self._response, self.page
+        request, response, page, taken = self._request, self._response, self.page, self._taken
+        if self._results_max:
+            told = taken if taken is not None and taken.is_whole else self.scanner.scan
+            self.scanner.is_within_row = told.is_within_row
         limit_reached = 0 < request.limit_of_rows <= page.rows_done
         response.stale = False
         # A filter that is done ends the scan with an answer without results: old clients leave out what comes with it.

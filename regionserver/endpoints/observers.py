@@ -214,7 +214,7 @@ class RegionCalls:
             if isinstance(begun, Answer):
                 return begun
             if not self._watching.has("post_scanner_next"):
-                self._host.turns.take(ScanWork(call, begun, self._host.gate))
+                self._host.turns.take(ScanWork(call, begun, self._host.gate, self._host.turns))
                 return None
             begun.scanner.watched = partial(self.page, scan=seen.scan)
             return await self._paged(call, seen.scan, begun)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from regionserver.engine.store import Snapshot
@@ -68,6 +68,14 @@ class PageLimits(NamedTuple):
         """Whether somebody looks at one."""
         return self.is_late is not None or self.is_turn_over is not None
 
+    def left(self, page: Page) -> PageLimits:
+        """Those of what follows it in the same answer."""
+        return self._replace(
+            results_max=self.results_max - len(page.counts),
+            rows_max=self.rows_max - page.rows_done,
+            bytes_max=self.bytes_max - page.size_bytes,
+        )
+
 
 @dataclass(slots=True)
 class Page:
@@ -110,10 +118,34 @@ class Page:
         self.rows_read += other.rows_read
         self.rows_empty += other.rows_empty
         self.size_bytes += other.size_bytes
-        self.tagged = other.tagged
+        self.tagged = self.tagged or other.tagged
         self.stopped_late = other.stopped_late
         self.turn_over = other.turn_over
         self.last_row = other.last_row if other.last_row is not None else self.last_row
+
+    def cut(self, results_max: int, rows_max: int) -> Page | None:
+        """Keep so many results, of so many whole rows; a page with the others, None where there are none.
+
+        What was read without being seen stays with those that are kept, and so does the end of a row without a result.
+        """
+        count, ends = 0, self.rows_done - self.partial.count(False)
+        while count < min(results_max, len(self.counts)) and ends < rows_max:
+            ends += not self.partial[count]
+            count += 1
+        if count == len(self.counts):
+            return None
+        block = b"".join(self.blocks)
+        at = 0
+        for _ in range(sum(self.counts[:count])):
+            at += 4 + int.from_bytes(block[at : at + 4], "big")
+        rest = replace(self, blocks=[block[at:]], counts=self.counts[count:], partial=self.partial[count:])
+        rest.rows_done, rest.rows_read, rest.rows_empty = self.rows_done - ends, 0, 0
+        rest.size_bytes = self.size_bytes * (len(block) - at) // len(block)
+        self.blocks, self.counts, self.partial = [block[:at]], self.counts[:count], self.partial[:count]
+        self.rows_done = ends
+        self.size_bytes -= rest.size_bytes
+        self.more_in_region, self.filter_is_done, self.stopped_late, self.turn_over = True, False, False, False
+        return rest
 
 
 def key_range(scan: ScanRange, where: RegionRange, prefix: bytes, order: RowOrder) -> tuple[bytes, bytes]:
