@@ -19,7 +19,7 @@ from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.visible import FamilyRules
 from registry.wire.cellblock import Cell, KeyType, decode_cells
-from registry.wire.errors import HBaseError, RowTooBigException, ScannerResetException
+from registry.wire.errors import HBaseError, ScannerResetException
 from tests.support import filters as f
 from tests.support.seeds import examples
 
