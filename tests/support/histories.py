@@ -56,6 +56,7 @@ VISIBILITY = b"\n\x06secret"
 TAGS = st.lists(
     st.sampled_from([Tag(TagType.VISIBILITY, b"v"), Tag(TagType.ACL, b""), Tag(77, b"own")]), min_size=1, max_size=2
 ).map(encode_tags)
+DELTAS = (Client_pb2.MutationProto.INCREMENT, Client_pb2.MutationProto.APPEND)
 PUTS = {Client_pb2.MutationProto.PUT: KeyType.PUT}
 DELETES = {
     Client_pb2.MutationProto.DELETE_ONE_VERSION: KeyType.DELETE,
@@ -115,7 +116,7 @@ class Histories:
         nothing, cleaned, crashed, both = (
             st.just(list[Step](steps)) for steps in ([], [Compact()], [Crash()], [Crash(both=True)])
         )
-        counted = self.mutations(Client_pb2.MutationProto.INCREMENT, Client_pb2.MutationProto.APPEND).map(self._once)
+        counted = self.mutations(*DELTAS).map(self._once)
         repeated = (changes | counted).map(lambda call: [call, Crash(), call])
         # a region of HBase's takes a second to be opened again
         middle = cleaned | cleaned | both if self._cleaned else nothing | nothing | crashed | repeated
@@ -180,7 +181,7 @@ class Histories:
         kind = draw(st.sampled_from(kinds))
         message = Client_pb2.MutationProto(row=draw(self._rows), mutate_type=kind)  # type: ignore[arg-type]
         deletes = kind == Client_pb2.MutationProto.DELETE
-        deltas = kind in (Client_pb2.MutationProto.INCREMENT, Client_pb2.MutationProto.APPEND)
+        deltas = kind in DELTAS
         if deltas:
             message.nonce = draw(st.sampled_from([0, 0, next(NONCES)]))
             if (times := draw(self.range_of_times())) is not None:
@@ -425,11 +426,15 @@ def _atomic(
     request = Client_pb2.MultiRequest(nonceGroup=NONCE_GROUP)
     part = request.regionAction.add(region=NO_REGION, atomic=True)
     nonce = next((each.nonce for each in mutations if each.nonce), 0)  # one operation has one
+    # Of one that comes again HBase adds nothing, but writes and deletes again what else is in it; here nothing is.
+    is_known_again = all(each.mutate_type in DELTAS for each in mutations)
     for index, each in enumerate(mutations):
         mutation = part.action.add(index=index, mutation=each).mutation
         mutation.row = row
         if each.HasField("nonce"):
             mutation.nonce = nonce
+            if not is_known_again:
+                mutation.ClearField("nonce")
     if condition is not None:
         part.condition.CopyFrom(_condition(row, *condition))
     return Call("Multi", request)
