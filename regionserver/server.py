@@ -86,6 +86,7 @@ class RegionServer(RoleServer):
             generation,
             lease_ms=float(settings.ms("hbase.client.scanner.timeout.period")),
             result_bytes_max=settings.bytes_(RESULT_SIZE),
+            ahead_bytes_max=settings.bytes_("hbeacon.scanner.ahead_bytes"),
         )
         call_soon = asyncio.get_running_loop().call_soon
         self.orders = Orders(self.stores, self.regions, self.reports, scanners, clock, rules_of(settings))

@@ -22,7 +22,7 @@ ANSWER_BYTES_MIN = 64 * 1024
 PAGE_BYTES_MAX = 4 << 20
 """A page that is read ahead ends there, where its client would take more."""
 HELD_BYTES_MAX = 64 << 20
-"""Of all scans of a server."""
+"""hbeacon.scanner.ahead_bytes: of all scans of a server."""
 TURNS_MAX = 100
 """Of one page; what is left then is read when its client asks."""
 
@@ -31,18 +31,18 @@ class Room:
     """How much may still be held."""
 
     def __init__(self, bytes_max: int = HELD_BYTES_MAX) -> None:
-        self._left_bytes = bytes_max
+        self.left_bytes = bytes_max
 
     def take(self, size_bytes: int) -> bool:
         """Whether there was so much."""
-        if size_bytes > self._left_bytes:
+        if size_bytes > self.left_bytes:
             return False
-        self._left_bytes -= size_bytes
+        self.left_bytes -= size_bytes
         return True
 
     def give_back(self, size_bytes: int) -> None:
         """It is not needed any more."""
-        self._left_bytes += size_bytes
+        self.left_bytes += size_bytes
 
 
 class Taken(NamedTuple):

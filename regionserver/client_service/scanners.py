@@ -97,7 +97,8 @@ class Scanners:
         self._closed: OrderedDict[int, tuple[int | str, float]] = OrderedDict()
         """Call number that came next, or the region that took it along; and until when it is remembered."""
         self._moments = Moments()
-        self._room_ahead = Room(ahead_bytes_max)
+        self.room_ahead = Room(ahead_bytes_max)
+        """For what is read before it is asked for."""
         self.expired_count = 0
         """Scanners whose clients came too late, or never."""
 
@@ -175,8 +176,8 @@ class Scanners:
     def read_ahead(self, scanner: Scanner, limits: PageLimits) -> Ahead | None:
         """The next page of an open scanner that has none yet, to be read while nobody asks; None: there is no room."""
         bytes_max = min(limits.bytes_max, PAGE_BYTES_MAX)
-        if scanner.ahead is None and self.is_open(scanner) and self._room_ahead.take(bytes_max):
-            scanner.ahead = Ahead(scanner.scan, limits._replace(bytes_max=bytes_max), self._room_ahead)
+        if scanner.ahead is None and self.is_open(scanner) and self.room_ahead.take(bytes_max):
+            scanner.ahead = Ahead(scanner.scan, limits._replace(bytes_max=bytes_max), self.room_ahead)
             return scanner.ahead
         return None
 

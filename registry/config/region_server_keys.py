@@ -173,6 +173,14 @@ REGION_SERVER = (
         maximum=1 << 30,
     ),
     Key(
+        "hbeacon.scanner.ahead_bytes",
+        Kind.BYTES,
+        "67108864",
+        "Of all scans together, what a region server reads of the page behind a large answer while its client looks at"
+        " that answer; 0: nothing.",
+        minimum=0,
+    ),
+    Key(
         "hbase.regionserver.nonces.enabled",
         Kind.BOOL,
         "true",

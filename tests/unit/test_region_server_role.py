@@ -100,15 +100,18 @@ def test_coprocessors_may_be_switched_off() -> None:
 async def test_what_the_server_says_of_answers_and_of_what_comes_again(caplog: pytest.LogCaptureFixture) -> None:
     server = made()
     assert server.door.scanners.result_bytes_max == 100 << 20
+    assert server.door.scanners.room_ahead.left_bytes == 64 << 20
     assert server.door.nonces.is_enabled
     assert server.door.nonces.forgotten_ms(1e12) == 1e12 - 30 * 60_000
     assert not caplog.records[1:], "but that it keeps rows in memory"
     server = made(
         hbase__server__scanner__max__result__size="300m",
+        hbeacon__scanner__ahead_bytes="0",
         hbase__regionserver__nonces__enabled="false",
         hbase__server__hashNonce__gracePeriod="5000",
     )
     assert server.door.scanners.result_bytes_max == 300 << 20
+    assert server.door.scanners.room_ahead.left_bytes == 0
     assert server.rpc_settings(server.settings).write_buffer_bytes_max > 300 << 20
     assert not server.door.nonces.is_enabled
     assert server.door.nonces.forgotten_ms(1e12) == 1e12 - 5000

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from protos.hbase import Client_pb2
+from regionserver import door as door_module
+from regionserver.client_service import scans
 from regionserver.engine.store import Batch, Durability
 from regionserver.region import scan as pages
 from regionserver.region.keys import family_key
@@ -86,8 +88,8 @@ async def test_what_nobody_has_thought_of_is_an_error_of_its_client_alone() -> N
         door.slow(0.7)
         short = open_scan()
         short.scan.stop_row = rows[30]
-        scans = [scan(channel, open_scan()), scan(channel, short), scan(channel, open_scan()), scan(channel, short)]
-        outcomes = await asyncio.gather(*scans, return_exceptions=True)
+        asked = [scan(channel, open_scan()), scan(channel, short), scan(channel, open_scan()), scan(channel, short)]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(each) for each in outcomes] == [IOException, tuple, IOException, tuple]
         assert str(outcomes[0]).endswith("UnknownRecord: a record of format 7, and this version knows 1 and 2")
         assert [outcomes[number][1] for number in (1, 3)] == [rows[:30]] * 2  # type: ignore[index]
@@ -142,6 +144,71 @@ async def test_scanners_whose_clients_stay_away_are_closed() -> None:
         assert len(door.door.scanners) == 0
         with pytest.raises(UnknownScannerException):
             await scan(channel, Client_pb2.ScanRequest(scanner_id=opened.scanner_id, next_call_seq=0))
+
+
+# --- what is read before it is asked for ------------------------------------------------------------------------------
+
+
+async def paged(channel: RpcChannel, number: int) -> list[bytes]:
+    """All rows, so many in a page."""
+    fields: dict[str, Any] = {"number_of_rows": number, "client_handles_partials": True}
+    response, found = await scan(channel, open_scan(**fields), timeout_ms=1e8)
+    while response.more_results_in_region:
+        request = Client_pb2.ScanRequest(scanner_id=response.scanner_id, **fields)
+        response, more = await scan(channel, request, timeout_ms=1e8)
+        found += more
+    return found
+
+
+@pytest.fixture
+def all_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind small ones, and those that are answered where they arrive, too."""
+    monkeypatch.setattr(scans, "ANSWER_BYTES_MIN", 1)
+    monkeypatch.setattr(door_module, "AT_ONCE_ROWS_MAX", 0)
+
+
+@pytest.mark.usefixtures("all_pages")
+async def test_the_next_page_is_read_while_the_client_looks_at_this_one() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        rows = await fill(channel, 60)
+        door.slow(0.3)
+        reads = door.regions[TABLE].counts
+        response, found = await scan(channel, open_scan(number_of_rows=20, client_handles_partials=True))
+        await eventually(lambda: reads.reads_count == 40)
+        assert len(door.door._turns) == 0, "nobody waits for it"  # pyright: ignore[reportPrivateUsage]
+        request = Client_pb2.ScanRequest(
+            scanner_id=response.scanner_id, number_of_rows=20, client_handles_partials=True, next_call_seq=0
+        )
+        _, more = await scan(channel, request)
+        assert found + more == rows[:40]
+        await eventually(lambda: reads.reads_count == 60)
+        assert await paged(channel, 7) == rows
+
+
+@pytest.mark.usefixtures("all_pages")
+async def test_many_scans_that_are_read_ahead() -> None:
+    """Each page is asked for before, while or after it is read; one of the clients goes away in the middle."""
+    async with region_door() as door, await door.connect() as channel:
+        rows = await fill(channel, 60)
+        door.slow(0.2)
+        other = await door.connect()
+        await scan(other, open_scan(number_of_rows=20, client_handles_partials=True), timeout_ms=1e8)
+        other.close()
+        answers = await asyncio.gather(*(paged(channel, 3 + number) for number in range(40)))
+        assert all(found == rows for found in answers)
+        assert len(door.door.scanners) == 1
+
+
+@pytest.mark.usefixtures("all_pages")
+async def test_a_region_that_goes_while_its_scans_are_read_ahead() -> None:
+    async with region_door() as door, await door.connect() as channel:
+        await fill(channel, 60)
+        door.slow(0.7)
+        response, _ = await scan(channel, open_scan(number_of_rows=20, client_handles_partials=True))
+        door.door.scanners.close_region(TABLE.decode(), door.clock.monotonic_ms())
+        with pytest.raises(NotServingRegionException):
+            await scan(channel, Client_pb2.ScanRequest(scanner_id=response.scanner_id, number_of_rows=20))
+        assert door.regions[TABLE].counts.reads_count == 20
 
 
 # --- long Multis ------------------------------------------------------------------------------------------------------
