@@ -79,7 +79,8 @@ class Settings:
 
     def ms(self, key: str) -> int:
         """A duration in milliseconds."""
-        return parse_ms(self._value(key).text)
+        text = self._value(key).text
+        return parse_int(text) if KEYS[key].kind is Kind.MS_PLAIN else parse_ms(text)
 
     def bytes_(self, key: str) -> int:
         """A size in bytes."""

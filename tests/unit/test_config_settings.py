@@ -87,6 +87,7 @@ def test_kinds_of_values() -> None:
             "hbase.masters": "a, b:17000 ,[::1],a",
             "hbeacon.guard": "False",
             "hbase.client.retries.number": " 0x10 ",
+            "hbase.rpc.timeout": "0x3E8",
             "hbeacon.registry.handout": "TIER",
         },
         {},
@@ -98,6 +99,7 @@ def test_kinds_of_values() -> None:
     assert settings.addresses("hbase.masters") == (Address("a", 16000), Address("b", 17000), Address("::1", 16000))
     assert settings.bool_("hbeacon.guard") is False
     assert settings.int_("hbase.client.retries.number") == 16
+    assert settings.ms("hbase.rpc.timeout") == 1000, "HBase's own keys take what Java's getInt does"
     assert settings.choice("hbeacon.registry.handout") == "tier"
 
 
