@@ -112,7 +112,7 @@ public final class Story {
           scannerHasStopped |= frame.getClassName().endsWith(".AsyncTableResultScanner") && frame.getMethodName().equals("next");
         }
       });
-      scannerHasStopped = scannerHasStopped && noCallIsPending();
+      scannerHasStopped &= noCallIsPending();
       running.cancel(true);
       thread = newThread(); // the old one may never come back
       return null;
