@@ -196,6 +196,9 @@ class SingleColumnValueFilter(Filter):
         self.qualifier = qualifier or b""
         self._keeps = _never_compared if compare is CompareType.NO_OP else keeping(compare, comparator)
         self._may_fail = comparator.may_fail or compare is CompareType.NO_OP
+        is_one = compare is CompareType.EQUAL and type(comparator) is BinaryComparator
+        self._only = comparator.value if is_one else None
+        """The value that it keeps, where it is one."""
         self._filter_if_missing = filter_if_missing
         self._latest_version_only = latest_version_only
         self._is_found = self._matches = False
@@ -232,7 +235,13 @@ class SingleColumnValueFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        keeps = where_column(self.family, self.qualifier, self._keeps, passes_missing=not self._filter_if_missing)
+        keeps = where_column(
+            self.family,
+            self.qualifier,
+            self._keeps,
+            passes_missing=not self._filter_if_missing,
+            only=self._only,
+        )
         return Plan(of_column=(keeps,), may_fail=self._may_fail)
 
 

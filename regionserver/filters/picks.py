@@ -18,9 +18,21 @@ _TIMES = struct.Struct(">qq")
 _key_bytes_of = itemgetter(slice(4, 8))
 
 
-def where_column(family: bytes, qualifier: bytes, keeps: Callable[[bytes], bool], *, passes_missing: bool) -> OfColumn:
-    """Rows by what the cell of a column holds, and whether those pass that have none."""
+def where_column(
+    family: bytes,
+    qualifier: bytes,
+    keeps: Callable[[bytes], bool],
+    *,
+    passes_missing: bool,
+    only: bytes | None = None,
+) -> OfColumn:
+    """Rows by what the cell of a column holds, and whether those pass that have none.
+
+    `only`: all that it keeps, where that is one value.
+    """
     layouts = Layouts(walk_value(family, qualifier))
+    if only is not None and not passes_missing:
+        return lambda rows, at: layouts.holding(rows, at, only)
 
     def passing(rows: Rows, at: int) -> list[int]:
         found = layouts.find(rows, at)

@@ -25,12 +25,28 @@ class Rows(NamedTuple):
     """And how long its key is."""
     times: Sequence[bytes] = ()
     """The newest and the oldest time as heads have them, where a plan is `by_times`."""
+    begins: bytes = b""
+    """So many bytes of each, side by side; none: they have to be cut out of the rows."""
+    begin_bytes: int = 0
+
+    def begins_to(self, end: int) -> tuple[bytes, int]:
+        """At least so many bytes of each row, side by side, and how many; those of a shorter row end with bytes of 255.
+
+        No length begins so, and no row has a part of one: its bytes are as many as its lengths say.
+        """
+        if end <= self.begin_bytes:
+            return self.begins, self.begin_bytes
+        cut = list(map(itemgetter(slice(end)), self.data))
+        begins = b"".join(cut)
+        if len(begins) != end * len(cut):
+            begins = b"".join([each.ljust(end, b"\xff") for each in cut])
+        return begins, end
 
     def only(self, indexes: Sequence[int]) -> Rows:
         """Those alone."""
         if len(indexes) == len(self.data):
             return self
-        data, counts, key_bytes, times = self
+        data, counts, key_bytes, times, _, _ = self
         if len(indexes) < 2:
             start, stop = (indexes[0], indexes[0] + 1) if indexes else (0, 0)
             return self.between(start, stop)
@@ -39,8 +55,9 @@ class Rows(NamedTuple):
 
     def between(self, start: int, stop: int) -> Rows:
         """From one number up to another, without that one."""
-        data, counts, key_bytes, times = self
-        return Rows(data[start:stop], counts[start:stop], key_bytes[start:stop], times[start:stop])
+        data, counts, key_bytes, times, begins, step = self
+        begins = begins[start * step : stop * step]
+        return Rows(data[start:stop], counts[start:stop], key_bytes[start:stop], times[start:stop], begins, step)
 
     def keys(self, at: int) -> list[bytes]:
         """The keys of the rows. `at` is where cell blocks begin."""

@@ -23,6 +23,8 @@ from regionserver.region.visible import FOR_EVER_MS, all_are_visible, newest_are
 
 RECORDS_FIRST, RECORDS_MAX = 8, 256
 """So many are read together at first, and where no row is jumped over. Then others may have their turn."""
+BEGIN_BYTES = 128
+"""Of each record, where all have so many: what lies there is looked at in all of them together."""
 KEYED_PIECES = 16
 """Read with their keys behind a piece whose records are not alike."""
 
@@ -173,11 +175,15 @@ class PlainRecords:
         if len(records[0]) < _ROW_AT:
             return None
         count, key_bytes = len(records), records[0][_ROW_AT - 1]
-        step = _ROW_AT + key_bytes + len(self._family_begin)
+        needed = _ROW_AT + key_bytes + len(self._family_begin)
+        step = max(needed, BEGIN_BYTES)
         begins = b"".join(map(itemgetter(slice(step)), records))
-        same = (*_PLAIN_BYTES, (_ROW_AT - 1, key_bytes), *enumerate(self._family_begin, _ROW_AT + key_bytes))
         if len(begins) != step * count:
-            return None
+            step = needed
+            begins = b"".join(map(itemgetter(slice(step)), records))
+            if len(begins) != step * count:
+                return None
+        same = (*_PLAIN_BYTES, (_ROW_AT - 1, key_bytes), *enumerate(self._family_begin, _ROW_AT + key_bytes))
         for at, byte in same:
             if begins[at::step].count(byte) != count:
                 return None
@@ -191,7 +197,7 @@ class PlainRecords:
                 return None
         elif _TOP_BYTE_LAST in newest_tops:
             return None
-        return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times)
+        return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times, begins, step)
 
     def _are_seen(self, times: list[bytes]) -> bool:
         """Whether all of them; none is negative."""

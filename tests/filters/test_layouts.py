@@ -29,8 +29,13 @@ def _row(row: bytes, cells: list[Cell]) -> Row:
     return b"top" + b"".join([_cell(row, *each) for each in cells]), len(cells), len(row)
 
 
-def _rows(rows: list[Row]) -> Rows:
-    return Rows(*zip(*rows, strict=True))
+def _rows(rows: list[Row], begin_bytes: int = 0) -> Rows:
+    """With so many bytes of each side by side, as some that are read together have them."""
+    data, counts, key_bytes = zip(*rows, strict=True)
+    begins = b"".join([each[:begin_bytes] for each in data])
+    if len(begins) != begin_bytes * len(data):
+        begins, begin_bytes = b"", 0
+    return Rows(data, counts, key_bytes, (), begins, begin_bytes)
 
 
 def _walked(walk: Walk, rows: list[Row]) -> list[Where]:
@@ -79,16 +84,17 @@ def test_what_is_found_is_what_is_walked_to(share: float):
         looked = [(run, columns, Layouts(run.walk), Layouts(run.begin)) for run, columns in RUNS]
         first, end = chance.randrange(3), chance.randrange(4)
         of_value, numbered = walk_value(b"f", b"b"), walk_numbered(first, end)
-        in_value, in_number = Layouts(of_value), Layouts(numbered)
+        in_value, in_number, held = Layouts(of_value), Layouts(numbered), Layouts(of_value)
         for _ in range(6):
             some = [next(drawn) for _ in range(30)]
             rows = [_row(*each) for each in some]
+            together = _rows(rows, chance.choice([0, 30, 50, 80]))
             for run, columns, whole, begins in looked:
                 wanted = [_wanted(*each, columns) for each in some]
-                found = whole.look(_rows(rows), AT)
+                found = whole.look(together, AT)
                 assert found is None or _bytes(rows, found) == wanted
                 assert _bytes(rows, _walked(run.walk, rows)) == wanted
-                begin = begins.look(_rows(rows), AT)
+                begin = begins.look(together, AT)
                 if begin is not None:
                     for (row, _, size), each, cells in zip(rows, begin, wanted, strict=True):
                         start = each[0].start if each is not None else len(row)
@@ -96,11 +102,13 @@ def test_what_is_found_is_what_is_walked_to(share: float):
                         assert (row[start:stop] or None) == cells
                         assert (count > 0) == (cells is not None)
             values = [dict(cells).get(b"b") for _, cells in some]
-            found = in_value.look(_rows(rows), AT)
+            found = in_value.look(together, AT)
             assert found is None or _bytes(rows, found) == values
             assert _bytes(rows, _walked(of_value, rows)) == values
+            value = chance.choice([b"1", b"22", b"", b"333", *[each for each in values if each]])
+            assert held.holding(together, AT, value) == [number for number, each in enumerate(values) if each == value]
             cut = [_wanted(name, cells[first : first + end], [each for each, _ in cells]) for name, cells in some]
-            found = in_number.look(_rows(rows), AT)
+            found = in_number.look(together, AT)
             assert found is None or _bytes(rows, found) == cut
             assert _bytes(rows, _walked(numbered, rows)) == cut
 
@@ -132,22 +140,22 @@ def test_a_value_of_another_family_is_none():
 
 def test_rows_that_are_never_alike_are_tried_no_longer(monkeypatch: pytest.MonkeyPatch):
     rows = [_row(b"row", [(b"a", bytes(length)), (b"b", b"22")]) for length in range(40)]
-    compiled: list[str] = []
-
-    class Compiled(struct.Struct):
-        def __init__(self, format: str) -> None:  # noqa: A002
-            compiled.append(format)
-            super().__init__(format)
-
-    monkeypatch.setattr(struct, "Struct", Compiled)
     layouts = Layouts(run_of_column(b"b").walk)
+    learned: list[int] = []
+    learn = layouts._learn  # pyright: ignore[reportPrivateUsage]
+
+    def counted(rows: Rows, number: int, at: int) -> object:
+        learned.append(number)
+        return learn(rows, number, at)
+
+    monkeypatch.setattr(layouts, "_learn", counted)
     tries: list[int] = []
     for number in range(300):
         found = layouts.look(_rows(rows), AT)
         assert found is None or None not in found
         tries += [number] if found is not None else []
     assert [after - before - 1 for before, after in pairwise(tries)] == [2, 4, 8, 16, *[PAUSE_MAX] * 8]
-    assert len(compiled) == LAYOUTS_MAX, "a row each has what was learned first"
+    assert len(learned) == LAYOUTS_MAX, "a row each has what was learned first"
     alike = [rows[0]] * len(rows)
     while layouts.look(_rows(alike), AT) is None:
         pass
