@@ -186,7 +186,10 @@ def plain_rows(
     plan = asked.plan()
     if plan is None:
         return None
-    records = PlainRecords(snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times)
+    into_columns = bool(plan.of_column) or plan.pick is not None
+    records = PlainRecords(
+        snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times, with_begins=into_columns
+    )
     return PlainRows(records, keys, asked, plan)
 
 

@@ -66,10 +66,11 @@ class PlainRecords:
         now_ms: int,
         *,
         with_times: bool,
+        with_begins: bool,
     ) -> None:
         """`keys`: the range; `key_of`: where a row begins in the store; `family`: the one whose they are.
 
-        `with_times`: rows are to have theirs.
+        `with_times`: rows are to have theirs. `with_begins`: what lies in columns will be looked for.
         """
         self._snapshot = snapshot
         self.read_at, self._upper = keys
@@ -89,6 +90,7 @@ class PlainRecords:
         self._from_times, self._to_times = _TIME.pack(max(self._from_ms, 0)), _TIME.pack(self._to_ms)
         self._at_any_time = self._from_ms == 0 and self._to_ms == FOR_EVER_MS
         self._with_times = with_times
+        self._begin_bytes = BEGIN_BYTES if with_begins else 0
         self._count = RECORDS_FIRST
         self._rows: Rows | None = None
         """Read without keys and not judged yet."""
@@ -176,13 +178,13 @@ class PlainRecords:
             return None
         count, key_bytes = len(records), records[0][_ROW_AT - 1]
         needed = _ROW_AT + key_bytes + len(self._family_begin)
-        step = max(needed, BEGIN_BYTES)
+        step = max(needed, self._begin_bytes)
         begins = b"".join(map(itemgetter(slice(step)), records))
-        if len(begins) != step * count:
+        if len(begins) != step * count and step > needed:
             step = needed
             begins = b"".join(map(itemgetter(slice(step)), records))
-            if len(begins) != step * count:
-                return None
+        if len(begins) != step * count:
+            return None
         same = (*_PLAIN_BYTES, (_ROW_AT - 1, key_bytes), *enumerate(self._family_begin, _ROW_AT + key_bytes))
         for at, byte in same:
             if begins[at::step].count(byte) != count:
@@ -197,7 +199,8 @@ class PlainRecords:
                 return None
         elif _TOP_BYTE_LAST in newest_tops:
             return None
-        return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times, begins, step)
+        kept = (begins, step) if self._begin_bytes else (b"", 0)
+        return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times, *kept)
 
     def _are_seen(self, times: list[bytes]) -> bool:
         """Whether all of them; none is negative."""
