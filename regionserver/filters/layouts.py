@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, repeat
-from operator import not_
+from operator import itemgetter, not_
 
 from regionserver.filters.rows_together import AROUND_COLUMN, BEFORE_ROW, CELL_AND_KEY, Rows
 
@@ -28,6 +28,7 @@ _BYTES = [bytes((byte,)) for byte in range(256)]
 
 Where = tuple[slice, int] | None
 """Bytes of a row, and how many cells they are; None: nothing of it."""
+_NOWHERE = slice(0), 0
 Walked = tuple[Where, int, tuple[int, ...], bool]
 """What was found in a row, and what that hangs on: how long so many cells are, from the first on; the columns of these
 cells, by number (those that are not there do not count), and the lengths of all before them; whether it hangs on how
@@ -151,6 +152,31 @@ class Layouts:
             found[number] = self._walked(rows, number, at)[0]
         return found
 
+    def blocks(self, rows: Rows, at: int) -> tuple[list[bytes], list[int]] | None:
+        """What is found of those rows that have it, in their order, and of how many cells; None as `look`."""
+        if self._passes_over(rows):
+            return None
+        total = len(rows.data)
+        blocks, counts = [b""] * total, [0] * total
+        for layout, numbers, tried in self._tried(rows, at):
+            where, count = layout.where or _NOWHERE
+            some = map(itemgetter(where), tried.data)
+            if len(numbers) == total:
+                blocks, counts = list(some), [count] * total
+            else:
+                for number, block in zip(numbers, some, strict=True):
+                    blocks[number], counts[number] = block, count  # what has another one comes later
+        for number in self._left:
+            where, counts[number] = self._walked(rows, number, at)[0] or _NOWHERE
+            blocks[number] = rows.data[number][where]
+        return _there(blocks, counts)
+
+    def walk_blocks(self, rows: Rows, at: int) -> tuple[list[bytes], list[int]]:
+        """The same through each of them."""
+        found = [where or _NOWHERE for where in self.walk(rows, at)]
+        blocks = [data[where] for data, (where, _) in zip(rows.data, found, strict=True)]
+        return _there(blocks, [count for _, count in found])
+
     def holding(self, rows: Rows, at: int, value: bytes) -> list[int]:
         """The rows, by number, that hold nothing else where it is looked for."""
         if self._passes_over(rows):
@@ -202,6 +228,10 @@ class Layouts:
     def _learn(self, rows: Rows, number: int, at: int) -> _Layout:
         row = rows.data[number], at, rows.key_bytes[number], rows.counts[number]
         return _Layout(self._walk(*row), *row)
+
+
+def _there(blocks: list[bytes], counts: list[int]) -> tuple[list[bytes], list[int]]:
+    return (list(compress(blocks, counts)), list(filter(None, counts))) if 0 in counts else (blocks, counts)
 
 
 def _hits_count(layout: _Layout) -> int:

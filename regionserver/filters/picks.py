@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from operator import itemgetter
 
-from regionserver.filters.layouts import Layouts, Where
+from regionserver.filters.layouts import Layouts
 from regionserver.filters.rows_together import CELL_AND_KEY, Rows
 from regionserver.filters.walks import Run, walk_numbered, walk_value
 from regionserver.filters.whole_rows import Cells, OfColumn, Pick, pick_all
@@ -45,27 +45,18 @@ def where_column(
     return passing
 
 
-def _given(rows: Rows, found: Sequence[Where]) -> Cells:
-    same = found[0]
-    if same is not None and found.count(same) == len(found):
-        return list(map(itemgetter(same[0]), rows.data)), [same[1]] * len(found)
-    there = [each for each in found if each is not None]
-    data = rows.data if len(there) == len(found) else compress(rows.data, found)
-    return list(map(bytes.__getitem__, data, map(itemgetter(0), there))), list(map(itemgetter(1), there))
-
-
 def pick_run(run: Run) -> Pick:
     """Columns that lie side by side."""
     layouts, begins = Layouts(run.walk), Layouts(run.begin)
     rest = run.rest
 
     def pick(rows: Rows, at: int) -> Cells:
-        found = layouts.look(rows, at)
-        if found is not None:
-            return _given(rows, found)
+        given = layouts.blocks(rows, at)
+        if given is not None:
+            return given
         found = begins.look(rows, at)
         if found is None:
-            return _given(rows, layouts.walk(rows, at))
+            return layouts.walk_blocks(rows, at)
         blocks: list[bytes] = []
         counts: list[int] = []
         before_bytes = rows.before_qualifier(at)
@@ -84,7 +75,7 @@ def pick_run(run: Run) -> Pick:
 def pick_numbered(skipped_count: int, count_max: int) -> Pick:
     """So many columns behind so many."""
     layouts = Layouts(walk_numbered(skipped_count, count_max))
-    return lambda rows, at: _given(rows, layouts.find(rows, at))
+    return lambda rows, at: layouts.blocks(rows, at) or layouts.walk_blocks(rows, at)
 
 
 def _pick_where(keeps: Callable[[bytes, int, int, int], bool]) -> Pick:

@@ -17,6 +17,7 @@ class Run:
     def __init__(self, low: bytes, high: bytes | None) -> None:
         """`high` None: to the last."""
         self._low, self._high = low, BEHIND_ALL if high is None else high
+        self._is_one = high == low + b"\0"
 
     def begin(self, data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
         """Where they begin, or would, and the row's end; a row may have cells from there on and none of these."""
@@ -55,6 +56,8 @@ class Run:
         stop = first + taken
         if not taken:
             return None, 0, columns, False
+        if self._is_one:  # no other cell has the column, so no neighbour has to be looked at
+            return (slice(here, end), 1), stop, (first,), False
         if end == len(data):
             return (slice(here, None), taken), stop - 1, (*columns, stop - 1), True
         return (slice(here, end), taken), stop, (*columns, stop - 1, stop), False
