@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import compress, repeat
 from operator import itemgetter, not_
+from typing import NamedTuple
 
 from regionserver.filters.rows_together import AROUND_COLUMN, BEFORE_ROW, CELL_AND_KEY, Rows
 
@@ -35,6 +36,15 @@ cells, by number (those that are not there do not count), and the lengths of all
 many cells the row has."""
 Walk = Callable[[bytes, int, int, int], Walked]
 """Of a row: its bytes, where its cell block begins, how long its key is, and how many cells it has."""
+
+
+class Group(NamedTuple):
+    """Some of the rows."""
+
+    where: Where
+    """The same in all of them."""
+    numbers: list[int]
+    data: list[bytes]
 
 
 class _Layout:
@@ -74,6 +84,14 @@ class _Layout:
 
     def _unlike_one(self, data: bytes) -> int:
         return int(any(data[place] != byte for place, byte in self._bytes))
+
+    def like(self, rows: Rows) -> tuple[list[int], list[bytes]]:
+        """Of the rows that it was tried with last those that are like it, by number, and their bytes."""
+        total = len(rows.data)
+        if not self._misses:
+            return list(range(total)), list(rows.data)
+        are_like = list(map(not_, self._misses.to_bytes(total, "big")))
+        return list(compress(range(total), are_like)), list(compress(rows.data, are_like))
 
     def holding(self, rows: Rows, value: bytes) -> list[int]:
         """Of the rows that it was tried with last those that hold this there, by number."""
@@ -169,13 +187,24 @@ class Layouts:
         for number in self._left:
             where, counts[number] = self._walked(rows, number, at)[0] or _NOWHERE
             blocks[number] = rows.data[number][where]
-        return _there(blocks, counts)
+        return there(blocks, counts)
 
     def walk_blocks(self, rows: Rows, at: int) -> tuple[list[bytes], list[int]]:
         """The same through each of them."""
         found = [where or _NOWHERE for where in self.walk(rows, at)]
         blocks = [data[where] for data, (where, _) in zip(rows.data, found, strict=True)]
-        return _there(blocks, [count for _, count in found])
+        return there(blocks, [count for _, count in found])
+
+    def groups(self, rows: Rows, at: int) -> list[Group] | None:
+        """Rows that have it in the same place; None as `look`."""
+        if self._passes_over(rows):
+            return None
+        made: list[Group] = []
+        for layout, numbers, tried in self._tried(rows, at):
+            indexes, data = layout.like(tried)
+            made.append(Group(layout.where, [numbers[index] for index in indexes], data))
+        made += [Group(self._walked(rows, number, at)[0], [number], [rows.data[number]]) for number in self._left]
+        return made
 
     def holding(self, rows: Rows, at: int, value: bytes) -> list[int]:
         """The rows, by number, that hold nothing else where it is looked for."""
@@ -230,7 +259,8 @@ class Layouts:
         return _Layout(self._walk(*row), *row)
 
 
-def _there(blocks: list[bytes], counts: list[int]) -> tuple[list[bytes], list[int]]:
+def there(blocks: list[bytes], counts: list[int]) -> tuple[list[bytes], list[int]]:
+    """Those that have cells."""
     return (list(compress(blocks, counts)), list(filter(None, counts))) if 0 in counts else (blocks, counts)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import compress
 from operator import itemgetter
 
-from regionserver.filters.layouts import Layouts
+from regionserver.filters.layouts import Layouts, there
 from regionserver.filters.rows_together import CELL_AND_KEY, Rows
 from regionserver.filters.walks import Run, walk_numbered, walk_value
 from regionserver.filters.whole_rows import Cells, OfColumn, Pick, pick_all
@@ -15,6 +15,8 @@ from regionserver.filters.whole_rows import Cells, OfColumn, Pick, pick_all
 _LENGTHS = struct.Struct(">iii")  # cell, key, value
 _TIME = struct.Struct(">q")
 _TIMES = struct.Struct(">qq")
+RUN_CELLS_MAX = 8
+"""With more cells behind where it begins, a run is followed in each row by itself."""
 _key_bytes_of = itemgetter(slice(4, 8))
 
 
@@ -48,26 +50,33 @@ def where_column(
 def pick_run(run: Run) -> Pick:
     """Columns that lie side by side."""
     layouts, begins = Layouts(run.walk), Layouts(run.begin)
-    rest = run.rest
 
     def pick(rows: Rows, at: int) -> Cells:
         given = layouts.blocks(rows, at)
         if given is not None:
             return given
-        found = begins.look(rows, at)
-        if found is None:
+        groups = begins.groups(rows, at)
+        if groups is None:
             return layouts.walk_blocks(rows, at)
-        blocks: list[bytes] = []
-        counts: list[int] = []
+        blocks, counts = [b""] * len(rows.data), [0] * len(rows.data)
         before_bytes = rows.before_qualifier(at)
-        for data, row_bytes, each in zip(rows.data, rows.key_bytes, found, strict=True):
-            if each is not None:
-                begin = each[0].start
-                end, count = rest(data, begin, before_bytes + row_bytes)
-                if count:
-                    blocks.append(data[begin:end])
-                    counts.append(count)
-        return blocks, counts
+        is_even = rows.counts.count(rows.counts[0]) == len(rows.counts)
+        cells_count = rows.counts[0] if is_even else 0
+        """Of all rows."""
+        for where, numbers, data in groups:
+            if where is None:
+                continue
+            cut, first = where
+            begin, row_before_bytes = cut.start, before_bytes + rows.key_bytes[numbers[0]]
+            left = cells_count - first
+            if 0 < left <= RUN_CELLS_MAX and run.end_rows(data, begin, left, row_before_bytes):
+                for number, block in zip(numbers, map(itemgetter(cut), data), strict=True):
+                    blocks[number], counts[number] = block, left
+            else:
+                for number, each in zip(numbers, data, strict=True):
+                    end, counts[number] = run.rest(each, begin, row_before_bytes)
+                    blocks[number] = each[begin:end]
+        return there(blocks, counts)
 
     return pick
 

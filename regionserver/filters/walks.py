@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
+from itertools import repeat
+
 from regionserver.filters.layouts import Walk, Walked
 from regionserver.filters.rows_together import BEFORE_ROW, CELL_AND_KEY
 
 NOTHING: Walked = (None, 0, (), False)
 """Of no row."""
+_LENGTH = struct.Struct(">i").unpack_from
 BEHIND_ALL = b"\xff" * (1 << 15)
 """Longer than any column's name."""
 
@@ -18,9 +23,10 @@ class Run:
         """`high` None: to the last."""
         self._low, self._high = low, BEHIND_ALL if high is None else high
         self._is_one = high == low + b"\0"
+        self._is_prefix = high is not None and _high_of(low) == high
 
     def begin(self, data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
-        """Where they begin, or would, and the row's end; a row may have cells from there on and none of these."""
+        """Where they begin, or would, and how many cells are before; a row may have none of them from there on."""
         del cells_count
         lengths, low = CELL_AND_KEY.unpack_from, self._low
         before, number, here, stop = before_qualifier(data, at, row_bytes), 0, at, len(data)
@@ -32,7 +38,7 @@ class Run:
             number += 1
         if here == stop:
             return None, 0, (number - 1,), True
-        return (slice(here, None), 0), number, (number - 1, number), False
+        return (slice(here, None), number), number, (number - 1, number), False
 
     def rest(self, data: bytes, begin: int, before_bytes: int) -> tuple[int, int]:
         """Where they end that begin there, and how many; `before_bytes`: of a cell before its qualifier."""
@@ -46,12 +52,24 @@ class Run:
             number += 1
         return here, number
 
+    def end_rows(self, rows: Sequence[bytes], begin: int, cells_count: int, before_bytes: int) -> bool:
+        """Whether all of these rows end with them: each has so many cells from there on, where they begin."""
+        here = [begin] * len(rows)
+        for _ in range(cells_count - 1):
+            here = [at + 4 + cell_bytes for at, (cell_bytes,) in zip(here, map(_LENGTH, rows, here), strict=True)]
+        if self._is_prefix:  # a shorter name that is not less does not begin as it does
+            columns = [at + before_bytes for at in here]
+            return all(map(bytes.startswith, rows, repeat(self._low), columns))
+        lengths, high = map(CELL_AND_KEY.unpack_from, rows, here), self._high
+        last = zip(rows, here, lengths, strict=True)
+        return all(data[at + before_bytes : at + 3 + key_bytes] < high for data, at, (_, key_bytes) in last)
+
     def walk(self, data: bytes, at: int, row_bytes: int, cells_count: int) -> Walked:
         """All of them."""
         begin, first, columns, is_whole = self.begin(data, at, row_bytes, cells_count)
         if begin is None:
             return begin, first, columns, is_whole
-        here = begin[0].start
+        here: int = begin[0].start
         end, taken = self.rest(data, here, before_qualifier(data, at, row_bytes))
         stop = first + taken
         if not taken:
@@ -70,8 +88,13 @@ def run_of_column(qualifier: bytes) -> Run:
 
 def run_of_prefix(prefix: bytes) -> Run:
     """Columns that begin so."""
+    return Run(prefix, _high_of(prefix))
+
+
+def _high_of(prefix: bytes) -> bytes | None:
+    """The first column behind those that begin so."""
     bare = prefix.rstrip(b"\xff")
-    return Run(prefix, bare[:-1] + bytes((bare[-1] + 1,)) if bare else None)
+    return bare[:-1] + bytes((bare[-1] + 1,)) if bare else None
 
 
 def walk_value(family: bytes, qualifier: bytes) -> Walk:
