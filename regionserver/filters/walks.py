@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import repeat
 
 from regionserver.filters.layouts import Walk, Walked
@@ -14,6 +15,11 @@ NOTHING: Walked = (None, 0, (), False)
 _LENGTH = struct.Struct(">i").unpack_from
 BEHIND_ALL = b"\xff" * (1 << 15)
 """Longer than any column's name."""
+
+
+@lru_cache(maxsize=64)
+def _length_at(begin: int) -> Callable[[bytes], tuple[int, ...]]:
+    return struct.Struct(f">{begin}xi").unpack_from
 
 
 class Run:
@@ -55,7 +61,10 @@ class Run:
     def end_rows(self, rows: Sequence[bytes], begin: int, cells_count: int, before_bytes: int) -> bool:
         """Whether all of these rows end with them: each has so many cells from there on, where they begin."""
         here = [begin] * len(rows)
-        for _ in range(cells_count - 1):
+        if cells_count > 1:
+            following = begin + 4
+            here = [following + cell_bytes for (cell_bytes,) in map(_length_at(begin), rows)]
+        for _ in range(cells_count - 2):
             here = [at + 4 + cell_bytes for at, (cell_bytes,) in zip(here, map(_LENGTH, rows, here), strict=True)]
         if self._is_prefix:  # a shorter name that is not less does not begin as it does
             columns = [at + before_bytes for at in here]

@@ -10,6 +10,7 @@ from itertools import pairwise
 import pytest
 
 from regionserver.filters.layouts import LAYOUTS_MAX, PAUSE_MAX, ROWS_MIN, Layouts, Walk, Where
+from regionserver.filters.picks import pick_run
 from regionserver.filters.rows_together import Rows
 from regionserver.filters.walks import Run, run_of_column, run_of_prefix, walk_numbered, walk_value
 from tests.conftest import SEED
@@ -63,6 +64,10 @@ RUNS: list[tuple[Run, list[bytes]]] = [
 ]
 
 
+def _has(run: Run, column: bytes) -> bool:
+    return run._low <= column < run._high  # pyright: ignore[reportPrivateUsage]
+
+
 def _drawn(chance: random.Random, share: float) -> Iterator[tuple[bytes, list[Cell]]]:
     """Rows of which each is like the one before, or not."""
     name, cells = b"row", [(b"a", b"1"), (b"b", b"22")]
@@ -81,7 +86,7 @@ def test_what_is_found_is_what_is_walked_to(share: float):
     chance = random.Random(SEED)
     for _ in range(20):
         drawn = _drawn(chance, share)
-        looked = [(run, columns, Layouts(run.walk), Layouts(run.begin)) for run, columns in RUNS]
+        looked = [(run, columns, Layouts(run.walk), Layouts(run.begin), pick_run(run)) for run, columns in RUNS]
         first, end = chance.randrange(3), chance.randrange(4)
         of_value, numbered = walk_value(b"f", b"b"), walk_numbered(first, end)
         in_value, in_number, held = Layouts(of_value), Layouts(numbered), Layouts(of_value)
@@ -89,8 +94,11 @@ def test_what_is_found_is_what_is_walked_to(share: float):
             some = [next(drawn) for _ in range(30)]
             rows = [_row(*each) for each in some]
             together = _rows(rows, chance.choice([0, 30, 50, 80]))
-            for run, columns, whole, begins in looked:
+            for run, columns, whole, begins, pick in looked:
                 wanted = [_wanted(*each, columns) for each in some]
+                blocks, counts = pick(together, AT)
+                assert blocks == [each for each in wanted if each is not None]
+                assert counts == [count for _, cells in some if (count := sum(name in columns for name, _ in cells))]
                 found = whole.look(together, AT)
                 assert found is None or _bytes(rows, found) == wanted
                 assert _bytes(rows, _walked(run.walk, rows)) == wanted
@@ -111,6 +119,23 @@ def test_what_is_found_is_what_is_walked_to(share: float):
             found = in_number.look(together, AT)
             assert found is None or _bytes(rows, found) == cut
             assert _bytes(rows, _walked(numbered, rows)) == cut
+
+
+@pytest.mark.parametrize("columns", [(b"a", b"aa", b"b", b"c"), (b"", b"aa"), (b"b", b"\xff\xff"), (b"c", b"d", b"e")])
+def test_runs_of_rows_that_have_the_same_columns_and_values_of_many_lengths(columns: tuple[bytes, ...]):
+    """Where a run begins is known of few rows' layouts, and its end is that of the row, or is not."""
+    chance = random.Random(SEED)
+    picks = [(run, pick_run(run)) for run, _ in RUNS]
+    for _ in range(40):
+        some = [
+            [(each, bytes(chance.randrange(30 if chance.random() < 0.2 else 3))) for each in columns] for _ in range(40)
+        ]
+        together = _rows([_row(b"row", cells) for cells in some], chance.choice([0, 40]))
+        for run, pick in picks:
+            wanted = [[cell for cell in cells if _has(run, cell[0])] for cells in some]
+            blocks, counts = pick(together, AT)
+            assert blocks == [b"".join(_cell(b"row", *each) for each in cells) for cells in wanted if cells]
+            assert counts == [len(cells) for cells in wanted if cells]
 
 
 def test_counts_are_those_of_the_cells():
