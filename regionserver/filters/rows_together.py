@@ -29,18 +29,18 @@ class Rows(NamedTuple):
     """So many bytes of each, side by side; none: they have to be cut out of the rows."""
     begin_bytes: int = 0
 
-    def begins_to(self, end: int) -> tuple[bytes, int]:
+    def begins_to(self, size_bytes: int) -> tuple[bytes, int]:
         """At least so many bytes of each row, side by side, and how many; those of a shorter row end with bytes of 255.
 
         No length begins so, and no row has a part of one: its bytes are as many as its lengths say.
         """
-        if end <= self.begin_bytes:
+        if size_bytes <= self.begin_bytes:
             return self.begins, self.begin_bytes
-        cut = list(map(itemgetter(slice(end)), self.data))
+        cut = list(map(itemgetter(slice(size_bytes)), self.data))
         begins = b"".join(cut)
-        if len(begins) != end * len(cut):
-            begins = b"".join([each.ljust(end, b"\xff") for each in cut])
-        return begins, end
+        if len(begins) != size_bytes * len(cut):
+            begins = b"".join([each.ljust(size_bytes, b"\xff") for each in cut])
+        return begins, size_bytes
 
     def only(self, indexes: Sequence[int]) -> Rows:
         """Those alone."""
