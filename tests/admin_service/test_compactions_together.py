@@ -17,7 +17,7 @@ from regionserver.hosting.reserved import compacted_ms
 from regionserver.region.cleaning import RegionCleaning
 from registry.clock import SystemClock
 from registry.wire.region_info import RegionInfo
-from tests.hosting.desk import Desk, infos, server, specifier
+from tests.hosting.desk import Desk, infos, open_desk, specifier
 from tests.support.clock import ManualClock
 
 MAJOR, NONE = Admin_pb2.GetRegionInfoResponse.MAJOR, Admin_pb2.GetRegionInfoResponse.NONE
@@ -26,10 +26,8 @@ WAIT_S = 20
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncGenerator[Desk]:
-    made = server(tmp_path)
-    yield made
-    await made.orders.close_all()
-    made.stores.close()
+    async with open_desk(tmp_path) as made:
+        yield made
 
 
 def hosted_of(desk: Desk, info: RegionInfo) -> Hosted:

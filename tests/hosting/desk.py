@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -170,3 +171,12 @@ def server(data_dir: Path | None, port: int = 1, engine: str = ROCKSDB) -> Desk:
     name = ServerName("host", port, 1)
     stores.set_server(str(name))
     return Desk(stores, name)
+
+
+@asynccontextmanager
+async def open_desk(data_dir: Path) -> AsyncGenerator[Desk]:
+    """One until then."""
+    made = server(data_dir)
+    yield made
+    await made.orders.close_all()
+    made.stores.close()

@@ -22,7 +22,7 @@ from registry.wire.errors import (
     UnknownScannerException,
 )
 from registry.wire.region_info import META, RegionInfo
-from tests.hosting.desk import LIFE, NOW_MS, Desk, infos, schema, server
+from tests.hosting.desk import LIFE, NOW_MS, Desk, infos, open_desk, schema, server
 
 OPENED, FAILED_OPEN = RegionStateTransition.OPENED, RegionStateTransition.FAILED_OPEN
 CLOSED = RegionStateTransition.CLOSED
@@ -31,10 +31,8 @@ CLOSED = RegionStateTransition.CLOSED
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncGenerator[Desk]:
-    made = server(tmp_path)
-    yield made
-    await made.orders.close_all()
-    made.stores.close()
+    async with open_desk(tmp_path) as made:
+        yield made
 
 
 async def test_a_region_is_served_once_the_master_has_it(desk: Desk):
