@@ -9,12 +9,12 @@ Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import compress, repeat
 from operator import itemgetter, not_
 from typing import NamedTuple
 
-from regionserver.filters.rows_together import AROUND_COLUMN, BEFORE_ROW, CELL_AND_KEY, Rows
+from regionserver.filters.rows_together import AROUND_COLUMN, BEFORE_ROW, CELL_AND_KEY, Rows, other_bytes
 
 LAYOUTS_MAX = 3
 """Tried with the rows that are judged together; to try more takes as long as to walk through the rows."""
@@ -24,8 +24,6 @@ WALKED_SHARE = 4
 """Where more of the rows are left than one in so many, rows are too different to look for layouts for a while."""
 PAUSE_MAX = 32
 """That while is so many times at most: two at first, and twice as many each time that they still are."""
-
-_BYTES = [bytes((byte,)) for byte in range(256)]
 
 Where = tuple[slice, int] | None
 """Bytes of a row, and how many cells they are; None: nothing of it."""
@@ -71,7 +69,7 @@ class _Layout:
         """
         total = len(rows.data)
         begins, step = rows.begins_to(self._end)
-        misses = _other_bytes(begins, step, self._bytes, total) if total > 1 else self._unlike_one(begins)
+        misses = other_bytes(begins, step, self._bytes, total) if total > 1 else self._unlike_one(begins)
         if self._cells_count is not None and rows.counts.count(self._cells_count) != total:
             misses |= int.from_bytes([each != self._cells_count for each in rows.counts], "big")
         self._misses = misses
@@ -102,19 +100,8 @@ class _Layout:
         if stop > rows.begin_bytes or total < 2:
             found = enumerate(zip(rows.data, self._misses.to_bytes(total, "big"), strict=True))
             return [number for number, (data, is_unlike) in found if not is_unlike and data[start:stop] == value]
-        others = self._misses | _other_bytes(rows.begins, rows.begin_bytes, list(enumerate(value, start)), total)
+        others = self._misses | other_bytes(rows.begins, rows.begin_bytes, list(enumerate(value, start)), total)
         return list(compress(range(total), map(not_, others.to_bytes(total, "big")))) if others else list(range(total))
-
-
-def _other_bytes(begins: bytes, step: int, wanted: Iterable[tuple[int, int]], total: int) -> int:
-    """Which of so many rows, side by side, have another byte somewhere: a byte each, 0 for those that have not."""
-    found, same = 0, b"\1" * total
-    ones = int.from_bytes(same, "big")
-    for place, byte in wanted:
-        there = begins[place::step]
-        if there != _BYTES[byte] * total:
-            found |= int.from_bytes(there, "big") ^ (byte * ones)
-    return found
 
 
 def _places(lengths_count: int, columns: frozenset[int], data: bytes, at: int, row_bytes: int) -> list[int]:

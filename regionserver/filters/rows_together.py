@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Iterable, Sequence
+from itertools import compress
+from operator import itemgetter, not_
 from typing import NamedTuple
 
 BEFORE_ROW = 14
@@ -12,6 +13,9 @@ BEFORE_ROW = 14
 AROUND_COLUMN = 2 + 8 + 1
 """Of a key, without row, family and qualifier: the row's length, time, type."""
 CELL_AND_KEY = struct.Struct(">ii")
+
+
+_BYTES = [bytes((byte,)) for byte in range(256)]
 
 
 class Rows(NamedTuple):
@@ -59,6 +63,22 @@ class Rows(NamedTuple):
         begins = begins[start * step : stop * step]
         return Rows(data[start:stop], counts[start:stop], key_bytes[start:stop], times[start:stop], begins, step)
 
+    def ending(self, ends: Sequence[bytes], at: int) -> list[int] | None:
+        """The numbers of those whose keys end with one of these; None: that cannot be told of all together."""
+        total, key_bytes = len(self.data), self.key_bytes[0] if self.data else 0
+        stop = at + BEFORE_ROW + key_bytes
+        if not 0 < max(map(len, ends)) <= key_bytes or stop > self.begin_bytes:
+            return None
+        if self.key_bytes.count(key_bytes) != total:
+            return None
+        last_bytes = self.begins[stop - 1 :: self.begin_bytes]
+        found: set[int] = set()
+        for end in ends:
+            if end[-1:] in last_bytes:
+                others = other_bytes(self.begins, self.begin_bytes, enumerate(end, stop - len(end)), total)
+                found.update(compress(range(total), map(not_, others.to_bytes(total, "big"))))
+        return sorted(found)
+
     def keys(self, at: int) -> list[bytes]:
         """The keys of the rows. `at` is where cell blocks begin."""
         begin, first_bytes = at + BEFORE_ROW, self.key_bytes[0] if self.key_bytes else 0
@@ -75,3 +95,14 @@ class Rows(NamedTuple):
     def before_qualifier(self, at: int) -> int:
         """How far behind a cell's beginning its qualifier begins, without the row."""
         return BEFORE_ROW + 1 + len(self.family(at))
+
+
+def other_bytes(begins: bytes, begin_bytes: int, wanted: Iterable[tuple[int, int]], rows_count: int) -> int:
+    """Which of so many rows, side by side, have another byte somewhere: a byte each, 0 for those that have not."""
+    found, same = 0, b"\1" * rows_count
+    ones = int.from_bytes(same, "big")
+    for place, byte in wanted:
+        there = begins[place::begin_bytes]
+        if there != _BYTES[byte] * rows_count:
+            found |= int.from_bytes(there, "big") ^ (byte * ones)
+    return found

@@ -145,7 +145,11 @@ class Plan:
         return rows.only(passed), count, None
 
     def _by_key(self, rows: Rows, at: int) -> Rows:
-        keys, ends = rows.keys(at), self.row_ends
+        ends = self.row_ends
+        passing = rows.ending(ends, at) if ends else None
+        if passing is not None:
+            rows, ends = rows.only(passing), ()
+        keys = rows.keys(at)
         passed = [index for index, key in enumerate(keys) if key.endswith(ends)] if ends else list(range(len(keys)))
         for keeps in self.keeps_row:
             passed = [index for index in passed if keeps(keys[index])]

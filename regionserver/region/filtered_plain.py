@@ -26,6 +26,8 @@ from registry.java_regex.effort import Effort
 
 PLANS_WEIGHT_MAX = 16
 """Of more filters the answer takes too long to look at the clock only now and then."""
+BEGIN_BYTES = 128
+"""Of each row, where all have so many: what lies in columns is looked for in all of them together."""
 WORTH_ROWS = 8
 PAUSE_ROWS = 32
 """Where fewer were found than were worth it so many are read cell by cell before it is tried again."""
@@ -186,9 +188,9 @@ def plain_rows(
     plan = asked.plan()
     if plan is None:
         return None
-    into_columns = bool(plan.of_column) or plan.pick is not None
+    begin_bytes = BEGIN_BYTES if plan.of_column or plan.pick is not None else len(plan.row_ends)
     records = PlainRecords(
-        snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times, with_begins=into_columns
+        snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times, begin_bytes=begin_bytes
     )
     return PlainRows(records, keys, asked, plan)
 

@@ -23,8 +23,6 @@ from regionserver.region.visible import FOR_EVER_MS, all_are_visible, newest_are
 
 RECORDS_FIRST, RECORDS_MAX = 8, 256
 """So many are read together at first, and where no row is jumped over. Then others may have their turn."""
-BEGIN_BYTES = 128
-"""Of each record, where all have so many: what lies there is looked at in all of them together."""
 KEYED_PIECES = 16
 """Read with their keys behind a piece whose records are not alike."""
 
@@ -66,11 +64,11 @@ class PlainRecords:
         now_ms: int,
         *,
         with_times: bool,
-        with_begins: bool,
+        begin_bytes: int,
     ) -> None:
         """`keys`: the range; `key_of`: where a row begins in the store; `family`: the one whose they are.
 
-        `with_times`: rows are to have theirs. `with_begins`: what lies in columns will be looked for.
+        `with_times`: rows are to have theirs. `begin_bytes`: of each that are worth having side by side.
         """
         self._snapshot = snapshot
         self.read_at, self._upper = keys
@@ -90,7 +88,7 @@ class PlainRecords:
         self._from_times, self._to_times = _TIME.pack(max(self._from_ms, 0)), _TIME.pack(self._to_ms)
         self._at_any_time = self._from_ms == 0 and self._to_ms == FOR_EVER_MS
         self._with_times = with_times
-        self._begin_bytes = BEGIN_BYTES if with_begins else 0
+        self._begin_bytes = begin_bytes
         self._count = RECORDS_FIRST
         self._rows: Rows | None = None
         """Read without keys and not judged yet."""

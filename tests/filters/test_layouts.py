@@ -138,6 +138,21 @@ def test_runs_of_rows_that_have_the_same_columns_and_values_of_many_lengths(colu
             assert counts == [len(cells) for cells in wanted if cells]
 
 
+@pytest.mark.parametrize("begin_bytes", [0, 10, 14 + AT + 3, 45])
+def test_keys_that_end_so(begin_bytes: int):
+    chance = random.Random(SEED)
+    told = 0
+    for _ in range(200):
+        names = [bytes(chance.choices(b"ab\n\xff", k=3)) for _ in range(chance.randrange(1, 12))]
+        ends = tuple(bytes(chance.choices(b"ab\n\xff", k=chance.randrange(4))) for _ in range(chance.randrange(1, 4)))
+        rows = _rows([_row(name, [(b"a", bytes(20))]) for name in names], begin_bytes)
+        found = rows.ending(ends, AT)
+        told += found is not None
+        assert found in (None, [number for number, name in enumerate(names) if name.endswith(ends)])
+    assert (told > 0) == (begin_bytes >= 14 + AT + 3)
+    assert _rows([_row(b"row", [(b"a", b"")]), _row(b"longer", [(b"a", b"")])], 30).ending((b"w",), AT) is None
+
+
 def test_counts_are_those_of_the_cells():
     rows = [_row(b"row", [(each, b"1") for each in columns]) for columns in ([b"a", b"ab", b"b"], [b"a"]) * 10]
     found = Layouts(run_of_prefix(b"a").walk).look(_rows(rows), AT)
