@@ -174,8 +174,10 @@ class Paging:
         page, scanner = self.page, self.scanner
         if (
             page.size_bytes < ANSWER_BYTES_MIN
+            or page.stopped_late
             or not self._request.client_handles_partials
             or scanner.watched is not None
+            or scanner.is_batched
         ):
             return None
         limits = PageLimits(self._results_max, self._rows_max, scanner.bytes_max, partial=True)
@@ -213,9 +215,10 @@ class Paging:
         self._scanners.end(self.scanner, at_ms)
 
     def _take(self, ahead: Ahead) -> None:
+        self.scanner.ahead = None
         taken = self._taken = ahead.take(self._results_max, self._rows_max)
-        if not taken.has_rest:
-            self.scanner.ahead = None
+        if taken.has_rest:
+            self.scanner.ahead = ahead
         if any(taken.page.partial) and not self._request.client_handles_partials:
             raise ScannerResetException(
                 f"the scanner of {self.scanner.region} has read rows in parts, as it was asked to"

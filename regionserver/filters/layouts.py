@@ -100,7 +100,7 @@ class _Layout:
         if stop > rows.begin_bytes or total < 2:
             found = enumerate(zip(rows.data, self._misses.to_bytes(total, "big"), strict=True))
             return [number for number, (data, is_unlike) in found if not is_unlike and data[start:stop] == value]
-        others = self._misses | other_bytes(rows.begins, rows.begin_bytes, list(enumerate(value, start)), total)
+        others = self._misses | other_bytes(rows.begins, rows.begin_bytes, enumerate(value, start), total)
         return list(compress(range(total), map(not_, others.to_bytes(total, "big")))) if others else list(range(total))
 
 

@@ -188,7 +188,11 @@ def plain_rows(
     plan = asked.plan()
     if plan is None:
         return None
-    begin_bytes = BEGIN_BYTES if plan.of_column or plan.pick is not None else len(plan.row_ends)
+    begin_bytes = 0
+    if plan.of_column or plan.pick is not None:
+        begin_bytes = BEGIN_BYTES
+    elif plan.row_ends:
+        begin_bytes = 1  # what is looked at of heads has their keys
     records = PlainRecords(
         snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times, begin_bytes=begin_bytes
     )

@@ -68,7 +68,7 @@ class PlainRecords:
     ) -> None:
         """`keys`: the range; `key_of`: where a row begins in the store; `family`: the one whose they are.
 
-        `with_times`: rows are to have theirs. `begin_bytes`: of each that are worth having side by side.
+        `with_times`: rows are to have theirs. `begin_bytes`: of each to be had side by side, at least; 0: none.
         """
         self._snapshot = snapshot
         self.read_at, self._upper = keys

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
@@ -65,6 +66,7 @@ class Client:
         self.pages = 0
         self.ahead: Ahead | None = None
         self.response = Client_pb2.ScanResponse()
+        self.is_late: Callable[[], bool] | None = None
 
     def open(self, scan: Client_pb2.Scan, **fields: int) -> list[list[Cell]]:
         where = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=NAME)
@@ -75,7 +77,7 @@ class Client:
 
     def _asked(self, request: Client_pb2.ScanRequest) -> list[list[Cell]]:
         request.client_handles_partials = request.client_handles_heartbeats = self.partials
-        begun = self.calls.begin(request, CellForm.BLOCK, self.now_ms, self.now_ms)
+        begun = self.calls.begin(request, CellForm.BLOCK, self.now_ms, self.now_ms, self.is_late)
         if isinstance(begun, Answer):
             answer = begun
         else:
@@ -87,7 +89,7 @@ class Client:
         cells = decode_cells(answer.cells)
         found_results = [[next(cells) for _ in range(count)] for count in self.response.cells_per_result]
         assert next(cells, None) is None
-        assert not any(self.response.partial_flag_per_result[:-1]), "only the last one may go on"
+        assert request.scan.batch_size or not any(self.response.partial_flag_per_result[:-1]), "only the last may go on"
         self.pages += 1
         return found_results
 
@@ -183,6 +185,7 @@ def test_what_goes_wrong_is_told_to_who_asks(
     with pytest.raises(told):
         client.next(number_of_rows=10)
     assert len(client.scanners) == 0
+    assert client.scanners.room_ahead.left_bytes == client.held_bytes_max, "given back once"
 
 
 def test_a_call_that_takes_whole_rows_is_told_to_begin_again() -> None:
@@ -221,6 +224,22 @@ def test_nothing_is_held_for_good(way: str) -> None:
         told = 3 * (20 if way == "asked for" else 10) * (round_number + 1)
         without_a_cell = 3 * (2 if way == "asked for" else 1) * (round_number + 1)
         assert region.counts.reads_count <= told + without_a_cell
+
+
+def test_rows_in_batches_of_cells_are_not_read_ahead() -> None:
+    """Their flags say what a server has not looked at."""
+    client = Client(filled(), [TURNS_MAX])
+    client.open(Client_pb2.Scan(batch_size=2), number_of_rows=10)
+    assert client.ahead is None
+
+
+def test_nothing_is_read_ahead_behind_an_answer_that_was_late() -> None:
+    """Who takes half of its client's time for a page has enough to do."""
+    client = Client(filled(), [TURNS_MAX])
+    client.is_late = lambda: True
+    assert len(client.open(Client_pb2.Scan(start_row=ROWS[1]), number_of_rows=10)) == 1
+    assert client.response.more_results_in_region
+    assert client.ahead is None
 
 
 def test_small_answers_are_not_worth_it(monkeypatch: pytest.MonkeyPatch) -> None:

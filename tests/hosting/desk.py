@@ -177,6 +177,8 @@ def server(data_dir: Path | None, port: int = 1, engine: str = ROCKSDB) -> Desk:
 async def open_desk(data_dir: Path) -> AsyncGenerator[Desk]:
     """One until then."""
     made = server(data_dir)
-    yield made
-    await made.orders.close_all()
-    made.stores.close()
+    try:
+        yield made
+    finally:
+        await made.orders.close_all()
+        made.stores.close()
