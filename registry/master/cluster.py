@@ -106,9 +106,10 @@ class Cluster:
     async def _reign(self, token: Token) -> None:
         reign = self.reign = self._make(token)
         running = asyncio.ensure_future(reign.run())
+        running.add_done_callback(lambda _: self.wake())
         try:
             while not running.done():
-                await self._pause(LOOK_MS, running)
+                await self._pause(LOOK_MS)
                 token.check()
             self.problem = ""
             running.result()
@@ -138,13 +139,8 @@ class Cluster:
             AdminTalk(),
         )
 
-    async def _pause(self, pause_ms: float, running: asyncio.Future[None] | None = None) -> None:
+    async def _pause(self, pause_ms: float) -> None:
         self._awake.clear()
-        waking = asyncio.ensure_future(self._awake.wait())
-        waited = {waking} if running is None else {waking, running}
-        try:
-            await asyncio.wait(waited, timeout=pause_ms / 1000, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            waking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await waking
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_ms / 1000):
+                await self._awake.wait()

@@ -32,6 +32,7 @@ from registry.lookup.snapshot import FactState, Snapshot
 from registry.lookup.visitors import Visitors
 from registry.names import Address, ServerName
 from registry.role import mapping
+from registry.role.ending import end_tasks
 from registry.role.faults import fault_desk
 from registry.role.firewall import FirewallPart
 from registry.role.grpc import GrpcDoor
@@ -452,9 +453,7 @@ class RoleServer:
         await self.rpc.drain(self.settings.ms("hbeacon.drain.timeout_ms"))
 
     async def _close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         for part in reversed(self.parts):
             await part.stop()
         if self._selfcheck is not None:

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,7 @@ def test_one_command_is_a_cluster_and_ctrl_c_leaves_nothing(start: Start, tmp_pa
     looked = look_up(uri)
     assert looked.returncode == 0, looked.stderr
     assert dev.cluster_id in looked.stdout, looked.stderr
-    assert all(address.replace(":", ",") in looked.stdout for address in dev.masters)
+    wait_for("the one that stands by to have registered", lambda: all_of(dev.masters, look_up(uri).stdout), 20)
     assert any(address.replace(":", ",") in looked.stdout for address in dev.region_servers), "hbase:meta is open"
     assert look_up("hbase+rpc://" + ",".join(dev.region_servers)).returncode == 0, "they are registry servers too"
     data, pids = dev.data_dir, dev.pids()
@@ -110,6 +110,10 @@ def test_one_command_is_a_cluster_and_ctrl_c_leaves_nothing(start: Start, tmp_pa
     assert all(map(is_gone, pids))
     assert not any(accepts("127.0.0.1", port) for port in dev.ports())
     assert not list((tmp_path / "tmp").iterdir())
+
+
+def all_of(addresses: Sequence[str], text: str) -> bool:
+    return all(address.replace(":", ",") in text for address in addresses)
 
 
 def look_up(uri: str) -> subprocess.CompletedProcess[str]:
