@@ -30,28 +30,36 @@ _Given = TypeVar("_Given")
 class Stream(Generic[_Given]):
     """What lies in one moment from a key on, in half of the time that the iterator takes; it only goes on."""
 
-    __slots__ = ("_given", "_held", "behind", "upper")
+    __slots__ = ("_fitting", "_given", "_held", "behind", "upper")
 
     def __init__(self, given: Iterator[_Given], upper: bytes, held: object) -> None:
         """`held` must live as long as it."""
         self._given = given
         self._held = held
+        self._fitting = 1
+        """So many would have fitted the last time."""
         self.upper = upper
         self.behind: object = None
         """What was given last, or the key that follows it."""
 
     def take(self, count_max: int, bytes_max: int, bytes_of: Callable[[list[_Given]], int]) -> list[_Given]:
         """The next ones, until they are that much. One alone may be more, so no step is longer than looks safe."""
-        taken: list[_Given] = []
-        taken_bytes, step = 0, 1
-        while taken_bytes < bytes_max and len(taken) < count_max:
-            some = list(islice(self._given, min(step, count_max - len(taken))))
+        given = self._given
+        taken = list(islice(given, min(self._fitting, STEP_MAX, count_max)))
+        count = step = len(taken)
+        if not taken:
+            return taken
+        taken_bytes = bytes_of(taken)
+        while taken_bytes < bytes_max and count < count_max:
+            fitting = (bytes_max - taken_bytes) * count // (taken_bytes + 1)
+            step = max(1, min(4 * step, fitting, STEP_MAX, count_max - count))
+            some = list(islice(given, step))
             if not some:
                 break
             taken += some
+            count += len(some)
             taken_bytes += bytes_of(some)
-            fitting = (bytes_max - taken_bytes) * len(taken) // (taken_bytes + 1)
-            step = max(1, min(4 * step, fitting, STEP_MAX))
+        self._fitting = max(1, bytes_max * count // (taken_bytes + 1))
         return taken
 
 

@@ -37,12 +37,18 @@ def where_column(
         return lambda rows, at: layouts.holding(rows, at, only)
 
     def passing(rows: Rows, at: int) -> list[int]:
-        found = layouts.find(rows, at)
-        same = found[0]
-        if same is not None and found.count(same) == len(found):
-            return list(compress(range(len(found)), map(keeps, map(itemgetter(same[0]), rows.data))))
-        values = enumerate(zip(rows.data, found, strict=True))
-        return [index for index, (data, each) in values if (passes_missing if each is None else keeps(data[each[0]]))]
+        groups = layouts.groups(rows, at)
+        if groups is None:
+            values = enumerate(zip(rows.data, layouts.walk(rows, at), strict=True))
+            return [at for at, (data, each) in values if (passes_missing if each is None else keeps(data[each[0]]))]
+        passed: list[int] = []
+        for where, numbers, data in groups:
+            if where is not None:
+                passed += compress(numbers, map(keeps, map(itemgetter(where[0]), data)))
+            elif passes_missing:
+                passed += numbers
+        passed.sort()
+        return passed
 
     return passing
 

@@ -13,9 +13,25 @@ BEFORE_ROW = 14
 AROUND_COLUMN = 2 + 8 + 1
 """Of a key, without row, family and qualifier: the row's length, time, type."""
 CELL_AND_KEY = struct.Struct(">ii")
+REACH_BYTES_MAX = 1024
+"""Of each row, of some hundred at once."""
 
 
 _BYTES = [bytes((byte,)) for byte in range(256)]
+
+
+class Reach:
+    """How much of each row is cut out at once and laid side by side: as much as was asked for before, up to a limit."""
+
+    __slots__ = ("size_bytes",)
+
+    def __init__(self, size_bytes: int) -> None:
+        """At first."""
+        self.size_bytes = size_bytes
+
+    def asked_for(self, size_bytes: int) -> None:
+        """So much was, and was not there."""
+        self.size_bytes = max(self.size_bytes, min(size_bytes, REACH_BYTES_MAX))
 
 
 class Rows(NamedTuple):
@@ -32,6 +48,8 @@ class Rows(NamedTuple):
     begins: bytes = b""
     """So many bytes of each, side by side; none: they have to be cut out of the rows."""
     begin_bytes: int = 0
+    reach: Reach | None = None
+    """Hears of it where more of each is asked for."""
 
     def begins_to(self, size_bytes: int) -> tuple[bytes, int]:
         """At least so many bytes of each row, side by side, and how many; those of a shorter row end with bytes of 255.
@@ -40,17 +58,15 @@ class Rows(NamedTuple):
         """
         if size_bytes <= self.begin_bytes:
             return self.begins, self.begin_bytes
-        cut = list(map(itemgetter(slice(size_bytes)), self.data))
-        begins = b"".join(cut)
-        if len(begins) != size_bytes * len(cut):
-            begins = b"".join([each.ljust(size_bytes, b"\xff") for each in cut])
-        return begins, size_bytes
+        if self.reach is not None:
+            self.reach.asked_for(size_bytes)
+        return begins_of(self.data, size_bytes), size_bytes
 
     def only(self, indexes: Sequence[int]) -> Rows:
         """Those alone."""
         if len(indexes) == len(self.data):
             return self
-        data, counts, key_bytes, times, _, _ = self
+        data, counts, key_bytes, times, _, _, _ = self
         if len(indexes) < 2:
             start, stop = (indexes[0], indexes[0] + 1) if indexes else (0, 0)
             return self.between(start, stop)
@@ -59,9 +75,9 @@ class Rows(NamedTuple):
 
     def between(self, start: int, stop: int) -> Rows:
         """From one number up to another, without that one."""
-        data, counts, key_bytes, times, begins, step = self
+        data, counts, key_bytes, times, begins, step, reach = self
         begins = begins[start * step : stop * step]
-        return Rows(data[start:stop], counts[start:stop], key_bytes[start:stop], times[start:stop], begins, step)
+        return Rows(data[start:stop], counts[start:stop], key_bytes[start:stop], times[start:stop], begins, step, reach)
 
     def ending(self, ends: Sequence[bytes], at: int) -> list[int] | None:
         """The numbers of those whose keys end with one of these; None: that cannot be told of all together."""
@@ -95,6 +111,15 @@ class Rows(NamedTuple):
     def before_qualifier(self, at: int) -> int:
         """How far behind a cell's beginning its qualifier begins, without the row."""
         return BEFORE_ROW + 1 + len(self.family(at))
+
+
+def begins_of(rows: Sequence[bytes], size_bytes: int) -> bytes:
+    """So many bytes of each side by side, those of a shorter one filled up with bytes of 255."""
+    cut = list(map(itemgetter(slice(size_bytes)), rows))
+    begins = b"".join(cut)
+    if len(begins) != size_bytes * len(cut):
+        begins = b"".join([each.ljust(size_bytes, b"\xff") for each in cut])
+    return begins
 
 
 def other_bytes(begins: bytes, begin_bytes: int, wanted: Iterable[tuple[int, int]], rows_count: int) -> int:

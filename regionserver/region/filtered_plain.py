@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 from regionserver.engine.store import Snapshot
 from regionserver.filters.filter import Filter
-from regionserver.filters.rows_together import Rows
+from regionserver.filters.rows_together import Reach, Rows
 from regionserver.filters.whole_rows import GoOn, Judged, Plan
 from regionserver.region.filtered_cells import FamilyRead
 from regionserver.region.keys import after_row
@@ -27,7 +27,7 @@ from registry.java_regex.effort import Effort
 PLANS_WEIGHT_MAX = 16
 """Of more filters the answer takes too long to look at the clock only now and then."""
 BEGIN_BYTES = 128
-"""Of each row, where all have so many: what lies in columns is looked for in all of them together."""
+"""Of each row at first: what lies in columns is looked for in all of them together."""
 WORTH_ROWS = 8
 PAUSE_ROWS = 32
 """Where fewer were found than were worth it so many are read cell by cell before it is tried again."""
@@ -188,14 +188,12 @@ def plain_rows(
     plan = asked.plan()
     if plan is None:
         return None
-    begin_bytes = 0
+    reach = None
     if plan.of_column or plan.pick is not None:
-        begin_bytes = BEGIN_BYTES
+        reach = Reach(BEGIN_BYTES)
     elif plan.row_ends:
-        begin_bytes = 1  # what is looked at of heads has their keys
-    records = PlainRecords(
-        snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times, begin_bytes=begin_bytes
-    )
+        reach = Reach(0)  # what is looked at of heads has their keys
+    records = PlainRecords(snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times, reach=reach)
     return PlainRows(records, keys, asked, plan)
 
 

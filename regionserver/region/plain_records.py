@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from regionserver.engine.store import Snapshot
-from regionserver.filters.rows_together import Rows
+from regionserver.filters.rows_together import Reach, Rows, begins_of
 from regionserver.region.filtered_cells import FamilyRead
 from regionserver.region.keys import ROW_END
 from regionserver.region.pieces import Record
@@ -64,11 +64,11 @@ class PlainRecords:
         now_ms: int,
         *,
         with_times: bool,
-        begin_bytes: int,
+        reach: Reach | None,
     ) -> None:
         """`keys`: the range; `key_of`: where a row begins in the store; `family`: the one whose they are.
 
-        `with_times`: rows are to have theirs. `begin_bytes`: of each to be had side by side, at least; 0: none.
+        `with_times`: rows are to have theirs. `reach`: how much of each is to be had side by side; None: nothing.
         """
         self._snapshot = snapshot
         self.read_at, self._upper = keys
@@ -88,7 +88,7 @@ class PlainRecords:
         self._from_times, self._to_times = _TIME.pack(max(self._from_ms, 0)), _TIME.pack(self._to_ms)
         self._at_any_time = self._from_ms == 0 and self._to_ms == FOR_EVER_MS
         self._with_times = with_times
-        self._begin_bytes = begin_bytes
+        self._reach = reach
         self._count = RECORDS_FIRST
         self._rows: Rows | None = None
         """Read without keys and not judged yet."""
@@ -176,13 +176,8 @@ class PlainRecords:
             return None
         count, key_bytes = len(records), records[0][_ROW_AT - 1]
         needed = _ROW_AT + key_bytes + len(self._family_begin)
-        step = max(needed, self._begin_bytes)
-        begins = b"".join(map(itemgetter(slice(step)), records))
-        if len(begins) != step * count and step > needed:
-            step = needed
-            begins = b"".join(map(itemgetter(slice(step)), records))
-        if len(begins) != step * count:
-            return None
+        step = needed if self._reach is None else max(needed, self._reach.size_bytes)
+        begins = begins_of(records, step)
         same = (*_PLAIN_BYTES, (_ROW_AT - 1, key_bytes), *enumerate(self._family_begin, _ROW_AT + key_bytes))
         for at, byte in same:
             if begins[at::step].count(byte) != count:
@@ -197,8 +192,8 @@ class PlainRecords:
                 return None
         elif _TOP_BYTE_LAST in newest_tops:
             return None
-        kept = (begins, step) if self._begin_bytes else (b"", 0)
-        return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times, *kept)
+        side_by_side = (b"", 0) if self._reach is None else (begins, step, self._reach)
+        return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times, *side_by_side)
 
     def _are_seen(self, times: list[bytes]) -> bool:
         """Whether all of them; none is negative."""

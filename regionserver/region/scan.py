@@ -128,6 +128,8 @@ class Page:
 
         What was read without being seen stays with those that are kept, and so does the end of a row without a result.
         """
+        if len(self.counts) <= results_max and self.rows_done < rows_max:
+            return None
         count, ends = 0, self.rows_done - self.partial.count(False)
         while count < min(results_max, len(self.counts)) and ends < rows_max:
             ends += not self.partial[count]

@@ -11,7 +11,7 @@ import pytest
 
 from regionserver.filters.layouts import LAYOUTS_MAX, PAUSE_MAX, ROWS_MIN, Layouts, Walk, Where
 from regionserver.filters.picks import pick_run
-from regionserver.filters.rows_together import Rows
+from regionserver.filters.rows_together import REACH_BYTES_MAX, Reach, Rows, begins_of
 from regionserver.filters.walks import Run, run_of_column, run_of_prefix, walk_numbered, walk_value
 from tests.conftest import SEED
 
@@ -33,10 +33,7 @@ def _row(row: bytes, cells: list[Cell]) -> Row:
 def _rows(rows: list[Row], begin_bytes: int = 0) -> Rows:
     """With so many bytes of each side by side, as some that are read together have them."""
     data, counts, key_bytes = zip(*rows, strict=True)
-    begins = b"".join([each[:begin_bytes] for each in data])
-    if len(begins) != begin_bytes * len(data):
-        begins, begin_bytes = b"", 0
-    return Rows(data, counts, key_bytes, (), begins, begin_bytes)
+    return Rows(data, counts, key_bytes, (), begins_of(data, begin_bytes), begin_bytes)
 
 
 def _walked(walk: Walk, rows: list[Row]) -> list[Where]:
@@ -208,3 +205,30 @@ def test_rows_that_change_slowly_are_learned_again():
     for length in range(20):
         rows = [_row(b"row", [(b"a", bytes(length)), (b"b", b"22")])] * 40
         assert layouts.look(_rows(rows), AT) is not None
+
+
+def test_what_is_looked_at_of_all_rows_is_cut_out_of_them_once():
+    """Not once to read their heads and once more to find a column that lies farther behind."""
+    reach = Reach(20)
+    name = b"row%d"
+    rows = [_row(name % n, [(b"a", bytes(10 + n)), (b"b", b"x"), (b"c", bytes(3000))]) for n in range(ROWS_MIN)]
+    few = _rows(rows)._replace(reach=reach)
+    layouts = Layouts(run_of_column(b"b").walk)
+    assert layouts.look(few.between(0, 1), AT) is None
+    assert reach.size_bytes == 20, "few are walked through"
+    assert layouts.look(few, AT) == _walked(run_of_column(b"b").walk, rows)
+    found = reach.size_bytes
+    assert 20 < found < 200
+    again = _rows(rows, found)._replace(reach=reach)
+    layouts = Layouts(run_of_column(b"b").walk)
+    assert layouts.look(again, AT) == _walked(run_of_column(b"b").walk, rows)
+    reach.asked_for(30)
+    assert reach.size_bytes == found
+    reach.asked_for(1 << 20)
+    assert reach.size_bytes == REACH_BYTES_MAX
+
+
+def test_rows_that_end_early_are_filled_up():
+    assert begins_of([b"abc", b"a", b""], 2) == b"aba\xff\xff\xff"
+    assert begins_of([b"abc", b"def"], 2) == b"abde"
+    assert begins_of([b"abc"], 0) == b""
