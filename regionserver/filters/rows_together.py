@@ -95,6 +95,11 @@ class Rows(NamedTuple):
                 found.update(compress(range(total), map(not_, others.to_bytes(total, "big"))))
         return sorted(found)
 
+    def key(self, number: int, at: int) -> bytes:
+        """The key of one of them. `at` is where cell blocks begin."""
+        begin = at + BEFORE_ROW
+        return self.data[number][begin : begin + self.key_bytes[number]]
+
     def keys(self, at: int) -> list[bytes]:
         """The keys of the rows. `at` is where cell blocks begin."""
         begin, first_bytes = at + BEFORE_ROW, self.key_bytes[0] if self.key_bytes else 0

@@ -131,7 +131,7 @@ class Plan:
 
     def _by_row(self, rows: Rows, at: int) -> tuple[Rows, int, GoOn | None]:
         count = len(rows.data)
-        first, last = rows.between(0, 1).keys(at)[0], rows.between(count - 1, count).keys(at)[0]
+        first, last = rows.key(0, at), rows.key(count - 1, at)
         of_row = [each.passes for each in self.of_row if not each.passes_between(first, last)]
         if not of_row:
             return rows, count, None

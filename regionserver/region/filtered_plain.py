@@ -99,7 +99,7 @@ class PlainRows:
             stop = Stop.CELLS
         if done:
             self.place = after_row(records.key(piece, done - 1)[: -len(records.family_end)])
-            self.last_row = rows.between(done - 1, done).keys(HEAD_BYTES)[0]
+            self.last_row = rows.key(done - 1, HEAD_BYTES)
         else:
             self.place = records.key(piece, 0) if piece.records_count else records.read_at
         records.judged(piece, done)

@@ -9,7 +9,9 @@ with puts of later times, it is not seen.
 
 Two markers of one change have one sequence; of those that hide all versions up to a time the one that is met last
 counts for both, as in HBase. HBase fails, or overlooks the family's markers, in columns without a name, and counts
-puts of one change and column as one until it compacts; here such columns and puts are like any other.
+puts of one change and column as one until it compacts; here such columns and puts are like any other. Of three puts
+and more of one column and time HBase takes the last for the one that has replaced all of the others, so that what is
+seen of older times hangs on whether it has compacted between them; here each has replaced the one before it.
 
 Source: NewVersionBehaviorTracker, NormalUserScanQueryMatcher; HBASE-15968.
 """
@@ -106,8 +108,7 @@ class NewVersions:
         self._enter(qualifier)
         again = timestamp_ms == self._put_ms
         written_again = self._put_sequence if again else NOW
-        if not again:
-            self._put_ms, self._put_sequence = timestamp_ms, sequence
+        self._put_ms, self._put_sequence = timestamp_ms, sequence
         ends = self._column_ends
         for number in range(bisect_left(ends, sequence), len(ends)):
             section = self._section(ends[number])

@@ -135,7 +135,7 @@ class PlainRecords:
         return place
 
     def _key(self, rows: Rows, number: int) -> bytes:
-        return self._key_of(rows.between(number, number + 1).keys(HEAD_BYTES)[0]) + self.family_end
+        return self._key_of(rows.key(number, HEAD_BYTES)) + self.family_end
 
     # --- without keys ---------------------------------------------------------------------------------------------
 

@@ -78,7 +78,7 @@ FAMILIES = {
     # HBase fails where a column without a name has markers there, and counts what one change writes as one version.
     b"n": (
         FamilyRules(2, new_versions=True),
-        Times(PAST, (), (b"p", b"q", b"r\0"), once_a_change=True),
+        Times(PAST, (), (b"p", b"q", b"r\0"), in_order=True),
         {"VERSIONS": "2", "NEW_VERSION_BEHAVIOR": "true"},
     ),
 }

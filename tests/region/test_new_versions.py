@@ -212,6 +212,22 @@ def test_a_time_to_live_of_a_cell_counts_until_it_is_over():
     assert [told(each) for each in cells_of(later.block)] == ["a@800"]
 
 
+def test_of_three_puts_of_one_version_each_replaces_the_one_before():
+    """The first two counted as two versions where a marker came before the third, and an older put was hidden.
+
+    What a clean-up between them left of them was one, so that it changed what was seen.
+    """
+    for cleaned in (False, True):
+        rows = Rows(replace(NEW, versions_max=2))
+        rows.put(b"a", 1, 4)
+        rows.put(b"a", 4)
+        if cleaned:
+            rows.clean()
+        rows.delete(DELETE_FAMILY_VERSION, 2)
+        rows.put(b"a", 4)
+        assert rows.seen() == ["a@4", "a@1"]
+
+
 def test_with_a_filter_versions_are_counted_before_it():
     rows = Rows(replace(NEW, versions_max=2))
     rows.put(b"a", 1, 2)
