@@ -192,8 +192,8 @@ class PlainRecords:
                 return None
         elif _TOP_BYTE_LAST in newest_tops:
             return None
-        side_by_side = (b"", 0) if self._reach is None else (begins, step, self._reach)
-        return Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times, *side_by_side)
+        rows = Rows(records, begins[_COUNT_AT::step], bytes((key_bytes,)) * count, times)
+        return rows if self._reach is None else rows._replace(begins=begins, begin_bytes=step, reach=self._reach)
 
     def _are_seen(self, times: list[bytes]) -> bool:
         """Whether all of them; none is negative."""
