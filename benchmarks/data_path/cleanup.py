@@ -3,7 +3,8 @@
 The load comes first, with a flush and a major compaction of the whole table in its middle; when it has ended, and what
 expires has expired, the same is done once more and alone, until a raw scan of all versions finds none but living cells.
 Clients write what the side lets them, and who takes more rows has more dead cells then: so it is told how long it takes
-until they are gone, and how many are gone in a second, and the processor time of all and of each.
+until they are gone, and how many are gone in a second, and the processor time of all and of each. Then all rows are
+written some times on both sides, and it is told how long it takes until as many dead cells are gone.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ VALUE_BYTES = 100
 CONNECTIONS = 4
 TTL_S = 2
 GONE_S_MAX = 120.0
+AGAIN = 3
+"""So many times all rows are written once more for as many dead cells on both sides."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,11 @@ class Dying:
         """And of the end of all dead cells."""
         return f"dead cells gone, {self.name}"
 
+    @property
+    def as_many(self) -> str:
+        """The same of as many on both sides."""
+        return f"as many dead cells gone, {self.name}"
+
 
 VERSIONS = Dying("old versions", "versions", {})
 EXPIRED = Dying("cells that expire", "expired", {b"TTL": b"%d" % TTL_S}, expires=True)
@@ -79,13 +87,15 @@ def measure(
             for side in sides if number % 2 == 0 else reversed(sides):
                 tick(f"{kind.name}, {side.name}")
                 written, read = _under_load(program, side, kind, rows, effort)
-                if kind.expires:
-                    time.sleep(TTL_S + 0.1)
                 gone = _until_gone(program, side, kind, rows)
+                for _ in range(AGAIN):
+                    load.job(program, "load", side.masters[0], _words(kind, rows))
+                as_many = _until_gone(program, side, kind, rows)
                 if number >= 0:
                     samples.add(kind.writes, side.name, written)
                     samples.add(kind.reads, side.name, read)
                     samples.add(kind.gone, side.name, gone)
+                    samples.add(kind.as_many, side.name, as_many)
 
 
 def _words(kind: Dying, rows: int) -> tuple[str, ...]:
@@ -117,6 +127,8 @@ def _under_load(program: Path, side: Side, kind: Dying, rows: int, effort: Effor
 
 
 def _until_gone(program: Path, side: Side, kind: Dying, rows: int) -> Sample:
+    if kind.expires:
+        time.sleep(TTL_S + 0.1)
     words, living = _words(kind, rows), 0 if kind.expires else rows * CELLS
     before = load.job(program, "filtered", side.masters[0], (*words, "-raw", "-d", "0s", "-w", "0s"))["cells"]
     began_s, spent_s = time.perf_counter(), usage(side.pids()).cpu_s

@@ -127,11 +127,11 @@ class DataPathTable:
             for measure in (kind.writes, kind.reads):
                 self._row(f"{measure}, rate", self._both(measure, "per_s"), _rate, at_least=1)
                 self._row(f"{measure}, p99", self._both(measure, "p99_us"), _us, at_most=1)
-            dead = " and ".join(
-                [f"{self._samples.median(kind.gone, side, 'dead') or 0:.0f}" for side in (HBEACON, HBASE)]
-            )
-            self._row(f"{kind.gone}, {dead} of them", self._both(kind.gone, "ms"), _ms, at_most=1)
-            self._row(f"of it processor time, {kind.name}", self._both(kind.gone, "cpu_ms"), _ms, at_most=1)
+            for measure, name in ((kind.gone, kind.name), (kind.as_many, f"as many, {kind.name}")):
+                dead = self._both(measure, "dead") or (0, 0)
+                counts = " and ".join([f"{each:.0f}" for each in dict.fromkeys(dead)])
+                self._row(f"{measure}, {counts} of them", self._both(measure, "ms"), _ms, at_most=1)
+                self._row(f"of it processor time, {name}", self._both(measure, "cpu_ms"), _ms, at_most=1)
             self._row(f"{kind.gone} in a second", self._both(kind.gone, "per_s"), _rate, at_least=1)
             each = self._both(kind.gone, "cpu_us_per_cell")
             self._row(f"of it processor time a cell, {kind.name}", each, "{:.1f} us".format, at_most=1)

@@ -69,6 +69,13 @@ def test_scans_with_filters_and_the_end_of_dead_cells() -> None:
         "dead cells gone, cells that expire in a second": LOST,
         "of it processor time a cell, cells that expire": HELD,
     }
+    as_many = both(
+        kind.as_many, {"ms": 99.0, "cpu_ms": 201.0, "dead": 300}, {"ms": 100.0, "cpu_ms": 200.0, "dead": 300}
+    )
+    assert verdicts(as_many) == {
+        "as many dead cells gone, cells that expire, 300 of them": HELD,
+        "of it processor time, as many, cells that expire": LOST,
+    }
     written = both(kind.writes, rate(1001, p99_us=2000.0), rate(1000, p99_us=1999.0))
     assert list(verdicts(written).values()) == [HELD, LOST]
 
