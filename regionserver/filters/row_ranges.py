@@ -5,6 +5,7 @@ Source: org.apache.hadoop.hbase.filter.MultiRowRangeFilter.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -114,7 +115,7 @@ class MultiRowRangeFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(of_row=(OfRow(self._passes, self._passes_between),))
+        return Plan(of_row=(OfRow(self._passes, self._passes_between, self._passing_first),))
 
     def _passes(self, row: bytes) -> Passes:
         if self.filter_row_key(row) or self._is_done:
@@ -130,6 +131,12 @@ class MultiRowRangeFilter(Filter):
 
     def _passes_between(self, first: bytes, last: bytes) -> bool:
         return not self._is_done and self._range is not None and first in self._range and last in self._range
+
+    def _passing_first(self, rows: Sequence[bytes]) -> int:
+        if self._is_done or self.is_reversed or self._range is None or rows[0] not in self._range:
+            return 0
+        at = bisect_right if self._range.stop_inclusive else bisect_left
+        return at(rows, self._range.stop) if self._range.stop else len(rows)
 
     def _begin_of(self, each: RowRange) -> bytes:
         """The end at which the scan comes to it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from operator import itemgetter
 from typing import NamedTuple, Protocol
 
@@ -41,6 +42,8 @@ class OfRow(NamedTuple):
     passes: Callable[[bytes], Passes]
     passes_between: Callable[[bytes, bytes], bool] = lambda first, last: False  # noqa: ARG005
     """Whether all from one to another pass, as far as can be told by these; then it need not hear of them."""
+    passing_first: Callable[[Sequence[bytes]], int] = lambda rows: 0  # noqa: ARG005
+    """How many of the first of these pass, of which it need not hear either."""
 
 
 class Counting(Protocol):
@@ -132,11 +135,13 @@ class Plan:
     def _by_row(self, rows: Rows, at: int) -> tuple[Rows, int, GoOn | None]:
         count = len(rows.data)
         first, last = rows.key(0, at), rows.key(count - 1, at)
-        of_row = [each.passes for each in self.of_row if not each.passes_between(first, last)]
-        if not of_row:
+        asked = [each for each in self.of_row if not each.passes_between(first, last)]
+        if not asked:
             return rows, count, None
-        passed: list[int] = []
-        for index, key in enumerate(rows.keys(at)):
+        of_row, keys = [each.passes for each in asked], rows.keys(at)
+        passing_count = min([each.passing_first(keys) for each in asked])
+        passed = list(range(passing_count))
+        for index, key in enumerate(islice(keys, passing_count, None), passing_count):
             said = _all_of(of_row, key)
             if said is True:
                 passed.append(index)

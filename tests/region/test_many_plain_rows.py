@@ -98,8 +98,28 @@ def _column_range(chance: Chance) -> Filter_pb2.Filter:
     return f.envelope(asked)
 
 
+def _ranges(chance: Chance) -> Filter_pb2.Filter:
+    ends = sorted({_row(chance) for _ in range(2 * chance.randrange(1, 5))})
+    ranges = [
+        Filter_pb2.RowRange(
+            start_row=start,
+            start_row_inclusive=chance.random() < 0.7,
+            stop_row=chance.choice((stop, stop, stop, b"")) if stop == ends[-1] else stop,
+            stop_row_inclusive=chance.random() < 0.3,
+        )
+        for start, stop in zip(ends[::2], ends[1::2], strict=False)
+    ]
+    return f.envelope(Filter_pb2.MultiRowRangeFilter(row_range_list=ranges or [Filter_pb2.RowRange(start_row=b"r")]))
+
+
+def _of_rows(chance: Chance) -> Filter_pb2.Filter:
+    if chance.random() < 0.7:
+        return _ranges(chance)
+    return f.envelope(Filter_pb2.InclusiveStopFilter(stop_row_key=_row(chance)))
+
+
 def _single(chance: Chance) -> Filter_pb2.Filter:
-    match chance.randrange(14):
+    match chance.randrange(16):
         case 0 | 1 | 2:
             return _column_value(chance)
         case 3:
@@ -127,7 +147,7 @@ def _single(chance: Chance) -> Filter_pb2.Filter:
             times = chance.sample((1, 500, 501, 502, 505, 990), chance.randrange(1, 4))
             return f.envelope(Filter_pb2.TimestampsFilter(timestamps=times))
         case _:
-            return f.envelope(Filter_pb2.InclusiveStopFilter(stop_row_key=_row(chance)))
+            return _of_rows(chance)
 
 
 def _some(chance: Chance) -> Filter_pb2.Filter:
