@@ -37,7 +37,7 @@ from registry.dev.roles import (
     servers_of,
     with_values,
 )
-from registry.dev.supervisor import Supervisor
+from registry.dev.supervisor import Supervisor, signals_held
 from registry.exits import BAD_SETTING, CANNOT_LISTEN, REFUSED
 from registry.logs import parse_levels, set_up_logs
 from registry.names import Address
@@ -103,24 +103,25 @@ def run_dev(flags: Flags, options: DevOptions, clock: Clock, began_ms: float) ->
     for warning in settings.warnings:
         logger.warning("%s", warning)
     with contextlib.ExitStack() as stack:
-        try:
-            if options.write_conf is not None:
-                check_ours(options.write_conf)
-            doors = stack.enter_context(contextlib.closing(Doors(_plan(settings, options))))
-            data = stack.enter_context(contextlib.closing(DataDir.open(settings.str_("hbeacon.data.dir").strip())))
-        except CannotListen as error:
-            return _refused(error, CANNOT_LISTEN)
-        except DataDirError as error:
-            return _refused(error, REFUSED)
-        except NotOurFileError as error:
-            return _refused(error, BAD_SETTING)
-        supervisor = Supervisor(
-            clock,
-            stop_timeout_ms=settings.ms("hbeacon.drain.timeout_ms") + STOP_GRACE_MS,
-            hangup_stops=sys.stdin is not None and sys.stdin.isatty(),
-            # off unless asked for: here people stop a server in a debugger, or to see what happens
-            guards=settings.is_set("hbeacon.guard") and settings.bool_("hbeacon.guard"),
-        )
+        with signals_held():
+            try:
+                if options.write_conf is not None:
+                    check_ours(options.write_conf)
+                doors = stack.enter_context(contextlib.closing(Doors(_plan(settings, options))))
+                data = stack.enter_context(contextlib.closing(DataDir.open(settings.str_("hbeacon.data.dir").strip())))
+            except CannotListen as error:
+                return _refused(error, CANNOT_LISTEN)
+            except DataDirError as error:
+                return _refused(error, REFUSED)
+            except NotOurFileError as error:
+                return _refused(error, BAD_SETTING)
+            supervisor = Supervisor(
+                clock,
+                stop_timeout_ms=settings.ms("hbeacon.drain.timeout_ms") + STOP_GRACE_MS,
+                hangup_stops=sys.stdin is not None and sys.stdin.isatty(),
+                # off unless asked for: here people stop a server in a debugger, or to see what happens
+                guards=settings.is_set("hbeacon.guard") and settings.bool_("hbeacon.guard"),
+            )
         dev = Dev(flags, settings, options, doors, data, supervisor)
         dev.start()
         awaited = INITIALIZED if options.region_servers_count else ""

@@ -12,7 +12,7 @@ import os
 import select
 import signal
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
 from registry.clock import Clock
 from registry.dev.child import Child, Role, ending, fork
@@ -32,6 +32,16 @@ SLOW_START_MS = 20_000
 KILLED_MS = 10_000
 """A killed process ends as soon as the kernel lets it."""
 FOREVER_MS = 3_600_000.0
+
+
+@contextlib.contextmanager
+def signals_held() -> Generator[None]:
+    """STOP_SIGNALS come when this is over: what is half made when one comes would be left."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class Supervisor:
@@ -201,7 +211,9 @@ class Supervisor:
             logger.warning("%s (pid %d) is killed: %s", child.role.name, child.pid, child.hung)
             if has_beaten:  # it has said what the signal does to it: first its stacks, for the log
                 _send(child, STACKS_SIGNAL)
-                self._wait(STACKS_MS)
+                until_ms = self._clock.monotonic_ms() + STACKS_MS
+                while (left_ms := until_ms - self._clock.monotonic_ms()) > 0:  # others beat meanwhile
+                    self._wait(left_ms)
             _send(child, signal.SIGKILL)
 
     def _reap(self) -> None:

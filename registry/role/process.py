@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from registry.config.settings import BadSetting, Settings
+from registry.ending import left_behind
 from registry.exits import CANNOT_LISTEN, FAILED, REFUSED, STOPPED
 from registry.guard import STACKS_SIGNAL, UNGUARDED_CODE
 from registry.guarded import GuardLink
@@ -41,7 +42,11 @@ def run_role(
         return UNGUARDED_CODE
     start_logs(settings, role)
     with asyncio.Runner(loop_factory=loop_factory()) as runner:
-        return runner.run(_serve(role, settings, load, link, make, listeners or {}))
+        code = runner.run(_serve(role, settings, load, link, make, listeners or {}))
+        if left_behind(runner.get_loop()):  # the runner would wait for them
+            logging.shutdown()
+            os._exit(code)
+    return code
 
 
 def start_logs(settings: Settings, role: str) -> None:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, ClassVar
 from registry.clock import Clock
 from registry.config.settings import Settings
 from registry.config.watch import ConfigWatch
+from registry.ending import end_tasks
 from registry.guarded import Beats, GuardLink, die_with_guard
 from registry.logs import parse_levels, set_levels
 from registry.lookup.feed import RegistryFeed
@@ -32,7 +33,6 @@ from registry.lookup.snapshot import FactState, Snapshot
 from registry.lookup.visitors import Visitors
 from registry.names import Address, ServerName
 from registry.role import mapping
-from registry.role.ending import end_tasks
 from registry.role.faults import fault_desk
 from registry.role.firewall import FirewallPart
 from registry.role.grpc import GrpcDoor

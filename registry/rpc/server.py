@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import Message
 
 from registry.clock import Clock
+from registry.ending import end_tasks
 from registry.names import Address
 from registry.rpc.connection import RpcConnection
 from registry.rpc.context import RpcContext, RpcServerSettings
@@ -176,10 +177,7 @@ class RpcServer:
             self._sweep_timer = None
         for connection in tuple(self._context.connections):
             connection.abort()
-        for task in tuple(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self._wait_emptied()
         self._context.packed_calls.close()
         if self._context.waiting is not None:

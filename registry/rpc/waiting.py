@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from protos.hbase import RPC_pb2
+from registry.ending import end_tasks
 from registry.wire.calls import encode_error
 from registry.wire.errors import HBaseError, IOException, ServerNotRunningYetException
 from registry.wire.stamp import WANTS_MET
@@ -68,8 +69,7 @@ class Waiting:
 
     async def ended(self) -> None:
         """Until every task is, after all connections have gone."""
-        tasks = [task for tasks in self._tasks.values() for task in tasks]
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks([task for tasks in self._tasks.values() for task in tasks])
 
     def _over(
         self, connection: RpcConnection, service: str, header: RPC_pb2.RequestHeader, task: asyncio.Task[None]

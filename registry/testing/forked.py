@@ -29,7 +29,7 @@ from registry.dev.child import Child
 from registry.dev.data_dir import DataDir, DataDirError
 from registry.dev.plan import Doors, plan_of
 from registry.dev.process import INITIALIZED, Dev, DevOptions
-from registry.dev.supervisor import Supervisor
+from registry.dev.supervisor import Supervisor, signals_held
 from registry.exits import FAILED
 from registry.logs import set_up_logs
 from registry.names import Address
@@ -53,18 +53,19 @@ def run_cluster(options: ClusterOptions, control: socket.socket) -> int:
             flags = Flags(values, dict.fromkeys(values, "options of the test"), None)
             settings = flags.load()
             set_up_logs("text", options.log_level, "cluster")
-            data = stack.enter_context(contextlib.closing(DataDir.open("")))
-            plan = plan_of(
-                ANY,
-                ANY,
-                ANY if options.pages else None,
-                options.masters,
-                region_servers_count=options.region_servers,
-                free_ports=True,
-            )
-            doors = stack.enter_context(contextlib.closing(Doors(plan)))
-            clock = SharedClock()
-            supervisor = Supervisor(clock, stop_timeout_ms=STOP_TIMEOUT_MS)
+            with signals_held():
+                data = stack.enter_context(contextlib.closing(DataDir.open("")))
+                plan = plan_of(
+                    ANY,
+                    ANY,
+                    ANY if options.pages else None,
+                    options.masters,
+                    region_servers_count=options.region_servers,
+                    free_ports=True,
+                )
+                doors = stack.enter_context(contextlib.closing(Doors(plan)))
+                clock = SharedClock()
+                supervisor = Supervisor(clock, stop_timeout_ms=STOP_TIMEOUT_MS)
             of_dev = DevOptions(options.masters, options.region_servers, free_ports=True)
             dev = _TestedDev(flags, settings, of_dev, doors, data, supervisor, clock)
             desk = _Desk(control, supervisor, clock)

@@ -7,13 +7,13 @@ from typing import cast
 
 import pytest
 
+from registry import ending
 from registry.clock import SystemClock
+from registry.ending import end_tasks, left_behind
 from registry.lookup.feed import RegistryFeed
 from registry.master.campaign import Campaign
 from registry.master.cluster import Cluster
 from registry.master.epoch import Mastership
-from registry.role import ending
-from registry.role.ending import end_tasks
 
 
 async def deaf(times: int) -> None:
@@ -36,6 +36,7 @@ async def test_a_task_that_has_lost_a_cancellation_gets_another(monkeypatch: pyt
     await end_tasks(tasks)
     assert all(task.done() for task in tasks)
     await end_tasks([])
+    assert not left_behind(asyncio.get_running_loop())
 
 
 async def test_one_that_does_not_end_is_named_and_left(
@@ -47,6 +48,7 @@ async def test_one_that_does_not_end_is_named_and_left(
     await end_tasks([task])
     assert not task.done()
     assert "a deaf one does not end" in caplog.text
+    assert left_behind(asyncio.get_running_loop()) == [task]
     while not task.done():
         task.cancel()
         await asyncio.sleep(0)

@@ -1,7 +1,7 @@
-"""The end of a server's tasks: each is cancelled until it has ended.
+"""The end of tasks: each is cancelled until it has ended.
 
 One cancellation may be lost: it can reach a task while code of a library, or of ours, handles a cancellation of its own
-and takes the one for the other. Such a task goes on, and a server that waits for it never ends.
+and takes the one for the other. Such a task goes on, and who waits for it never ends.
 """
 
 from __future__ import annotations
@@ -9,15 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from typing import Any
 
-logger = logging.getLogger("registry.role")
+logger = logging.getLogger(__name__)
 
 AGAIN_MS = 1000.0
 """A task that has not ended by then is cancelled once more; what it does last may take that long."""
 CANCELS_MAX = 5
 
 
-async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel them all and wait for them, whatever they end with; who does not end is named in the log and left."""
     left = set(tasks)
     for _ in range(CANCELS_MAX):
@@ -30,4 +31,9 @@ async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
             if not task.cancelled():
                 task.exception()  # looked at: else the loop would complain of one that nobody has heard
     for task in left:
-        logger.error("%s does not end: the server ends without it", task.get_name())
+        logger.error("%s does not end and is left behind", task.get_name())
+
+
+def left_behind(loop: asyncio.AbstractEventLoop) -> list[asyncio.Task[Any]]:
+    """Tasks of a loop that were cancelled so often and are still there: to wait for them is to wait for ever."""
+    return [task for task in asyncio.all_tasks(loop) if task.cancelling() >= CANCELS_MAX]
