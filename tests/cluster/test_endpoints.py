@@ -45,7 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
     settings = {
         "hbase.coprocessor.region.classes": "tests.endpoints.users:Counter",
         "hbase.coprocessor.user.region.classes": "tests.endpoints.observers:OfStory",
-        "hbeacon.observers.timeout": "2s",
+        "hbeacon.observers.timeout": "5s",
     }
     made = OwnCluster(tmp_path_factory.mktemp("own"), session_ms=SESSION_MS, settings=settings)
     try:
@@ -89,7 +89,7 @@ def test_a_stock_client_s_table_with_an_observer(cluster: OwnCluster, tmp_path: 
         "scan": "[a, b, m, n]",
         "scan row by row": "[n, m, b, a]",
         "scan with a limit": "[b, m]",
-        "hangs": f"{refused} {named} did not end within 2000 ms",
+        "hangs": f"{refused} {named} did not end within 5000 ms",
         "others then": "FOUR",
     }
 

@@ -76,7 +76,7 @@ OVER_OTHER_PATHS = ("sequentialWrite", "randomRead", "scan", "checkAndMutate", "
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Generator[OwnCluster]:
-    with OwnCluster(tmp_path_factory.mktemp("own"), masters=1) as made:
+    with OwnCluster(tmp_path_factory.mktemp("own"), masters=1, session_ms=10_000) as made:
         yield made.wait_ready()
 
 

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent.parent))
 
 from registry.guarded import Beats, GuardLink, die_with_guard
 
-TIMEOUT_MS = 300
+TIMEOUT_MS = int(os.environ.get("GUARDED_WORKER_TIMEOUT_MS", "300"))
 
 
 def say(line: str) -> None:

@@ -1,11 +1,12 @@
 """A process that supervises scripted roles: `python -m tests.support.scripted_roles STAGES EVENTS [WORD...]`.
 
-STAGES is JSON: a list of lists of [name, what it does]. What it does: `serve`, `deaf` (does not end at SIGTERM),
-`exit CODE`, `bad` (a setting), `raise`, `die N` (its first N lives end with SIGKILL before it is ready), `stall N`
-(they stop to beat when they are ready), `say MS` (serves, and so long after it is ready says `initialized`). Each life
-appends lines to EVENTS. A role listens on a free port, which stays its port. Words: `hangup` (SIGHUP is the end),
-`guards` (what stands still is killed), `awaits` (ready when one has said `initialized`), `outlives` (the last stage
-ends after the one before it), `ends` (it is told to end when the last has just been forked).
+STAGES is JSON: a list of lists of [name, what it does]. What it does: `serve`, `serve MS` (its silence may last so
+long), `deaf` (does not end at SIGTERM), `exit CODE`, `bad` (a setting), `raise`, `die N` (its first N lives end with
+SIGKILL before it is ready), `stall N` (they stop to beat when they are ready), `say MS` (serves, and so long after it
+is ready says `initialized`). Each life appends lines to EVENTS. A role listens on a free port, which stays its port.
+Words: `hangup` (SIGHUP is the end), `guards` (what stands still is killed), `awaits` (ready when one has said
+`initialized`), `outlives` (the last stage ends after the one before it), `ends` (it is told to end when the last has
+just been forked).
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ class Scripted:
         self.tell(f"start pid={os.getpid()} ports={ports} life={link.restarts} kept={link.kept!r} why={link.reason!r}")
         sockets = sum(1 for fd in Path("/proc/self/fd").iterdir() if _link(fd).startswith("socket:"))
         self.tell(f"sockets={sockets}")
-        os.write(link.beat_fd, f"keep life-{link.restarts}\ntimeout {SILENCE_MS}\nbeat\n".encode())
+        silence_ms = int(self.number) if self.word == "serve" and self.number else SILENCE_MS
+        os.write(link.beat_fd, f"keep life-{link.restarts}\ntimeout {silence_ms}\nbeat\n".encode())
         if self.word == "exit":
             return int(self.number)
         if self.word == "raise":

@@ -51,7 +51,7 @@ def test_what_it_runs_is_a_cluster_that_clients_reach_by_its_advertised_name(tmp
         page = dev.http[0].rpartition(":")[2]
         with urllib.request.urlopen(f"http://127.0.0.1:{page}/api/v1/faults", timeout=10) as answer:
             assert json.load(answer)["enabled"]
-        check = words("  CMD")[-1].replace("16010", page)
+        check = words("  CMD")[-1].replace("16010", page).replace("timeout=1", "timeout=10")
         exec(compile(check, "HEALTHCHECK", "exec"), {})
     finally:
         dev.process.stop()

@@ -18,6 +18,7 @@ def blocks(language: str, document: Path = DOCUMENT) -> list[str]:
 
 
 @pytest.mark.chaos  # many processes, like all marked so
+@pytest.mark.timeout(180)
 def test_its_python_runs_and_its_ini_file_is_heeded(tmp_path: Path) -> None:
     (ini,) = blocks("ini")
     heeded = """
@@ -30,7 +31,7 @@ def test_its_python_runs_and_its_ini_file_is_heeded(tmp_path: Path) -> None:
     run = PytestRun(tmp_path, **{f"test_{number}": text for number, text in enumerate(shown)})
     (tmp_path / "my_observers.py").write_text("".join(classes))
     run.add_to_ini("asyncio_mode = auto\n" + ini.replace("[pytest]\n", ""))
-    done = run.run()
+    done = run.run(timeout_s=150)
     tests_count = sum(len(re.findall(r"^ *(?:async )?def test_", text, re.MULTILINE)) for text in shown)
     assert f"{tests_count} passed" in done.stdout, done.stdout
 

@@ -72,15 +72,17 @@ def test_each_test_has_a_cluster_of_its_own_made_as_it_says(tmp_path: Path) -> N
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(180)
 def test_many_tests_leave_nothing_behind_and_nothing_grows(tmp_path: Path) -> None:
     """The same with a thousand: `make tested`."""
     run = PytestRun(tmp_path, test_many=(ROOT / "tests" / "testing" / "many.py").read_text())
-    done = run.run(timeout_s=55)
+    done = run.run(timeout_s=150)
     assert "8 passed" in done.stdout, done.stdout + done.stderr
     assert (run.processes(), run.files()) == ({}, [])
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(180)
 def test_processes_of_xdist_have_clusters_beside_each_other(tmp_path: Path) -> None:
     run = PytestRun(
         tmp_path,
@@ -94,7 +96,7 @@ def test_processes_of_xdist_have_clusters_beside_each_other(tmp_path: Path) -> N
         assert worker_id.startswith("gw")
     """,
     )
-    done = run.run("-n", "2")
+    done = run.run("-n", "2", timeout_s=150)
     assert "2 passed" in done.stdout, done.stdout + done.stderr
     assert (run.processes(), run.files()) == ({}, [])
 
@@ -110,6 +112,7 @@ NEVER_BEGIN = {
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(180)
 def test_what_cannot_start_is_told_in_a_sentence_and_what_fails_shows_its_log(tmp_path: Path) -> None:
     tests = [
         f"@pytest.mark.hbeacon({mark})\ndef test_{number}(hbeacon):\n    raise AssertionError\n"
@@ -126,7 +129,7 @@ def test_it_fails_{name}({name}, fault):
         for name in ("hbeacon", "hbeacon_session")
     ]
     run = PytestRun(tmp_path, test_it="\n".join(["import pytest", *tests, *fails]))
-    told = run.run("-rN").stdout
+    told = run.run("-rN", timeout_s=150).stdout
     assert f"6 failed, {len(NEVER_BEGIN)} errors" in told
     sentences = [line.removeprefix("hbeacon: ") for line in told.splitlines() if line.startswith("hbeacon: ")]
     for sentence, expected in zip(sentences, NEVER_BEGIN.values(), strict=True):

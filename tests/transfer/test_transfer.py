@@ -248,6 +248,7 @@ def test_through_a_pipe_and_with_a_bar(hbeacon_session: Cluster, connection: hbe
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(180)
 def test_the_page_does_what_it_shows(hbeacon: Cluster, tmp_path: Path) -> None:
     """Its commands run one after the other, as a reader would type them."""
     page = (ROOT / "docs" / "import-export.md").read_text()
@@ -266,7 +267,7 @@ def test_the_page_does_what_it_shows(hbeacon: Cluster, tmp_path: Path) -> None:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=55,
+            timeout=150,
             check=False,
         )
         assert done.returncode == 0, done.stderr

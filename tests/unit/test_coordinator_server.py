@@ -55,7 +55,7 @@ def get_data(xid: int, path: str, *, watch: bool = False) -> bytes:
 
 
 def connect(port: int, data: bytes = HELLO) -> socket.socket:
-    connected = socket.create_connection((HOST, port), timeout=5)
+    connected = socket.create_connection((HOST, port), timeout=30)
     connected.sendall(data)
     return connected
 
@@ -224,6 +224,7 @@ def test_who_does_not_read_costs_little_and_is_not_read_from(coordinator: Coordi
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(180)
 def test_ten_thousand_idle_sessions_cost_little(coordinator: CoordinatorProcess) -> None:
     import resource
 
@@ -231,9 +232,10 @@ def test_ten_thousand_idle_sessions_cost_little(coordinator: CoordinatorProcess)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     count = 10_000
     assert hard >= count + 300, "ulimit -Hn must allow ten thousand connections"
-    idle = [connect(coordinator.port) for _ in range(200)]
+    lasting = framed(struct.pack(">iqiqi16s?", 0, 0, 60_000, 0, 16, bytes(16), False))
+    idle = [connect(coordinator.port, lasting) for _ in range(200)]
     settled = resident_bytes(coordinator.process.pid)
-    idle += [connect(coordinator.port) for _ in range(count - len(idle))]
+    idle += [connect(coordinator.port, lasting) for _ in range(count - len(idle))]
     for each in idle:
         assert len(each.recv(100)) == 41
     grown = resident_bytes(coordinator.process.pid) - settled

@@ -305,11 +305,12 @@ def test_what_stands_still_is_replaced_where_a_guard_was_asked_for(started: list
 
 @pytest.mark.chaos
 def test_what_stalls_writes_its_stacks_first(started: list[Scripted], tmp_path: Path) -> None:
-    dev = start(started, tmp_path, [[["coordinator", "serve"], ["master0", "stall 1"]]], "guards").wait_ready()
-    assert dev.wait_life("master0", 2)["why"].startswith("silent for ")
-    assert len(dev.events("master0 stacks")) == 1
+    dev = start(started, tmp_path, [[["coordinator", "serve"], ["master0", "stall 3"]]], "guards").wait_ready()
+    for count in range(2, 5):
+        assert dev.wait_life("master0", count)["why"].startswith("silent for ")
+    assert 1 <= len(dev.events("master0 stacks")) <= 3, "not each gets a processor in the moment that it has for them"
     time.sleep(1.0)
-    assert len(dev.lives("master0")) == 2, "who beats is left alone"
+    assert len(dev.lives("master0")) == 4, "who beats is left alone"
     assert len(dev.lives("coordinator")) == 1
 
 
@@ -324,13 +325,14 @@ def test_without_a_guard_a_debugger_may_take_its_time(started: list[Scripted], t
 
 @pytest.mark.chaos
 def test_a_frozen_parent_kills_nobody_after_the_thaw(started: list[Scripted], tmp_path: Path) -> None:
-    dev = start(started, tmp_path, SERVING, "guards").wait_ready()
+    patient = [[["coordinator", "serve 2000"]], [["master0", "serve 2000"], ["master1", "serve 2000"]]]
+    dev = start(started, tmp_path, patient, "guards").wait_ready()
     pid = dev.pid("master0")
     for each in (dev.process.pid, pid):
         os.kill(each, signal.SIGSTOP)
-    time.sleep(1.2)
+    time.sleep(3.0)
     os.kill(dev.process.pid, signal.SIGCONT)
     time.sleep(0.05)
     os.kill(pid, signal.SIGCONT)
-    time.sleep(0.8)
+    time.sleep(3.0)
     assert len(dev.lives("master0")) == 1

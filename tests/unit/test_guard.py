@@ -27,9 +27,10 @@ RESET_S_MAX = 3.0
 class Guarded:
     """A guard with a worker of tests.support.guarded_worker."""
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, *arguments: str, timeout_ms: int = 300) -> None:
         command = [sys.executable, "-I", "-S", guard.__file__, sys.executable, "-P", str(WORKER), *arguments]
         environ = {key: value for key, value in os.environ.items() if key != guard.LINK_VARIABLE}
+        environ["GUARDED_WORKER_TIMEOUT_MS"] = str(timeout_ms)
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environ, start_new_session=True
         )
@@ -169,17 +170,21 @@ def test_hup_is_passed_on(guarded: Guarded) -> None:
 
 
 @pytest.mark.chaos
-def test_a_frozen_guard_kills_nobody_after_the_thaw(guarded: Guarded) -> None:
+def test_a_frozen_guard_kills_nobody_after_the_thaw() -> None:
     """A suspended machine or a paused container stops guard and worker; the worker must get time to beat again."""
-    pid, *_ = guarded.next_worker()
-    for process in (guarded.process.pid, pid):
-        os.kill(process, signal.SIGSTOP)
-    time.sleep(1.0)
-    os.kill(guarded.process.pid, signal.SIGCONT)
-    time.sleep(0.1)
-    os.kill(pid, signal.SIGCONT)
-    time.sleep(0.6)
-    assert guarded.ask() == pid
+    made = Guarded("0", timeout_ms=2000)
+    try:
+        pid, *_ = made.next_worker()
+        for process in (made.process.pid, pid):
+            os.kill(process, signal.SIGSTOP)
+        time.sleep(3.0)
+        os.kill(made.process.pid, signal.SIGCONT)
+        time.sleep(0.1)
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(3.0)
+        assert made.ask() == pid
+    finally:
+        made.end()
 
 
 @pytest.mark.parametrize("code", [0, 2, 3, 4])

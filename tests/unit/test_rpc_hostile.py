@@ -54,6 +54,7 @@ def _connect(port: int, data: bytes) -> socket.socket:
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(180)
 def test_ten_thousand_idle_connections_cost_little() -> None:
     count = 10_000
     assert raise_open_files() >= count + 300, "ulimit -Hn must allow ten thousand connections"
