@@ -24,7 +24,7 @@ from tests.support.hbase_tree import HBaseTreeWriter
 from tests.support.processes import wait_for
 from tests.support.zookeeper import ZooKeeperServer, debian
 
-pytestmark = pytest.mark.zookeeper
+pytestmark = [pytest.mark.zookeeper, pytest.mark.timeout(180)]
 
 OLD_CLIENT = "127.0.0.77"
 """Another address of this machine: for the servers another host."""

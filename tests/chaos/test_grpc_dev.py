@@ -16,7 +16,7 @@ from registry.grpcface.service import LOOKUPS
 from tests.support.dev import DevProcess
 from tests.support.processes import wait_for
 
-pytestmark = [pytest.mark.chaos]
+pytestmark = [pytest.mark.chaos, pytest.mark.timeout(180)]
 
 
 def test_masters_answer_over_grpc_and_again_after_a_kill(tmp_path: Path) -> None:

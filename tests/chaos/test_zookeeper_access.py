@@ -17,7 +17,7 @@ from tests.support.feeds import is_complete, knows_meta, watched_feed
 from tests.support.hbase_tree import STANDBY, WORKER, HBaseTree, HBaseTreeWriter
 from tests.support.zookeeper import ZooKeeperServer
 
-pytestmark = [pytest.mark.zookeeper]
+pytestmark = [pytest.mark.zookeeper, pytest.mark.timeout(180)]
 
 OP_CODES = {
     3: "exists",

@@ -28,7 +28,7 @@ from tests.support.feeds import is_complete, watched_feed
 from tests.support.hbase_tree import HBaseTreeWriter
 from tests.support.zookeeper import RELEASES, ZooKeeperEnsemble
 
-pytestmark = [pytest.mark.zookeeper, pytest.mark.chaos]
+pytestmark = [pytest.mark.zookeeper, pytest.mark.chaos, pytest.mark.timeout(180)]
 
 LOAD_S = 6.0
 SALT = bytes(8)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -14,7 +15,7 @@ from tests.support.coordinator_process import CoordinatorProcess
 from tests.support.processes import free_ports, wait_for
 
 HOST = "127.0.0.1"
-SESSION_MS = 4000
+SESSION_MS = 8000
 """For tests that wait for the end of sessions; a busy machine keeps a process from its pings for seconds."""
 
 
@@ -98,7 +99,8 @@ class OwnCluster:
     def _all_ready(self) -> bool:
         for each in (*self.masters, *self.region_servers):
             assert each.process.running, f"{each.process.name} has ended:\n{each.process.tail()}"
-        told = [each.get_json("/health").get("cluster") for each in self.masters]
+        answers = [each.get("/health") for each in self.masters]
+        told = [json.loads(body).get("cluster") for status, body in answers if status == 200]
         if not any(each is not None and each["initialized"] for each in told):
             return False
         return all(each.get("/ready")[0] == 200 for each in self.region_servers)

@@ -187,8 +187,12 @@ class ZooKeeperEnsemble:
             wait_for(f"ZooKeeper at {server.address}", lambda server=server: mode(server.port) != "", 60)
 
     def leader(self) -> ZooKeeperServer:
-        """The server that leads now."""
-        return next(server for server in self.servers if mode(server.port) == "leader")
+        """The server that leads; waited for, as an election may be under way."""
+
+        def leads() -> ZooKeeperServer | None:
+            return next((server for server in self.servers if mode(server.port) == "leader"), None)
+
+        return wait_for("a leader of ZooKeeper", leads, 30)
 
     def close(self) -> None:
         """End all."""
