@@ -28,7 +28,8 @@ class GoOn:
 
 
 Cells = tuple[list[bytes], list[int]]
-"""Cell blocks of all rows of which something is given, in their order, and how many cells of each row they have."""
+"""Cell blocks of all rows of which something is given, in their order, one each or all in one, and how many cells of
+each row they have."""
 Passes = bool | GoOn
 OfColumn = Callable[[Rows, int], list[int]]
 """The numbers of those that pass; the number that it is given says where cell blocks begin."""

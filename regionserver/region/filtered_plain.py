@@ -1,25 +1,26 @@
 """Rows of a scan with a filter that are one record each, judged as they lie in the store: no cell is looked at alone.
 
 Most rows are such: one family is read, and each column of it has one cell that is seen. The filter has to be one that
-judges rows at once (`regionserver/filters/whole_rows.py`). As many are judged together as were read together; where
-a limit may be met among them it is half of them, down to one. All other rows, and results that a limit cuts, are left
-to the scan's own way, cell by cell, which goes on where this one has ended.
+judges rows at once (`regionserver/filters/whole_rows.py`). As many are judged together as were read together, and of
+these are given as many as stay below the limits. All other rows, and results that a limit cuts, are left to the scan's
+own way, cell by cell, which goes on where this one has ended.
 """
 
 from __future__ import annotations
 
 import enum
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 
 from regionserver.engine.store import Snapshot
 from regionserver.filters.filter import Filter
 from regionserver.filters.rows_together import Reach, Rows
-from regionserver.filters.whole_rows import GoOn, Judged, Plan
+from regionserver.filters.whole_rows import Cells, GoOn, Judged, Plan
 from regionserver.region.filtered_cells import FamilyRead
 from regionserver.region.keys import after_row
 from regionserver.region.pieces import CELL_OVERHEAD_BYTES
 from regionserver.region.plain_records import PlainRecords
-from regionserver.region.record import HEAD_BYTES
+from regionserver.region.record import CELL_LENGTHS, HEAD_BYTES
 from regionserver.region.scan import Page, PageLimits
 from regionserver.region.visible import NO_LIMIT
 from registry.java_regex.effort import Effort
@@ -126,12 +127,12 @@ class PlainRows:
             page.blocks += blocks
             page.counts += cells_counts
             page.size_bytes += size_bytes
-            if judged.go_on is not None:
-                return done, judged.go_on, None
             if counts is not None:
                 counts.count_rows(len(cells_counts))
-                if self._filter.filter_all_remaining():
-                    return done, None, Stop.DONE
+            if judged.go_on is not None:
+                return done, judged.go_on, None
+            if counts is not None and self._filter.filter_all_remaining():
+                return done, None, Stop.DONE
             if len(cells_counts) == room:
                 return done, None, Stop.LIMIT
             if self._is_dear and self._effort.left <= 0:
@@ -149,15 +150,13 @@ class PlainRows:
             count = min(count, room)
             while count > 1 and _most_bytes(rows.between(0, count)) >= bytes_max:
                 count //= 2
-        while True:
-            judged = self._plan.judge(rows.between(0, count) if count < len(rows.data) else rows, HEAD_BYTES)
-            blocks, cells_counts = judged.cells
-            size_bytes = sum(map(len, blocks)) + CELL_OVERHEAD_BYTES * sum(cells_counts)
-            if len(cells_counts) <= room and size_bytes < bytes_max:
-                return judged, size_bytes
-            if count == 1:
-                return None
-            count //= 2
+        rows = rows.between(0, count) if count < len(rows.data) else rows
+        judged = self._plan.judge(rows, HEAD_BYTES)
+        blocks, cells_counts = judged.cells
+        size_bytes = sum(map(len, blocks)) + CELL_OVERHEAD_BYTES * sum(cells_counts)
+        if len(cells_counts) <= room and size_bytes < bytes_max:
+            return judged, size_bytes
+        return _first_fitting(rows, judged.cells, room, bytes_max)
 
     def _go_on(self, said: GoOn, page: Page) -> Stop | None:
         """Where the filter says, behind the row that was judged last."""
@@ -195,6 +194,47 @@ def plain_rows(
         reach = Reach(0)  # what is looked at of heads has their keys
     records = PlainRecords(snapshot, keys, key_of, (family, read), now_ms, with_times=plan.by_times, reach=reach)
     return PlainRows(records, keys, asked, plan)
+
+
+def _first_fitting(rows: Rows, cells: Cells, room: int, bytes_max: int) -> tuple[Judged, int] | None:
+    """Of what is given of these as much as stays below the limits, and how many bytes it counts for; None: nothing.
+
+    Rows up to the first whose result does not, or up to the last one for which there is room.
+    """
+    cells_counts = cells[1]
+    blocks = _of_each_row(cells)
+    size_bytes = fitting = 0
+    for block, cells_count in zip(blocks, cells_counts, strict=True):
+        with_it = size_bytes + len(block) + CELL_OVERHEAD_BYTES * cells_count
+        if with_it >= bytes_max or fitting == room:
+            break
+        size_bytes, fitting = with_it, fitting + 1
+    is_full = 0 < fitting == room
+    rows_count = _number_of(rows, blocks[fitting - 1]) + 1 if is_full else _number_of(rows, blocks[fitting])
+    if not rows_count:
+        return None
+    return Judged((blocks[:fitting], cells_counts[:fitting]), rows_count, None), size_bytes
+
+
+def _of_each_row(cells: Cells) -> list[bytes]:
+    """A cell block for each row: some may be one by now."""
+    blocks, cells_counts = cells
+    if len(blocks) == len(cells_counts):
+        return blocks
+    block, at = b"".join(blocks), 0
+    apart: list[bytes] = []
+    for count in cells_counts:
+        begin = at
+        for _ in range(count):
+            at += 4 + CELL_LENGTHS.unpack_from(block, at)[0]
+        apart.append(block[begin:at])
+    return apart
+
+
+def _number_of(rows: Rows, block: bytes) -> int:
+    """Of the row whose cells these are."""
+    key = Rows((block,), b"", (CELL_LENGTHS.unpack_from(block)[3],)).key(0, 0)
+    return bisect_left(range(len(rows.data)), key, key=lambda number: rows.key(number, HEAD_BYTES))
 
 
 def _most_bytes(rows: Rows) -> int:

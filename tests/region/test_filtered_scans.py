@@ -324,6 +324,24 @@ def test_rows_that_are_jumped_over_are_not_read(reverse: bool, asked: Filter_pb2
     assert store.read_count < 100, "1000 rows are there"
 
 
+def test_rows_before_a_jump_count_for_a_page():
+    """Those of a piece that ended with a jump did not, so that a page behind ranges had more rows than it asked for."""
+    region = region_of([])
+    for each in range(100):
+        put = Mutation(MutationKind.PUT, b"%04d" % each, [Change(b"f", b"q", 1, KeyType.PUT, b"v")])
+        region.mutate([put], Durability.PROCESS, lambda _: None, NOW_MS)
+    ranges = [
+        Filter_pb2.RowRange(start_row=b"%04d" % at, start_row_inclusive=True, stop_row=b"%04d" % (at + 5))
+        for at in range(0, 100, 20)
+    ]
+    asked = f.listed(
+        f.envelope(Filter_pb2.MultiRowRangeFilter(row_range_list=ranges)),
+        f.envelope(Filter_pb2.PageFilter(page_size=12)),
+    )
+    results, _ = found_of(region, Asked(asked, ScanRange(), {b"f": Wanted()}, on_demand=True))
+    assert len(results) == 12
+
+
 def test_columns_that_are_jumped_over_are_not_read():
     store = Counting()
     region = Region(RegionRange("t", "t,,1.aa."), {b"f": FamilyRules()}, store, b"prefix00")
