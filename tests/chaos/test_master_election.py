@@ -142,7 +142,7 @@ def role(master: AdapterProcess) -> dict[str, Any]:
     return master.get_json("/health")["election"]
 
 
-def test_a_dead_master_is_followed_soon_after_the_session_time_out(masters: Masters) -> None:
+def test_a_dead_master_is_followed_within_the_session_time_out_and_a_second(masters: Masters) -> None:
     masters.start_ready(3)
     active = masters.wait_acting()
     with LookUps(masters.others(active)[0].rpc_address[1]) as look_ups:
@@ -152,7 +152,7 @@ def test_a_dead_master_is_followed_soon_after_the_session_time_out(masters: Mast
     took_ms = masters.first_act_ms(following.process.pid, killed_ms) - killed_ms
     slowest_ms = max(look_ups.took_ms)
     print(f"handed over after {took_ms:.0f} ms; slowest of {len(look_ups.took_ms)} look-ups {slowest_ms:.1f} ms")
-    assert took_ms <= TIMEOUT_MS + STALL_MS
+    assert took_ms <= TIMEOUT_MS + 1000, "the goal"
     assert slowest_ms < took_ms, "no look-up waits for the one who follows"
     check(masters.probe)
 
