@@ -81,7 +81,7 @@ def test_ready_means_that_it_answers(start: Start) -> None:
 def test_a_change_reaches_look_ups(start: Start, tree: HBaseTreeWriter) -> None:
     adapter = start().wait_ready()
     tree.move_meta(OTHER)
-    wait_for("the new location", lambda: str(OTHER) in adapter.get("/api/v1/registry")[1].decode(), 10.0, 0.005)
+    wait_for("the new location", lambda: str(OTHER) in adapter.get("/api/v1/registry")[1].decode(), 2.0, 0.005)
     assert str(OTHER) in json.dumps(look_up(adapter))
 
 
@@ -94,7 +94,7 @@ def test_a_worker_that_hangs_or_dies_is_replaced_and_the_next_answers(start: Sta
     os.kill(pid, how)
     wait_for("an answer", lambda: cluster_id(adapter, 0.3) == CLUSTER_ID, 10.0, 0.02)
     took_s = time.monotonic() - start_s
-    assert took_s < 8.0
+    assert took_s < (4.0 if how is signal.SIGSTOP else 3.0)
     assert adapter.worker_pid() != pid
     wait_for("a second ready line", lambda: len(adapter.lines) == 2, 10.0)
     assert adapter.lines[0] == adapter.lines[1], "the same ports"

@@ -16,7 +16,7 @@ from tests.support.zookeeper import TICK_MS, ZooKeeperServer, maven
 pytestmark = [pytest.mark.zookeeper, pytest.mark.timeout(120)]
 
 SESSION_MS = 3000
-EXPIRY_S = SESSION_MS / 1000 + 15
+EXPIRY_S = SESSION_MS / 1000 + 3
 """Until a silent session is over and everyone has heard of it: its time-out, a tick, and a busy machine."""
 
 

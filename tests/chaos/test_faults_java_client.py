@@ -20,7 +20,7 @@ from tests.support.real_cluster import registry_settings
 pytestmark = [pytest.mark.chaos, pytest.mark.timeout(120)]
 
 VERSION, PATH = "2.6.4", "RpcConnectionRegistry"
-READ_TIMEOUT_MS = 5000
+READ_TIMEOUT_MS = 2000
 """hbase.ipc.client.socket.timeout.read of the Java client, whose default of 20 s a test need not wait for."""
 
 

@@ -23,12 +23,10 @@ from tests.support.processes import free_ports, wait_for
 from tests.support.rpc import CLUSTER_ID
 from tests.support.zookeeper import ZooKeeperServer, debian
 
-pytestmark = [pytest.mark.zookeeper, pytest.mark.chaos, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.zookeeper, pytest.mark.chaos]
 
 HOST = "127.0.0.1"
 TIMEOUT_MS = 2000
-STALL_MS = 5000
-"""For so long a busy machine may hold up who follows."""
 
 
 class Coordination(Protocol):
@@ -95,10 +93,10 @@ class Masters:
         self.all.append(made)
         return made
 
-    def start_ready(self, count: int, *, timeout_ms: int = TIMEOUT_MS) -> None:
+    def start_ready(self, count: int) -> None:
         """Start so many, and wait until one acts and the others answer."""
         for _ in range(count):
-            self.start(timeout_ms=timeout_ms)
+            self.start()
         for master in self.all:
             master.wait_ready()
         self.wait_acting()
@@ -152,8 +150,8 @@ def test_a_dead_master_is_followed_within_the_session_time_out_and_a_second(mast
     took_ms = masters.first_act_ms(following.process.pid, killed_ms) - killed_ms
     slowest_ms = max(look_ups.took_ms)
     print(f"handed over after {took_ms:.0f} ms; slowest of {len(look_ups.took_ms)} look-ups {slowest_ms:.1f} ms")
-    assert took_ms <= TIMEOUT_MS + 1000, "the goal"
-    assert slowest_ms < took_ms, "no look-up waits for the one who follows"
+    assert took_ms <= TIMEOUT_MS + 1000
+    assert slowest_ms < 1000
     check(masters.probe)
 
 
@@ -166,7 +164,7 @@ def test_a_master_that_stood_still_acts_no_more(masters: Masters) -> None:
         frozen_ms = now_ms()
         assert masters.wait_acting(active) is other
         took_ms = masters.first_act_ms(other.process.pid, frozen_ms) - frozen_ms
-        assert took_ms <= TIMEOUT_MS + STALL_MS
+        assert took_ms <= TIMEOUT_MS + 1000
         active.thaw()
         thawed_ms = now_ms()
         wait_for("the standby", lambda: role(active)["role"] == "standby", 10.0)
@@ -177,11 +175,11 @@ def test_a_master_that_stood_still_acts_no_more(masters: Masters) -> None:
 
 
 def test_a_master_that_stands_still_for_a_moment_stays(masters: Masters) -> None:
-    masters.start_ready(2, timeout_ms=6000)
+    masters.start_ready(2)
     active = masters.wait_acting()
     epoch = role(active)["epoch"]
     active.freeze()
-    time.sleep(2)
+    time.sleep(TIMEOUT_MS / 1000 / 2)
     active.thaw()
     assert masters.wait_acting(since_ms=now_ms()) is active
     assert role(active)["epoch"] == epoch
@@ -196,7 +194,7 @@ def test_masters_outlive_a_restart_of_zookeeper(masters: Masters, coordination: 
         assert not [act for act in acts(masters.probe) if act.at_ms > now_ms() - TIMEOUT_MS / 4], "the lease is over"
         coordination.start()
         started_ms = now_ms()
-        masters.wait_acting(since_ms=started_ms, timeout_s=TIMEOUT_MS / 1000 + 15)
+        masters.wait_acting(since_ms=started_ms, timeout_s=TIMEOUT_MS / 1000 + 3)
     check(masters.probe)
 
 
@@ -243,7 +241,7 @@ def test_a_master_whose_network_is_cut_stops_before_another_begins(
             assert last_ms - cut_ms <= TIMEOUT_MS * 2 / 3 + 200
             took_ms = masters.first_act_ms(other.process.pid, cut_ms) - cut_ms
             print(f"cut: the one acted for {last_ms - cut_ms:.0f} ms, the other after {took_ms:.0f} ms")
-            assert took_ms <= TIMEOUT_MS + STALL_MS
+            assert took_ms <= TIMEOUT_MS + 1000
             namespace.heal()
             wait_for("the standby", lambda: behind.get("/livez")[0] == 200 and role(behind)["role"] == "standby", 30.0)
         check(masters.probe)
@@ -253,13 +251,13 @@ def test_a_master_whose_network_is_cut_stops_before_another_begins(
 
 
 def test_a_stop_hands_over_at_once(masters: Masters) -> None:
-    masters.start_ready(2, timeout_ms=10_000)
+    masters.start_ready(2)
     active = masters.wait_acting()
     other = masters.others(active)[0]
     stopped_ms = now_ms()
     os.kill(active.process.pid, signal.SIGTERM)
     assert masters.wait_acting(active) is other
-    assert masters.first_act_ms(other.process.pid, stopped_ms) - stopped_ms < 6000, "less than the session time-out"
+    assert masters.first_act_ms(other.process.pid, stopped_ms) - stopped_ms < TIMEOUT_MS / 2
     assert active.process.popen.wait(10) == 0
     check(masters.probe)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
@@ -135,8 +136,10 @@ def test_it_fails_{name}({name}, fault):
     for sentence, expected in zip(sentences, NEVER_BEGIN.values(), strict=True):
         assert sentence.startswith(expected)
     assert "hbeacon.faults.peers = 'everywhere' (from options of the test)" in told, "the end of the log says why"
-    # of those whose clusters said something meanwhile: four were told to, and on a busy machine others may
-    assert 4 <= told.count("log of <Cluster hbase+rpc://127.0.0.1:") <= 6
+    _, *sections = re.split(r"\n_+ test_it_fails_(\w+\[\w*\]) _+\n", told)
+    logs = {name: text.count("log of <Cluster") for name, text in zip(sections[::2], sections[1::2], strict=True)}
+    for name in ("hbeacon[hang]", "hbeacon[refuse]", "hbeacon_session[hang]", "hbeacon_session[refuse]"):
+        assert logs[name] == 1, "its cluster said something meanwhile"
     for each in ("fault 1 set by the test: hang", "fault 2 set by the test: refuse"):
         assert f"[master0] registry.rpc.fault_desk: {each}, seed " in told
     assert "fault 1 set" not in told.partition("fault 2 set")[2]

@@ -181,7 +181,7 @@ async def test_a_loop_that_hangs_keeps_no_session(coordinator: CoordinatorProces
     async with owner(coordinator.address) as one:
         time.sleep(TIMEOUT_MS / 1000 * 2 + 0.5)  # noqa: ASYNC251 - the loop hangs, which is the point
         assert not one.holds()
-        await one.until("ended: ZooKeeper has ended the session")
+        await one.until("ended: ZooKeeper has ended the session", 5)
 
 
 async def test_a_short_cut_keeps_the_session(coordinator: CoordinatorProcess) -> None:
@@ -208,6 +208,6 @@ async def test_a_session_that_stays_away_is_given_up(coordinator: CoordinatorPro
     try:
         async with owner(proxy.address) as one:
             await asyncio.to_thread(proxy.cut)
-            await one.until("ended: no connection for")
+            await one.until("ended: no connection for", TIMEOUT_MS / 1000 * 3)
     finally:
         await asyncio.to_thread(proxy.close)
