@@ -133,12 +133,8 @@ class Layouts:
         """Of the rows that were tried last those that are like none of them."""
         self._pause, self._pause_next = 0, 2
 
-    def find(self, rows: Rows, at: int) -> list[Where]:
-        """For each row. `at` is where cell blocks begin."""
-        return self.look(rows, at) or self.walk(rows, at)
-
     def walk(self, rows: Rows, at: int) -> list[Where]:
-        """The same through each of them."""
+        """For each row, through each of them. `at` is where cell blocks begin."""
         return [walked[0] for walked in map(self._walk, rows.data, repeat(at), rows.key_bytes, rows.counts)]
 
     def look(self, rows: Rows, at: int) -> list[Where] | None:
