@@ -137,24 +137,11 @@ class Layouts:
         """For each row, through each of them. `at` is where cell blocks begin."""
         return [walked[0] for walked in map(self._walk, rows.data, repeat(at), rows.key_bytes, rows.counts)]
 
-    def look(self, rows: Rows, at: int) -> list[Where] | None:
-        """The same of what is known; None: they are too few, or were too different lately."""
-        if self._passes_over(rows):
-            return None
-        total = len(rows.data)
-        found: list[Where] = [None] * total
-        for layout, numbers, _ in self._tried(rows, at):
-            if len(numbers) == total:
-                found = [layout.where] * total
-            else:
-                for number in numbers:
-                    found[number] = layout.where  # what has another one comes later
-        for number in self._left:
-            found[number] = self._walked(rows, number, at)[0]
-        return found
-
     def blocks(self, rows: Rows, at: int) -> tuple[list[bytes], list[int]] | None:
-        """What is found of those rows that have it, in their order, and of how many cells; None as `look`."""
+        """What is found of those rows that have it, in their order, and of how many cells.
+
+        None: they are too few, or were too different lately.
+        """
         if self._passes_over(rows):
             return None
         total = len(rows.data)
@@ -179,7 +166,7 @@ class Layouts:
         return there(blocks, [count for _, count in found])
 
     def groups(self, rows: Rows, at: int) -> list[Group] | None:
-        """Rows that have it in the same place; None as `look`."""
+        """Rows that have it in the same place; None as `blocks`."""
         if self._passes_over(rows):
             return None
         made: list[Group] = []

@@ -21,6 +21,7 @@ from regionserver.region.cleaning_in_order import FAMILY_BYTES_WHOLE, clean_in_o
 from regionserver.region.dead import every_marker, living, may_have_dead
 from regionserver.region.family import put_family
 from regionserver.region.keys import family_of, row_key_of
+from regionserver.region.newest_alike import NewestOf
 from regionserver.region.pieces import Record
 from regionserver.region.record import Entry, Mark, encode_record, head_of
 from regionserver.region.records_ahead import RecordsAhead
@@ -56,6 +57,7 @@ class RegionCleaning:
         """Cells of the column that the chunk before has ended in; of this slice, for they may change until the next."""
         self._ranges_count = 0
         """Of records that went together."""
+        self._newest_of = NewestOf()
         self.done = False
         self.records_read_count = 0
         self.cells_dropped_count = 0
@@ -80,7 +82,7 @@ class RegionCleaning:
 
     def _judge(self, records: RecordsAhead, batch: Batch, now_ms: int, slice_bytes: int) -> int:
         """So many as take the time of a slice; how many cells go."""
-        by_head = ByHead(self._region.families, now_ms, self._ranges_count)
+        by_head = ByHead(self._region.families, now_ms, self._ranges_count, self._newest_of)
         spent_bytes = dropped_count = 0
         while records.peek is not None and spent_bytes + by_head.changed_bytes < slice_bytes:
             if count := by_head.judge(records.together, batch):

@@ -16,8 +16,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from regionserver.engine.store import Batch
+from regionserver.region.newest_alike import NewestOf
 from regionserver.region.pieces import Record
-from regionserver.region.record import FORMAT, HEAD, Mark, only_newest
+from regionserver.region.record import FORMAT, HEAD, Mark
 from regionserver.region.visible import FOR_EVER_MS, FamilyRules
 
 CLEARED_TOGETHER = 16
@@ -26,8 +27,8 @@ CLEARED_SHARE = 16
 """And as many as there were ranges before divided by this: to delete them one by one takes as long as sorting those."""
 DELETED_BYTES = 96
 """To delete a record by itself takes as long as to look into so many bytes."""
-NEWEST_BYTES = 128
-"""To take older versions out of one as long as to look into so many bytes more than it has."""
+NEWEST_SHARE, NEWEST_BYTES = 2, 128
+"""To take older versions out of one as long as to look into such a share of its bytes, and so many more."""
 _EXPIRES_WHOLE = int(Mark.MARKERS | Mark.VERSIONS)
 """Marks of records that are dead when their newest cell is: further chunks are not known, tags may say otherwise."""
 _VERSIONS = int(Mark.VERSIONS)
@@ -48,12 +49,17 @@ class _Family(NamedTuple):
 class ByHead:
     """Of one slice. Whatever it does not know is another's to look into."""
 
-    def __init__(self, families: Mapping[bytes, FamilyRules], now_ms: int, ranges_count: int) -> None:
-        """`ranges_count`: so many went before, in slices of the same pass."""
+    def __init__(
+        self, families: Mapping[bytes, FamilyRules], now_ms: int, ranges_count: int, newest_of: NewestOf
+    ) -> None:
+        """`ranges_count`: so many went before, in slices of the same pass, which have `newest_of` in common."""
         self._families = {_END + name + _END: _family(rules, now_ms) for name, rules in families.items()}
         """By what the keys of their first records end with."""
         self._dead: list[bytes] = []
         """Keys of records between which none stays."""
+        self._older: list[tuple[bytes, bytes, int]] = []
+        """Records of which older versions go, and how many cells they have: many of them at once."""
+        self._newest_of = newest_of
         self.ranges_count = ranges_count
         self.changed_bytes = 0
         """What changes took, as if so much had been looked into."""
@@ -63,9 +69,9 @@ class ByHead:
     def judge(self, records: Sequence[Record], batch: Batch) -> int:
         """How many of the first records are done with.
 
-        Those that are dead go with `end` at the latest, which has to come before anything that lies behind.
+        What is dead goes with `end` at the latest, which has to come before anything that lies behind.
         """
-        family_of, head_of, dead = self._families.get, HEAD.unpack_from, self._dead
+        family_of, head_of, dead, older = self._families.get, HEAD.unpack_from, self._dead, self._older
         count = 0
         for key, record in records:
             # A first record's key ends with its family between two zero bytes, and that of a further chunk with none.
@@ -82,17 +88,24 @@ class ByHead:
                 break
             else:
                 if dead:
-                    self.end(batch)
+                    self._clear(batch)
                 if marks:
-                    newest, columns_count = only_newest(record)
-                    batch.put(key, newest)
-                    self.dropped_count += cells_count - columns_count
-                    self.changed_bytes += len(record) + NEWEST_BYTES
+                    older.append((key, record, cells_count))
+                    self.changed_bytes += len(record) // NEWEST_SHARE + NEWEST_BYTES
             count += 1
         return count
 
     def end(self, batch: Batch) -> None:
-        """What follows is not dead, or not known: remove what was found until here."""
+        """What follows is not known: remove what was found until here."""
+        self._clear(batch)
+        if self._older:
+            made = self._newest_of([record for _, record, _ in self._older])
+            for (key, _, cells_count), (newest, columns_count) in zip(self._older, made, strict=True):
+                batch.put(key, newest)
+                self.dropped_count += cells_count - columns_count
+            self._older.clear()
+
+    def _clear(self, batch: Batch) -> None:
         dead = self._dead
         if len(dead) >= max(CLEARED_TOGETHER, self.ranges_count // CLEARED_SHARE):
             batch.clear(dead[0], dead[-1] + _END)

@@ -61,6 +61,20 @@ RUNS: list[tuple[Run, list[bytes]]] = [
 ]
 
 
+def _looked(layouts: Layouts, rows: Rows) -> list[Where] | None:
+    """Where each row has it."""
+    groups = layouts.groups(rows, AT)
+    if groups is None:
+        return None
+    found: list[Where] = [None] * len(rows.data)
+    for group in groups:
+        assert group.data == [rows.data[number] for number in group.numbers]
+        for number in group.numbers:
+            found[number] = group.where
+    assert sorted(number for group in groups for number in group.numbers) == list(range(len(found)))
+    return found
+
+
 def _has(run: Run, column: bytes) -> bool:
     return run._low <= column < run._high  # pyright: ignore[reportPrivateUsage]
 
@@ -96,10 +110,10 @@ def test_what_is_found_is_what_is_walked_to(share: float):
                 blocks, counts = pick(together, AT)
                 assert blocks == [each for each in wanted if each is not None]
                 assert counts == [count for _, cells in some if (count := sum(name in columns for name, _ in cells))]
-                found = whole.look(together, AT)
+                found = _looked(whole, together)
                 assert found is None or _bytes(rows, found) == wanted
                 assert _bytes(rows, _walked(run.walk, rows)) == wanted
-                begin = begins.look(together, AT)
+                begin = _looked(begins, together)
                 if begin is not None:
                     for (row, _, size), each, cells in zip(rows, begin, wanted, strict=True):
                         start = each[0].start if each is not None else len(row)
@@ -107,13 +121,13 @@ def test_what_is_found_is_what_is_walked_to(share: float):
                         assert (row[start:stop] or None) == cells
                         assert (count > 0) == (cells is not None)
             values = [dict(cells).get(b"b") for _, cells in some]
-            found = in_value.look(together, AT)
+            found = _looked(in_value, together)
             assert found is None or _bytes(rows, found) == values
             assert _bytes(rows, _walked(of_value, rows)) == values
             value = chance.choice([b"1", b"22", b"", b"333", *[each for each in values if each]])
             assert held.holding(together, AT, value) == [number for number, each in enumerate(values) if each == value]
             cut = [_wanted(name, cells[first : first + end], [each for each, _ in cells]) for name, cells in some]
-            found = in_number.look(together, AT)
+            found = _looked(in_number, together)
             assert found is None or _bytes(rows, found) == cut
             assert _bytes(rows, _walked(numbered, rows)) == cut
 
@@ -152,7 +166,7 @@ def test_keys_that_end_so(begin_bytes: int):
 
 def test_counts_are_those_of_the_cells():
     rows = [_row(b"row", [(each, b"1") for each in columns]) for columns in ([b"a", b"ab", b"b"], [b"a"]) * 10]
-    found = Layouts(run_of_prefix(b"a").walk).look(_rows(rows), AT)
+    found = _looked(Layouts(run_of_prefix(b"a").walk), _rows(rows))
     assert found is not None
     assert [each and each[1] for each in found] == [2, 1] * 10
 
@@ -165,14 +179,14 @@ def test_what_looks_like_it_is_no_cell():
     almost = _row(b"row", [(b"a", b""), (b"c", b"22")])
     rows = [real, in_value, real, in_qualifier, real, almost, real, real]
     cell = _cell(b"row", b"b", b"22")
-    found = Layouts(run_of_column(b"b").walk).look(_rows(rows), AT)
+    found = _looked(Layouts(run_of_column(b"b").walk), _rows(rows))
     assert found is not None
     assert _bytes(rows, found) == [cell, _cell(b"row", b"b", b"33"), cell, None, cell, None, cell, cell]
 
 
 def test_a_value_of_another_family_is_none():
     rows = [_row(b"row", [(b"b", b"1")])] * ROWS_MIN
-    assert Layouts(walk_value(b"g", b"b")).look(_rows(rows), AT) == [None] * ROWS_MIN
+    assert _looked(Layouts(walk_value(b"g", b"b")), _rows(rows)) == [None] * ROWS_MIN
 
 
 def test_rows_that_are_never_alike_are_tried_no_longer(monkeypatch: pytest.MonkeyPatch):
@@ -188,15 +202,15 @@ def test_rows_that_are_never_alike_are_tried_no_longer(monkeypatch: pytest.Monke
     monkeypatch.setattr(layouts, "_learn", counted)
     tries: list[int] = []
     for number in range(300):
-        found = layouts.look(_rows(rows), AT)
+        found = _looked(layouts, _rows(rows))
         assert found is None or None not in found
         tries += [number] if found is not None else []
     assert [after - before - 1 for before, after in pairwise(tries)] == [2, 4, 8, 16, *[PAUSE_MAX] * 8]
     assert len(learned) == LAYOUTS_MAX, "a row each has what was learned first"
     alike = [rows[0]] * len(rows)
-    while layouts.look(_rows(alike), AT) is None:
+    while _looked(layouts, _rows(alike)) is None:
         pass
-    assert [layouts.look(_rows(rows), AT) is None for _ in range(4)] == [False, True, True, False]
+    assert [_looked(layouts, _rows(rows)) is None for _ in range(4)] == [False, True, True, False]
 
 
 def test_rows_that_change_slowly_are_learned_again():
@@ -204,7 +218,7 @@ def test_rows_that_change_slowly_are_learned_again():
     layouts = Layouts(run_of_column(b"b").walk)
     for length in range(20):
         rows = [_row(b"row", [(b"a", bytes(length)), (b"b", b"22")])] * 40
-        assert layouts.look(_rows(rows), AT) is not None
+        assert _looked(layouts, _rows(rows)) is not None
 
 
 def test_what_is_looked_at_of_all_rows_is_cut_out_of_them_once():
@@ -214,14 +228,14 @@ def test_what_is_looked_at_of_all_rows_is_cut_out_of_them_once():
     rows = [_row(name % n, [(b"a", bytes(10 + n)), (b"b", b"x"), (b"c", bytes(3000))]) for n in range(ROWS_MIN)]
     few = _rows(rows)._replace(reach=reach)
     layouts = Layouts(run_of_column(b"b").walk)
-    assert layouts.look(few.between(0, 1), AT) is None
+    assert _looked(layouts, few.between(0, 1)) is None
     assert reach.size_bytes == 20, "few are walked through"
-    assert layouts.look(few, AT) == _walked(run_of_column(b"b").walk, rows)
+    assert _looked(layouts, few) == _walked(run_of_column(b"b").walk, rows)
     found = reach.size_bytes
     assert 20 < found < 200
     again = _rows(rows, found)._replace(reach=reach)
     layouts = Layouts(run_of_column(b"b").walk)
-    assert layouts.look(again, AT) == _walked(run_of_column(b"b").walk, rows)
+    assert _looked(layouts, again) == _walked(run_of_column(b"b").walk, rows)
     reach.asked_for(30)
     assert reach.size_bytes == found
     reach.asked_for(1 << 20)

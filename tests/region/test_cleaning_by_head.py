@@ -20,6 +20,7 @@ from regionserver.region.dead import every_marker, living
 from regionserver.region.family import read_cells
 from regionserver.region.keys import family_key
 from regionserver.region.mutations import Change, Mutation, MutationKind
+from regionserver.region.newest_alike import NewestOf
 from regionserver.region.record import Entry, encode_record, head_of, read_entries
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.scan import PageLimits, ScanRange, ScanShape, open_scan
@@ -208,13 +209,14 @@ def test_older_versions_go_where_nothing_has_expired():
     for timestamp_ms in (LIVING_MS, LIVING_MS + 1):
         for number in range(50):
             put(where, number, timestamp_ms, b"once")
-    by_head = ByHead(where.families, NOW_MS, 0)
+    by_head = ByHead(where.families, NOW_MS, 0, NewestOf())
     batch = Batch()
     assert by_head.judge(list(told.scan(PREFIX, PREFIX + b"\xff")), batch) == 50
+    by_head.end(batch)
     assert (by_head.dropped_count, len(batch.changes)) == (50, 50)
     clean(where)
     assert [[-entry[1] for entry in stored(where, number, b"once")] for number in range(50)] == [[LIVING_MS + 1]] * 50
-    by_head = ByHead(where.families, NOW_MS + 1, 0)
+    by_head = ByHead(where.families, NOW_MS + 1, 0, NewestOf())
     assert by_head.judge([(key, value) for key, value in batch.changes if value is not None], Batch()) == 0
 
 
@@ -223,7 +225,7 @@ def test_ranges_have_to_be_longer_where_there_are_many():
 
     def ways(ranges_count: int, records_count: int) -> tuple[int, int]:
         batch = Batch()
-        by_head = ByHead(TTL_ALONE, NOW_MS, ranges_count)
+        by_head = ByHead(TTL_ALONE, NOW_MS, ranges_count, NewestOf())
         cell = encode_cell(Cell(b"r", b"ttl", b"q", EXPIRED_MS, PUT, b""), with_tags=True)
         record = encode_record(read_entries(cell))
         records = [(family_key(PREFIX + row(each) + b"\0\0", b"ttl"), record) for each in range(records_count)]

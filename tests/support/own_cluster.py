@@ -93,8 +93,20 @@ class OwnCluster:
         """Until every process has said that it is ready and one master is active and initialised."""
         for each in (*self.masters, *self.region_servers):
             each.wait_ready(timeout_s)
-        wait_for("an initialised master and region servers that are ready", self._all_ready, timeout_s)
+        try:
+            wait_for("an initialised master and region servers that are ready", self._all_ready, timeout_s)
+        except AssertionError as error:
+            error.add_note(self._told())
+            raise
         return self
+
+    def _told(self) -> str:
+        """What every process says of itself, and the ends of their logs."""
+        told: list[str] = []
+        for each in (*self.masters, *self.region_servers):
+            answers = [f"{path}: {each.get(path)}" for path in ("/health", "/ready") if each.process.running]
+            told += [f"{each.process.name}, running: {each.process.running}", *answers, each.process.tail()]
+        return "\n".join(told)
 
     def _all_ready(self) -> bool:
         for each in (*self.masters, *self.region_servers):
