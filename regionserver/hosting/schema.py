@@ -45,6 +45,7 @@ class Described:
 
     table: str
     families: Mapping[bytes, FamilyRules]
+    """Those that are served; none where all have to be removed first."""
     rules: TableRules = USUAL
     gone: frozenset[bytes] = frozenset()
     """Families that were deleted and may still have cells in the region."""
@@ -68,6 +69,9 @@ def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Desc
         families[family.name] = family_rules(table, family, purge_deletes)
     if not families:
         raise DoNotRetryIOException("Table should have at least one column family.")
+    gone = gone_families(schema)
+    for name in gone & families.keys():
+        del families[name]  # made again: served once what was in it is gone, and the descriptor says so
     durability = _read(values, b"DURABILITY", None, _durability, table)
     rules = replace(
         server,
@@ -78,7 +82,7 @@ def described(schema: HBase_pb2.TableSchema, server: TableRules = USUAL) -> Desc
         future_ms_max=_read(values, TIMESTAMP_SLOP, server.future_ms_max, _slop_ms, table),
         on_demand=_read(values, ON_DEMAND, server.on_demand, _boolean, table),
     )
-    return Described(table, dict(sorted(families.items())), rules, gone_families(schema) - families.keys())
+    return Described(table, dict(sorted(families.items())), rules, gone)
 
 
 def family_rules(table: str, family: HBase_pb2.ColumnFamilySchema, purge_deletes: bytes = b"0") -> FamilyRules:

@@ -1,7 +1,8 @@
 """Families that were deleted from a table, as its descriptor tells region servers until all of their cells are gone.
 
 Rows of all families lie in one store, so a family is not deleted by removing files: each region removes the cells of
-such a family when it is opened next. Until all have, the descriptor names them, and none of that name may be made.
+such a family when it is opened next. Until all have, the descriptor names them. One that is made again meanwhile, which
+a disabled table allows, is named and described: it is not served before it is named no more.
 
     attribute hbeacon.families.gone: names as hexadecimal digits, with commas between
 

@@ -13,6 +13,7 @@ from regionserver.hosting.ranges import prefix_of, range_of
 from regionserver.region.keys import family_key, plain_order
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from registry.wire.cellblock import KeyType
+from registry.wire.errors import NoSuchColumnFamilyException
 from registry.wire.gone_families import gone_families, with_gone_families
 from registry.wire.region_info import RegionInfo
 from tests.hosting.desk import LIFE, NOW_MS, Desk, infos, schema, server
@@ -75,15 +76,24 @@ async def test_its_cells_go_and_all_others_stay(tmp_path: Path, size_bytes: int)
     desk.stores.close()
 
 
-async def test_one_that_was_made_again_keeps_its_cells(tmp_path: Path):
-    """The master does not let it be made before all is gone; whoever tells otherwise loses nothing."""
+@pytest.mark.parametrize("others", [(), (b"g",)], ids=["alone", "beside another"])
+async def test_one_that_is_made_again_is_served_when_its_cells_are_gone(tmp_path: Path, others: tuple[bytes, ...]):
+    """Nobody writes to it before the descriptor says that they are: an opening that comes again would take that too."""
     desk = server(tmp_path)
-    desk.orders.take(desk.open_message([WHOLE], table=with_families(b"f")))
+    desk.orders.take(desk.open_message([WHOLE], table=with_families(b"f", *others)))
     await desk.told()
+    for family in (b"f", *others):
+        await write(desk, WHOLE, b"a", family)
+    for _ in range(2):
+        await reopen(desk, WHOLE, with_families(b"f", *others, gone=(b"f",)))
+        assert len(keys_of(desk, WHOLE)) == len(others)
+        assert tuple(desk.region(WHOLE).families) == others
+        with pytest.raises(NoSuchColumnFamilyException):
+            await write(desk, WHOLE, b"a", b"f")
+    await reopen(desk, WHOLE, with_families(b"f", *others))
     await write(desk, WHOLE, b"a", b"f")
-    before = keys_of(desk, WHOLE)
-    await reopen(desk, WHOLE, with_families(b"f", gone=(b"f",)))
-    assert keys_of(desk, WHOLE) == before
+    await reopen(desk, WHOLE, with_families(b"f", *others))
+    assert len(keys_of(desk, WHOLE)) == 1 + len(others)
     await desk.orders.close_all()
     desk.stores.close()
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from google.protobuf.message import Message
 
 from protos.hbase import HBase_pb2, MasterProcedure_pb2
-from registry.master.catalogue import RegionState
+from registry.master.catalogue import Changes, RegionState, TableState
 from registry.master.procedures import classes, making
 from registry.master.procedures.procedure import Nonce, Procedure
 from registry.master.procedures.runner import Ack, ProcedureRunner
@@ -40,6 +41,7 @@ def operations() -> dict[str, list[Operation]]:
     modify = making.modify_table(schema("t", family()), more, "me", should_check_descriptor=True, reopen_regions=True)
     kinds = MasterProcedure_pb2.RegionTransitionType
     less = making.modify_table(more, schema("t", family()), "me", should_check_descriptor=False, reopen_regions=True)
+    again = making.modify_table(schema("t", family()), more, "me", should_check_descriptor=False, reopen_regions=True)
     create_two = (classes.CREATE_TABLE, [making.create_table(more, SPLIT, "me")])
     enable = (classes.ENABLE_TABLE, [making.enable_table("t", "me")])
     return {
@@ -61,6 +63,12 @@ def operations() -> dict[str, list[Operation]]:
         "modify while disabled": [create, disable, (classes.MODIFY_TABLE, [modify])],
         "delete a family": [create_two, (classes.MODIFY_TABLE, [less])],
         "delete a family while disabled, enable": [create_two, disable, (classes.MODIFY_TABLE, [less]), enable],
+        "make a deleted family again while disabled": [
+            *(create_two, disable, (classes.MODIFY_TABLE, [less]), (classes.MODIFY_TABLE, [again])),
+        ],
+        "make a deleted family again while disabled, enable": [
+            *(create_two, disable, (classes.MODIFY_TABLE, [less]), (classes.MODIFY_TABLE, [again]), enable),
+        ],
         "create namespace": [create_namespace],
         "modify namespace": [
             create_namespace,
@@ -89,7 +97,8 @@ async def reign(
     told: list[int] = []
     try:
         for kind, parts in doing:
-            nonce = Nonce(1, 1 + zlib.crc32(kind.class_name.encode()))
+            told_apart = b"".join([kind.class_name.encode(), *(part.SerializeToString() for part in parts)])
+            nonce = Nonce(1, 1 + zlib.crc32(told_apart))
             submitted = asyncio.ensure_future(
                 runner.submit(kind, lambda parts=parts: parts, nonce=nonce, owner="me", ack=Ack.CHECKED)
             )
@@ -199,20 +208,36 @@ async def test_what_is_stopped_says_so_to_who_waits():
 
 
 async def test_a_deleted_family_does_not_come_back():
-    """Its name is free once all regions have been opened without it, and not before."""
-    create, disable, delete, enable = operations()["delete a family while disabled, enable"]
-    again = making.modify_table(
-        schema("t"), schema("t", family(), family("g")), "me", should_check_descriptor=False, reopen_regions=True
-    )
-    world, clock = World(), ManualClock()
+    """One of its name that is made while the table is disabled has nothing of it."""
+    create, disable, delete, again, enable = operations()["make a deleted family again while disabled, enable"]
+    world = World()
     await reign(world, [create, disable, delete])
     assert gone_families(world.catalogue.tables["t"].schema) == {b"g"}
+    await reign(world, [again])
+    assert gone_families(world.catalogue.tables["t"].schema) == {b"g"}, "what was in it is still there"
+    await reign(world, [enable])
+    assert not gone_families(world.catalogue.tables["t"].schema)
+    assert set(world.cleared.values()) == {frozenset([b"g"])}
+    assert {name for _, name in world.cells} == {b"f", b"g"}
+    assert all(not gone_families(opened_with) for opened_with in world.schemas.values()), "they serve all families"
+
+
+async def test_a_deleted_family_is_not_made_again_while_a_region_may_have_it():
+    """In a table that is enabled: one of its regions could not be opened when it was deleted."""
+    create, disable, delete, again, enable = operations()["make a deleted family again while disabled, enable"]
+    world, clock = World(), ManualClock()
+    await reign(world, [create])
+    stuck = world.catalogue.regions_of("t")[0]
+    world.catalogue.apply(Changes(regions=[replace(stuck, state=RegionState.OPENING)]))
+    await reign(world, [delete])
     runner = ProcedureRunner(classes.CLASSES, ModelWork(world, acting(clock)), ModelOutside(), clock)
     runner.start()
-    with pytest.raises(DoNotRetryIOException, match="was deleted from table t"):
-        await runner.submit(classes.MODIFY_TABLE, lambda: [again], nonce=None, owner="me", ack=Ack.ENDED)
-    await runner.submit(*enable[:1], lambda: enable[1], nonce=None, owner="me", ack=Ack.ENDED)
-    assert not gone_families(world.catalogue.tables["t"].schema)
-    assert {name for _, name in world.cells} == {b"f"}
-    await runner.submit(classes.MODIFY_TABLE, lambda: [again], nonce=None, owner="me", ack=Ack.ENDED)
+    for kind, parts in (again, disable, again, enable):
+        submitted = runner.submit(kind, lambda parts=parts: parts, nonce=None, owner="me", ack=Ack.ENDED)
+        if parts is again[1] and world.catalogue.tables["t"].state is TableState.ENABLED:
+            with pytest.raises(DoNotRetryIOException, match="'g' was deleted from table t"):
+                await submitted
+        else:
+            await submitted
     await runner.stop()
+    assert world.cleared[stuck.info.encoded_name] == {b"g"}

@@ -38,6 +38,8 @@ class World:
     flushed: list[str] = field(default_factory=list[str])
     cells: set[tuple[str, bytes]] = field(default_factory=set[tuple[str, bytes]])
     """Encoded names of regions and the families that have cells in them."""
+    cleared: dict[str, frozenset[bytes]] = field(default_factory=dict[str, frozenset[bytes]])
+    """The same names, and the families that were removed from them at an opening."""
 
     def __post_init__(self) -> None:
         for name in (b"default", b"hbase"):
@@ -112,6 +114,8 @@ class ModelWork(ClusterWork):
 
     async def open(self, regions: Sequence[RegionInfo], token: Token) -> None:
         for row in self._rows(regions):
+            if row.state is RegionState.OPEN:
+                continue
             await self._turn(token)
             schema = self.catalogue.tables[row.info.table].schema
             changed = replace(row, state=RegionState.OPEN, server=SERVERS[0], sn=SERVERS[0], open_seq_num=2)
@@ -147,9 +151,10 @@ class ModelWork(ClusterWork):
 
     def _opened_with(self, region: str, schema: HBase_pb2.TableSchema) -> None:
         self.world.schemas[region] = schema
-        gone = gone_families(schema) - {family.name for family in schema.column_families}
+        gone, described = gone_families(schema), {family.name for family in schema.column_families}
         self.world.cells -= {(region, name) for name in gone}
-        self.world.cells |= {(region, family.name) for family in schema.column_families}
+        self.world.cells |= {(region, name) for name in described - gone}
+        self.world.cleared[region] = self.world.cleared.get(region, frozenset()) | gone
 
     async def _turn(self, token: Token) -> None:
         if self.hold is not None:
@@ -216,6 +221,7 @@ def state_of(world: World) -> dict[str, object]:
                 (row.life, name) in world.rows,
                 name in world.schemas and [family.name for family in world.schemas[name].column_families],
                 sorted(family for region, family in world.cells if region == name),
+                sorted(world.cleared.get(name, ())),
             )
             for name, row in world.catalogue.regions.items()
         ),

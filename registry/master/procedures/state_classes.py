@@ -1,6 +1,7 @@
 """Enable, disable and modify: procedures that change a table that is there.
 
     enable     checks, ENABLING | opens its regions, ENABLED
+               if deleted families were made again: opens its regions | forgets that they were | opens anew, ENABLED
     disable    checks, DISABLING | closes its regions, DISABLED
     modify     checks, notes what it was | the new descriptor | opens anew what is open, without deleted families
 
@@ -18,8 +19,8 @@ from protos.hbase import MasterProcedure_pb2
 from registry.master.catalogue import Changes, RegionState, TableRow, TableState
 from registry.master.procedures.locks import Lock, table_locks
 from registry.master.procedures.procedure import Procedure
-from registry.master.procedures.steps import END, MASTER_PROCEDURES, Close, MirrorTable, Reopen, Step, View
-from registry.master.procedures.table_classes import check_exists, opened, state_text
+from registry.master.procedures.steps import END, MASTER_PROCEDURES, Close, MirrorTable, Open, Reopen, Step, View
+from registry.master.procedures.table_classes import check_exists, opened, opened_anew, state_text
 from registry.wire.errors import (
     ConcurrentTableModificationException,
     DoNotRetryIOException,
@@ -56,7 +57,16 @@ class EnableTable:
         if procedure.state == self.S.ENABLE_TABLE_SET_ENABLING_TABLE_STATE:
             enabling = replace(table, state=TableState.ENABLING)
             return Step(self.S.ENABLE_TABLE_MARK_REGIONS_ONLINE, changes=Changes(tables=[enabling]))
-        return opened(table, [row.info for row in view.catalogue.regions_of(name)])
+        regions = [row.info for row in view.catalogue.regions_of(name)]
+        if procedure.state == self.S.ENABLE_TABLE_MARK_REGIONS_ONLINE:
+            if not gone_families(table.schema) & {family.name for family in table.schema.column_families}:
+                return opened(table, regions)
+            # They are open without these families, and what was in them is removed; nobody can write to them meanwhile.
+            return Step(self.S.ENABLE_TABLE_SET_ENABLED_TABLE_STATE, (Open(regions),))
+        if procedure.state == self.S.ENABLE_TABLE_SET_ENABLED_TABLE_STATE:
+            changes = Changes(tables=[replace(table, schema=with_gone_families(table.schema, ()))])
+            return Step(self.S.ENABLE_TABLE_POST_OPERATION, changes=changes)
+        return opened_anew(table, regions)
 
     def _name(self, procedure: Procedure) -> str:
         return table_text(procedure.part(MasterProcedure_pb2.EnableTableStateData).table_name)
@@ -140,10 +150,11 @@ class ModifyTable:
         left = {family.name for family in data.modified_table_schema.column_families}
         deleted = {family.name for family in table.schema.column_families} - left
         gone = gone_families(table.schema)
-        for name in sorted(gone & left):
+        for name in sorted(gone & left if table.state != TableState.DISABLED else ()):
             raise DoNotRetryIOException(
                 f"Family '{lenient_text(name)}' was deleted from table {table.name}, and regions that have not been"
-                " opened since still have its cells: have all of them opened before it is made again"
+                " opened since still have its cells: disable the table, or have all of them opened, before it is made"
+                " again"
             )
         noted = MasterProcedure_pb2.ModifyTableStateData()
         noted.CopyFrom(data)

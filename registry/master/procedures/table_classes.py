@@ -18,7 +18,7 @@ from protos.hbase import HBase_pb2, MasterProcedure_pb2
 from registry.master.catalogue import Changes, RegionRow, TableRow, TableState
 from registry.master.procedures.locks import Lock, table_locks
 from registry.master.procedures.procedure import Procedure
-from registry.master.procedures.steps import END, MASTER_PROCEDURES, Drop, MirrorTable, Open, Step, View
+from registry.master.procedures.steps import END, MASTER_PROCEDURES, Drop, MirrorTable, Open, Reopen, Step, View
 from registry.wire.errors import (
     DoNotRetryIOException,
     IOException,
@@ -162,8 +162,18 @@ T = TypeVar("T", MasterProcedure_pb2.DeleteTableStateData, MasterProcedure_pb2.T
 
 def opened(table: TableRow, regions: list[RegionInfo]) -> Step:
     """The last step of whatever ends with an enabled table; cells of deleted families are gone with the openings."""
+    return _enabled(table, Open(regions))
+
+
+def opened_anew(table: TableRow, regions: list[RegionInfo]) -> Step:
+    """The same where they are open, and not with the descriptor that they are to have."""
+    return _enabled(table, Reopen(regions))
+
+
+def _enabled(table: TableRow, work: Open | Reopen) -> Step:
     enabled = replace(table, state=TableState.ENABLED, schema=with_gone_families(table.schema, ()))
-    return Step(END, (MirrorTable(table.name), Open(regions)), Changes(tables=[enabled]), (MirrorTable(table.name),))
+    mirror = MirrorTable(table.name)
+    return Step(END, (mirror, work), Changes(tables=[enabled]), (mirror,))
 
 
 def infos(messages: Iterable[HBase_pb2.RegionInfo]) -> list[RegionInfo]:

@@ -214,6 +214,7 @@ public final class AdminStory implements Story.Teller {
   }
 
   private void states() {
+    Story.done("deleteColumnFamily", "one with cells is to go while disabled", () -> put("f", "d", "before"));
     Story.done("disableTable", "a table", () -> admin.disableTable(NAME));
     Story.step("disableTable", "it is", () -> admin.isTableEnabled(NAME) + " " + admin.isTableDisabled(NAME) + " "
       + admin.isTableAvailable(NAME) + " " + starts(NAME));
@@ -226,9 +227,21 @@ public final class AdminStory implements Story.Teller {
       admin.addColumnFamily(NAME, ColumnFamilyDescriptorBuilder.of("while"));
       return admin.getDescriptor(NAME).getColumnFamilyNames().size();
     });
+    Story.step("deleteColumnFamily", "while disabled, and made again", () -> {
+      admin.deleteColumnFamily(NAME, b("d"));
+      admin.addColumnFamily(NAME, ColumnFamilyDescriptorBuilder.of("d"));
+      return described(NAME);
+    });
     Story.step("enableTable", "a table", () -> {
       admin.enableTable(NAME);
       return admin.isTableEnabled(NAME) + " " + admin.isTableDisabled(NAME) + " " + Story.text(get("f"));
+    });
+    Story.step("deleteColumnFamily", "the one that was made again", () -> {
+      put("f", "d", "after");
+      String before = Story.text(get("f"));
+      admin.disableTable(NAME);
+      admin.enableTable(NAME);
+      return before + " then " + Story.text(get("f"));
     });
     Story.done("enableTable", "again", () -> admin.enableTable(NAME));
     Story.done("enableTable", "an unknown table", () -> admin.enableTable(NOBODY));
