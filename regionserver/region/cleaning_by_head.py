@@ -27,7 +27,7 @@ CLEARED_SHARE = 16
 """And as many as there were ranges before divided by this: to delete them one by one takes as long as sorting those."""
 DELETED_BYTES = 96
 """To delete a record by itself takes as long as to look into so many bytes."""
-NEWEST_SHARE, NEWEST_BYTES = 2, 128
+NEWEST_SHARE, NEWEST_BYTES = 4, 256
 """To take older versions out of one as long as to look into such a share of its bytes, and so many more."""
 _EXPIRES_WHOLE = int(Mark.MARKERS | Mark.VERSIONS)
 """Marks of records that are dead when their newest cell is: further chunks are not known, tags may say otherwise."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from regionserver.engine.rocksdb import RocksMemory, RocksStore
+from regionserver.engine.rocksdb import FILE_BYTES, RocksMemory, RocksStore
 from regionserver.engine.rocksdb_snapshot import AHEAD_BYTES, STEP_MAX
 from regionserver.engine.store import Batch, Durability, StoreBusy, StoreNotUsable
 from tests.engines.contract import StoreContract, commit, everything, put
@@ -261,3 +262,27 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path):
     assert keys[: 3 * len(told)] == [b"%08d.%d" % (number, part) for number in told for part in range(3)]
     assert len(keys) % 3 == 0
     assert len(keys) <= 3 * (len(told) + 1)
+
+
+def test_what_lies_beside_a_small_range_is_not_written_anew_with_it(tmp_path: Path):
+    """A table of a few rows was compacted with all of its neighbour, for both lay in one file."""
+    store = opened(tmp_path / "db")
+    chance = random.Random(3)
+    for part in range(4):  # which lie over each other, so that they are merged
+        commit(store, Batch([(b"a%05d" % number, chance.randbytes(4096)) for number in range(part, 4400, 4)]))
+        commit(store, Batch([(b"\xff", b"notes")]))
+    store.compact(b"", b"\xff\xff")
+    before = files_of(tmp_path / "db")
+    assert sum(before.values()) > 4 * FILE_BYTES
+    for number in range(3):
+        commit(store, Batch([(b"b%d" % number, b"x"), (b"\xff", b"%d" % number)]))
+        store.compact(b"b", b"c")
+    after = files_of(tmp_path / "db")
+    written = sum(size_bytes for name, size_bytes in before.items() if name not in after)
+    assert written <= 2 * FILE_BYTES
+    store.close()
+
+
+def files_of(directory: Path) -> dict[str, int]:
+    """Their sizes; names are never given twice."""
+    return {each.name: each.stat().st_size for each in directory.glob("*.sst")}
