@@ -20,10 +20,14 @@ LAYOUTS_MAX = 3
 """Tried with the rows that are judged together; to try more takes as long as to walk through the rows."""
 ROWS_MIN = 8
 """Fewer are walked through."""
+TRIED_MIN = 3
+"""Fewer that are left are walked through."""
 WALKED_SHARE = 4
 """Where more of the rows are left than one in so many, rows are too different to look for layouts for a while."""
 PAUSE_MAX = 32
 """That while is so many times at most: two at first, and twice as many each time that they still are."""
+SHORT_BYTES = 0xFFFF
+"""Cells that are not longer have keys of which the length begins with two zero bytes."""
 
 Where = tuple[slice, int] | None
 """Bytes of a row, and how many cells they are; None: nothing of it."""
@@ -48,7 +52,7 @@ class Group(NamedTuple):
 class _Layout:
     """What was found in a row, for all that are like it."""
 
-    __slots__ = ("_bytes", "_cells_count", "_end", "_misses", "hits_count", "where")
+    __slots__ = ("_bytes", "_cells_count", "_end", "_key_bytes", "_misses", "hits_count", "where")
 
     def __init__(self, walked: Walked, data: bytes, at: int, key_bytes: int, cells_count: int) -> None:
         self.where, lengths_count, columns, is_whole = walked
@@ -56,6 +60,8 @@ class _Layout:
         self._bytes = [(place, data[place]) for place in _places(lengths_count, there, data, at, key_bytes)]
         """Where a row has to have which bytes."""
         self._end = self._bytes[-1][0] + 1 if self._bytes else 0
+        self._key_bytes = key_bytes if there else None
+        """Behind which its columns are."""
         self._cells_count = cells_count if is_whole else None
         self.hits_count = 0
         """Of the rows that it was tried with last."""
@@ -70,8 +76,10 @@ class _Layout:
         total = len(rows.data)
         begins, step = rows.begins_to(self._end)
         misses = other_bytes(begins, step, self._bytes, total) if total > 1 else self._unlike_one(begins)
-        if self._cells_count is not None and rows.counts.count(self._cells_count) != total:
-            misses |= int.from_bytes([each != self._cells_count for each in rows.counts], "big")
+        if self._cells_count is not None:
+            misses |= _others(rows.counts, self._cells_count)
+        if self._key_bytes is not None:
+            misses |= _others(rows.key_bytes, self._key_bytes)
         self._misses = misses
         if not misses:
             self.hits_count = total
@@ -104,19 +112,28 @@ class _Layout:
         return list(compress(range(total), map(not_, others.to_bytes(total, "big")))) if others else list(range(total))
 
 
+def _others(numbers: Sequence[int], wanted: int) -> int:
+    """Which of them are others: a byte each, 0 for those that are not."""
+    if numbers.count(wanted) == len(numbers):
+        return 0
+    return int.from_bytes([each != wanted for each in numbers], "big")
+
+
 def _places(lengths_count: int, columns: frozenset[int], data: bytes, at: int, row_bytes: int) -> list[int]:
-    """On which bytes of a row it hangs."""
+    """On which bytes of a row it hangs, besides its key's length; its family is that of all rows."""
     last = max(columns, default=-1)
     places: list[int] = []
     for number in range(max(last + 1, lengths_count)):
         cell_bytes, key_bytes = CELL_AND_KEY.unpack_from(data, at)
-        if number < max(last, lengths_count):
+        has_length = number < max(last, lengths_count)
+        if has_length:
             places += range(at, at + 4)
         if number in columns:
-            column_at = at + BEFORE_ROW + row_bytes
-            places += range(at + 4, at + 8)  # how long the key is, and the row in it
-            places += range(at + BEFORE_ROW - 2, at + BEFORE_ROW)
-            places += range(column_at, column_at + key_bytes - AROUND_COLUMN - row_bytes)
+            family_at = at + BEFORE_ROW + row_bytes
+            column_at = family_at + 1 + data[family_at]
+            # how long the key is, which is not longer than the cell
+            places += range(at + 6 if has_length and cell_bytes <= SHORT_BYTES else at + 4, at + 8)
+            places += range(column_at, family_at + key_bytes - AROUND_COLUMN - row_bytes)
         at += 4 + cell_bytes
     return places
 
@@ -182,7 +199,7 @@ class Layouts:
             found = enumerate(self.walk(rows, at))
             return [number for number, where in found if where is not None and rows.data[number][where[0]] == value]
         holding: list[int] = []
-        for layout, numbers, tried in self._tried(rows, at):
+        for layout, numbers, tried in self._tried(rows, at, value):
             holding += [numbers[index] for index in layout.holding(tried, value)]
         for number in self._left:
             where = self._walked(rows, number, at)[0]
@@ -197,8 +214,11 @@ class Layouts:
         self._pause -= self._pause > 0
         return self._pause > 0
 
-    def _tried(self, rows: Rows, at: int) -> Iterator[tuple[_Layout, Sequence[int], Rows]]:
-        """Layouts that some have of the rows that were not like one before; and those, with their numbers."""
+    def _tried(self, rows: Rows, at: int, part: bytes = b"") -> Iterator[tuple[_Layout, Sequence[int], Rows]]:
+        """Layouts that some have of the rows that were not like one before; and those, with their numbers.
+
+        `part`: of the rows that are not like the first one those that have these bytes somewhere.
+        """
         total = len(rows.data)
         left: list[int] = list(range(total))
         tried: Rows = rows
@@ -212,6 +232,11 @@ class Layouts:
             kept.append(layout)
             yield layout, left, tried
             left = [left[index] for index in unlike]
+            if part:
+                data = rows.data
+                left = [number for number in left if part in data[number]]
+            if len(left) < TRIED_MIN:
+                break
             tried = rows.only(left)
         self._left = left
         if len(left) * WALKED_SHARE > total:
