@@ -19,7 +19,7 @@ AHEAD_BYTES = 32 * 1024
 AHEAD_PAIRS_MAX = 256
 STREAM_PAIRS = 16
 """So many at once are worth a stream of their own."""
-AHEAD_VALUES_BYTES = 64 * 1024
+AHEAD_VALUES_BYTES = 96 * 1024
 """The same of values alone: who reads these judges all of them together."""
 STEP_MAX = 64
 """No more are taken from a stream before their bytes are counted."""

@@ -21,7 +21,7 @@ from regionserver.region.pieces import Record
 from regionserver.region.record import FORMAT, HEAD_BYTES, head_of, only_newest
 from regionserver.region.visible import FOR_EVER_MS, all_are_visible, newest_are_visible
 
-RECORDS_FIRST, RECORDS_MAX = 8, 256
+RECORDS_FIRST, RECORDS_MAX = 8, 512
 """So many are read together at first, and where no row is jumped over. Then others may have their turn."""
 KEYED_PIECES = 16
 """Read with their keys behind a piece whose records are not alike."""
