@@ -45,8 +45,8 @@ class Group(NamedTuple):
 
     where: Where
     """The same in all of them."""
-    numbers: list[int]
-    data: list[bytes]
+    numbers: Sequence[int]
+    data: Sequence[bytes]
 
 
 class _Layout:
@@ -91,13 +91,12 @@ class _Layout:
     def _unlike_one(self, data: bytes) -> int:
         return int(any(data[place] != byte for place, byte in self._bytes))
 
-    def like(self, rows: Rows) -> tuple[list[int], list[bytes]]:
-        """Of the rows that it was tried with last those that are like it, by number, and their bytes."""
-        total = len(rows.data)
+    def like(self, rows: Rows, numbers: Sequence[int]) -> Group:
+        """Of the rows that it was tried with last, which have these numbers, those that are like it."""
         if not self._misses:
-            return list(range(total)), list(rows.data)
-        are_like = list(map(not_, self._misses.to_bytes(total, "big")))
-        return list(compress(range(total), are_like)), list(compress(rows.data, are_like))
+            return Group(self.where, numbers, rows.data)
+        are_like = list(map(not_, self._misses.to_bytes(len(numbers), "big")))
+        return Group(self.where, list(compress(numbers, are_like)), list(compress(rows.data, are_like)))
 
     def holding(self, rows: Rows, value: bytes) -> list[int]:
         """Of the rows that it was tried with last those that hold this there, by number."""
@@ -188,8 +187,7 @@ class Layouts:
             return None
         made: list[Group] = []
         for layout, numbers, tried in self._tried(rows, at):
-            indexes, data = layout.like(tried)
-            made.append(Group(layout.where, [numbers[index] for index in indexes], data))
+            made.append(layout.like(tried, numbers))
         made += [Group(self._walked(rows, number, at)[0], [number], [rows.data[number]]) for number in self._left]
         return made
 
@@ -231,7 +229,7 @@ class Layouts:
                 continue
             kept.append(layout)
             yield layout, left, tried
-            left = [left[index] for index in unlike]
+            left = [left[index] for index in unlike] if len(left) < total else unlike
             if part:
                 data = rows.data
                 left = [number for number in left if part in data[number]]

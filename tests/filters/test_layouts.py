@@ -68,7 +68,7 @@ def _looked(layouts: Layouts, rows: Rows) -> list[Where] | None:
         return None
     found: list[Where] = [None] * len(rows.data)
     for group in groups:
-        assert group.data == [rows.data[number] for number in group.numbers]
+        assert list(group.data) == [rows.data[number] for number in group.numbers]
         for number in group.numbers:
             found[number] = group.where
     assert sorted(number for group in groups for number in group.numbers) == list(range(len(found)))
