@@ -22,6 +22,8 @@ ROWS_MIN = 8
 """Fewer are walked through."""
 TRIED_MIN = 3
 """Fewer that are left are walked through."""
+FEW_SHARE = 6
+"""Where fewer of the rows than one in so many have to go, they are taken out one by one."""
 WALKED_SHARE = 4
 """Where more of the rows are left than one in so many, rows are too different to look for layouts for a while."""
 PAUSE_MAX = 32
@@ -52,7 +54,7 @@ class Group(NamedTuple):
 class _Layout:
     """What was found in a row, for all that are like it."""
 
-    __slots__ = ("_bytes", "_cells_count", "_end", "_key_bytes", "_misses", "hits_count", "where")
+    __slots__ = ("_bytes", "_cells_count", "_end", "_key_bytes", "_misses", "_unlike", "hits_count", "where")
 
     def __init__(self, walked: Walked, data: bytes, at: int, key_bytes: int, cells_count: int) -> None:
         self.where, lengths_count, columns, is_whole = walked
@@ -67,6 +69,8 @@ class _Layout:
         """Of the rows that it was tried with last."""
         self._misses = 0
         """Those of them that are not like it: a byte each, which is 0 for the others."""
+        self._unlike: list[int] = []
+        """The same by number."""
 
     def unlike(self, rows: Rows) -> list[int]:
         """The rows that are not like it, by number.
@@ -83,10 +87,12 @@ class _Layout:
         self._misses = misses
         if not misses:
             self.hits_count = total
-            return []
-        are_unlike = misses.to_bytes(total, "big")
-        self.hits_count = are_unlike.count(0)
-        return list(compress(range(total), are_unlike))
+            self._unlike = []
+        else:
+            are_unlike = misses.to_bytes(total, "big")
+            self.hits_count = are_unlike.count(0)
+            self._unlike = list(compress(range(total), are_unlike))
+        return self._unlike
 
     def _unlike_one(self, data: bytes) -> int:
         return int(any(data[place] != byte for place, byte in self._bytes))
@@ -95,6 +101,11 @@ class _Layout:
         """Of the rows that it was tried with last, which have these numbers, those that are like it."""
         if not self._misses:
             return Group(self.where, numbers, rows.data)
+        if len(self._unlike) * FEW_SHARE < len(numbers):
+            like, data = list(numbers), list(rows.data)
+            for index in reversed(self._unlike):
+                del like[index], data[index]
+            return Group(self.where, like, data)
         are_like = list(map(not_, self._misses.to_bytes(len(numbers), "big")))
         return Group(self.where, list(compress(numbers, are_like)), list(compress(rows.data, are_like)))
 

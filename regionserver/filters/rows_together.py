@@ -70,8 +70,11 @@ class Rows(NamedTuple):
         if len(indexes) < 2:
             start, stop = (indexes[0], indexes[0] + 1) if indexes else (0, 0)
             return self.between(start, stop)
-        those = itemgetter(*indexes)
-        return Rows(those(data), those(counts), those(key_bytes), those(times) if times else ())
+        those, total = itemgetter(*indexes), len(data)
+        is_even = counts.count(counts[0]) == total and key_bytes.count(key_bytes[0]) == total
+        counts = [counts[0]] * len(indexes) if is_even else those(counts)
+        key_bytes = [key_bytes[0]] * len(indexes) if is_even else those(key_bytes)
+        return Rows(those(data), counts, key_bytes, those(times) if times else ())
 
     def between(self, start: int, stop: int) -> Rows:
         """From one number up to another, without that one."""
