@@ -72,27 +72,35 @@ class ByHead:
         What is dead goes with `end` at the latest, which has to come before anything that lies behind.
         """
         family_of, head_of, dead, older = self._families.get, HEAD.unpack_from, self._dead, self._older
-        count = 0
+        count = dropped_count = changed_bytes = 0
+        end: bytes | None = None
+        dead_before_ms = living_from_ms = _NEVER_MS
+        keeps_newest = False
         for key, record in records:
             # A first record's key ends with its family between two zero bytes, and that of a further chunk with none.
-            family = family_of(key[key.rfind(_END, 0, -1) :])
-            if family is None:
-                break
+            if end is None or not key.endswith(end):
+                end = key[key.rfind(_END, 0, -1) :]
+                family = family_of(end)
+                if family is None:
+                    break
+                dead_before_ms, living_from_ms, keeps_newest = family
             known, marks, cells_count, newest_ms, oldest_ms = head_of(record)
             if known != FORMAT:
                 break
-            if newest_ms < family[0] and not marks & ~_EXPIRES_WHOLE:
+            if newest_ms < dead_before_ms and not marks & ~_EXPIRES_WHOLE:
                 dead.append(key)
-                self.dropped_count += cells_count
-            elif oldest_ms < family[1] or (marks and not (marks == _VERSIONS and family[2])):
+                dropped_count += cells_count
+            elif oldest_ms < living_from_ms or (marks and not (marks == _VERSIONS and keeps_newest)):
                 break
             else:
                 if dead:
                     self._clear(batch)
                 if marks:
                     older.append((key, record, cells_count))
-                    self.changed_bytes += len(record) // NEWEST_SHARE + NEWEST_BYTES
+                    changed_bytes += len(record) // NEWEST_SHARE + NEWEST_BYTES
             count += 1
+        self.dropped_count += dropped_count
+        self.changed_bytes += changed_bytes
         return count
 
     def end(self, batch: Batch) -> None:
