@@ -36,7 +36,10 @@ FOREVER_MS = 3_600_000.0
 
 @contextlib.contextmanager
 def signals_held() -> Generator[None]:
-    """STOP_SIGNALS come when this is over: what is half made when one comes would be left."""
+    """STOP_SIGNALS come when this is over: what is half made when one comes would be left.
+
+    In a process of one thread: others would take the signals, and the main thread would hear of them at once.
+    """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
