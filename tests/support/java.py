@@ -155,19 +155,29 @@ def client_classes(version: str) -> str:
 
 
 def program_classes(
-    path: ClassPath, *programs: str, directory: Path = JAVA_SOURCES, beside: Sequence[ClassPath] = ()
+    path: ClassPath,
+    *programs: str,
+    directory: Path = JAVA_SOURCES,
+    beside: Sequence[ClassPath] = (),
+    packages: Mapping[str, str] | None = None,
 ) -> str:
     """The class path of programs compiled together against these jars; compiles where a source has changed.
 
-    `directory` holds the sources; the jars of `beside` come behind those of `path`.
+    `directory` holds the sources; the jars of `beside` come behind those of `path`. `packages`: what these jars have
+    some of the packages under that the sources import.
     """
     libraries = ":".join(map(jars, (path, *beside)))
-    sources = [directory / f"{program}.java" for program in programs]
-    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()[:16]
+    texts = {program: (directory / f"{program}.java").read_text() for program in programs}
+    for name, instead in (packages or {}).items():
+        texts = {program: text.replace(f"import {name}.", f"import {instead}.") for program, text in texts.items()}
+    digest = hashlib.sha256("".join(texts.values()).encode()).hexdigest()[:16]
     classes = cache_dir() / f"classes-{path.artifact}-{path.version}-{digest}"
     if not classes.is_dir():
         partial = classes.with_name(f"{classes.name}.partial-{os.getpid()}")
         write_log_settings(partial)
+        sources = [partial / f"{program}.java" for program in programs]
+        for source, text in zip(sources, texts.values(), strict=True):
+            source.write_text(text)
         done = subprocess.run(
             [tool("javac"), "-nowarn", "--release", "11", "-d", str(partial), "-cp", libraries, *map(str, sources)],
             capture_output=True,

@@ -52,7 +52,7 @@ class EndpointPrograms:
 ENDPOINT_PROGRAMS = {
     "2.6.4": EndpointPrograms(("EndpointStory", "AggregateStory"), jars=HADOOP_3_CLIENT),
     "2.5.11": EndpointPrograms(("EndpointStory", "AggregateStory"), beside=(ENDPOINTS_2_5,)),
-    "3.0.0-beta-1": EndpointPrograms(("AggregateStory",), beside=(ENDPOINTS_3,)),
+    "3.0.0-beta-1": EndpointPrograms(("EndpointStory", "AggregateStory"), beside=(ENDPOINTS_3,)),
     "1.4.14": EndpointPrograms(("OldEndpointStory",)),
 }
 """Client version and what it tells of coprocessors; that of 1.4 has AggregationClient by itself."""
@@ -65,6 +65,12 @@ _PARTS = {
     "OldEndpointStory": ("AggregateLines", "ServiceLines"),
 }
 """What a story is compiled with, beside Story."""
+
+_PACKAGES_3 = {
+    "com.google.protobuf": "org.apache.hbase.thirdparty.com.google.protobuf",
+    "org.apache.hadoop.hbase.protobuf": "org.apache.hadoop.hbase.shaded.protobuf",
+}
+"""What the messages of services are made of in clients of HBase 3."""
 
 _CLIENT = {
     # six tries are enough for a cluster that is well, and an error that is retried for ever shows
@@ -143,7 +149,7 @@ def told(
         f"-Dtest.step.ms={step_ms}",
         *(
             "-cp",
-            program_classes(path, *compiled, beside=beside),
+            program_classes(path, *compiled, beside=beside, packages=_PACKAGES_3 if version.startswith("3.") else None),
             "Story",
             ",".join(chosen),
         ),
