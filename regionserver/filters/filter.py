@@ -14,6 +14,7 @@ import struct
 from regionserver.filters.whole_rows import Plan
 from registry.java_regex.effort import Effort
 from registry.wire.cellblock import KeyType
+from registry.wire.errors import IOException
 
 Place = tuple[bytes, bytes, bytes, int, int]
 """Where a cell is: row, family, qualifier, timestamp and key type, both negated so that places sort as cells do."""
@@ -41,6 +42,10 @@ class ReturnCode(enum.Enum):
 
 
 INCLUDED = frozenset((ReturnCode.INCLUDE, ReturnCode.INCLUDE_AND_NEXT_COL, ReturnCode.INCLUDE_AND_SEEK_NEXT_ROW))
+
+
+class NothingSaid(IOException):
+    """A filter has no code for a cell: HBase goes on with null, and ends where somebody looks at that."""
 
 
 class SeenCell:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 
-from regionserver.filters.filter import INCLUDED, Filter, Place, ReturnCode, SeenCell
+from regionserver.filters.filter import INCLUDED, Filter, NothingSaid, Place, ReturnCode, SeenCell
 from regionserver.filters.whole_rows import Plan
 
 _STEPS = {
@@ -193,7 +193,13 @@ class FilterListWithOr(FilterList):
             self._includes[index] = False
             if each.filter_all_remaining():
                 continue
-            told = self._still(each, index, cell) or each.filter_cell(cell)
+            try:
+                told = self._still(each, index, cell) or each.filter_cell(cell)
+            except NothingSaid:
+                if code is not None:  # HBase compares the two
+                    raise
+                self._said[index] = None
+                continue
             self._said[index] = None if told in (ReturnCode.INCLUDE, ReturnCode.SKIP) else (told, cell)
             self._includes[index] = told in INCLUDED
             code = told if code is None else ONE_OF[code, told]

@@ -9,9 +9,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
+from regionserver.filters.filter import Filter, NothingSaid, Place, ReturnCode, SeenCell, first_on_row
 from regionserver.filters.whole_rows import GoOn, OfRow, Passes, Plan
-from registry.wire.errors import IOException
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,7 @@ class MultiRowRangeFilter(Filter):
     def filter_cell(self, cell: SeenCell) -> ReturnCode:  # noqa: ARG002
         """See Filter."""
         if self._code is None:
-            raise IOException('Cannot invoke "Filter$ReturnCode.ordinal()" because "filterResponse" is null')
+            raise NothingSaid('Cannot invoke "Filter$ReturnCode.ordinal()" because "filterResponse" is null')
         return self._code
 
     def has_hint_at(self, cell: SeenCell) -> bool:  # noqa: ARG002

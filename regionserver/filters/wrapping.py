@@ -7,7 +7,7 @@ Source: org.apache.hadoop.hbase.filter: SkipFilter, WhileMatchFilter, FilterWrap
 
 from __future__ import annotations
 
-from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell
+from regionserver.filters.filter import Filter, NothingSaid, Place, ReturnCode, SeenCell
 
 
 class SkipFilter(Filter):
@@ -32,8 +32,9 @@ class SkipFilter(Filter):
 
     def filter_cell(self, cell: SeenCell) -> ReturnCode:
         """See Filter."""
+        was_out, self._is_out = self._is_out, True  # also where nothing is said
         code = self._inner.filter_cell(cell)
-        self._is_out = self._is_out or code is not ReturnCode.INCLUDE
+        self._is_out = was_out or code is not ReturnCode.INCLUDE
         return code
 
     def transform_cell(self, cell: SeenCell) -> SeenCell:
@@ -75,7 +76,11 @@ class WhileMatchFilter(Filter):
 
     def filter_cell(self, cell: SeenCell) -> ReturnCode:
         """See Filter."""
-        code = self._inner.filter_cell(cell)
+        try:
+            code = self._inner.filter_cell(cell)
+        except NothingSaid:
+            self._over_if(True)
+            raise
         self._over_if(code is not ReturnCode.INCLUDE)
         return code
 

@@ -112,6 +112,23 @@ def test_ranges_that_were_not_asked_about_the_row_hinder_nobody_behind_one_that_
         FilterListWithAnd([Scripted(INCLUDE), ranges]).filter_cell(cell())
 
 
+def test_ranges_that_were_not_asked_about_the_row_are_no_word_among_several_of_which_one_is_to_pass():
+    """HBase merges codes only where there was one before: a SkipFilter around such a list drops rows and fails not.
+
+    Found by histories beside a real HBase.
+    """
+    ranges = MultiRowRangeFilter([RowRange(b"a", b"b")])
+    around = SkipFilter(FilterListWithOr([ranges]))
+    for _ in range(2):
+        assert (around.filter_cell(cell()), around.filter_row()) == (SKIP, True)
+    assert FilterListWithOr([ranges, Scripted(INCLUDE)]).filter_cell(cell()) is INCLUDE
+    with pytest.raises(IOException, match="is null"):
+        FilterListWithOr([Scripted(INCLUDE), ranges]).filter_cell(cell())
+    drops, ends = FilterListWithOr([SkipFilter(ranges)]), FilterListWithOr([WhileMatchFilter(ranges)])
+    assert (drops.filter_cell(cell()), drops.filter_row()) == (SKIP, True)
+    assert (ends.filter_cell(cell()), ends.filter_all_remaining()) == (SKIP, True)
+
+
 def test_a_row_is_left_to_filters_with_hints():
     drops, hints = Scripted(), Scripted(is_hinting=True)
     drops.rows[b"r"] = True
