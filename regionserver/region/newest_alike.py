@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from operator import itemgetter
 
-from regionserver.filters.rows_together import other_bytes
-from regionserver.region.record import CELL_LENGTHS, HEAD, HEAD_BYTES, Mark, only_newest
+from regionserver.filters.rows_together import BEFORE_ROW, other_bytes
+from regionserver.region.record import CELL_LENGTHS, HEAD, HEAD_BYTES, TIMESTAMP_TYPE, Mark, only_newest
 
 TOGETHER_MIN = 8
 """Fewer that are as long are walked through."""
@@ -27,7 +27,6 @@ _LENGTH_ENDS = (2, 3, 6, 7)
 _TIMES_AT = 6
 """Of a head, which has format, marks and the number of cells before them."""
 _NOTHING = b"", 0
-_BEFORE_ROW, _BEHIND_COLUMN = CELL_LENGTHS.size, 9
 
 
 class NewestOf:
@@ -76,8 +75,8 @@ class _Layout:
     def __init__(self, record: bytes) -> None:
         size_bytes = len(record)
         row_bytes: int = CELL_LENGTHS.unpack_from(record, HEAD_BYTES)[3]
-        row_at = HEAD_BYTES + _BEFORE_ROW
-        column_at = _BEFORE_ROW + row_bytes + 1 + record[row_at + row_bytes]
+        row_at = HEAD_BYTES + BEFORE_ROW
+        column_at = BEFORE_ROW + row_bytes + 1 + record[row_at + row_bytes]
         places = [1, row_at - 2, row_at - 1, row_at + row_bytes]
         """Of marks and of how long row and family are, which all cells of a record have in common."""
         slices: list[slice] = []
@@ -85,7 +84,7 @@ class _Layout:
         column: bytes | None = None
         while at < size_bytes:
             cell_bytes, key_bytes, _, _ = CELL_LENGTHS.unpack_from(record, at)
-            column_end = at + 12 + key_bytes - _BEHIND_COLUMN
+            column_end = at + 12 + key_bytes - TIMESTAMP_TYPE.size
             places += [at + byte for byte in _LENGTH_ENDS]
             places += range(at + column_at, column_end)
             qualifier = record[at + column_at : column_end]
@@ -111,10 +110,6 @@ class _Layout:
         total = len(records)
         misses = other_bytes(b"".join(records), self._size_bytes, self._places, total)
         begin, count, cut, join = self._begin, self._count, self._cut, b"".join
-        if not misses:
-            for number, record in zip(numbers, records, strict=True):
-                made[number] = begin + join(cut(record)), count
-            return []
         left: list[int] = []
         for number, record, is_unlike in zip(numbers, records, misses.to_bytes(total, "big"), strict=True):
             if is_unlike:
