@@ -23,12 +23,25 @@ check_number() {
 pid_file() { printf '%s/%s.pid' "$PID_DIR" "$1"; }
 
 # The process id of the server named $1 while it runs; nothing and 1 otherwise. A number that another process has got
-# meanwhile is not taken for it: what was started here carries the path of its pid file in its environment.
+# meanwhile is not taken for it: what was started here carries the path of its pid file in its environment. For a moment
+# /proc tells no environment of a process that replaces its program, so it is asked again.
 pid_of() {
-  local file pid
+  local file pid state tries each environment=()
   file=$(pid_file "$1")
   [[ -r $file ]] && read -r pid <"$file" && [[ $pid =~ ^[0-9]+$ ]] || return 1
-  tr '\0' '\n' 2>/dev/null <"/proc/$pid/environ" | grep -qxF "DISTRIBUTED_CLUSTER_PID_FILE=$file" || return 1
-  [[ $(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null) != Z* ]] || return 1
-  printf '%s' "$pid"
+  for ((tries = 0; tries < 100; tries++)); do
+    state=$(sed 's/.*) //' "/proc/$pid/stat" 2>/dev/null) || return 1
+    [[ $state != Z* ]] || return 1
+    # read by the shell itself: behind the start of another program the environment may be that of one replaced since
+    mapfile -d '' -t environment 2>/dev/null <"/proc/$pid/environ" || return 1
+    for each in "${environment[@]}"; do
+      if [[ $each == "DISTRIBUTED_CLUSTER_PID_FILE=$file" ]]; then
+        printf '%s' "$pid"
+        return
+      fi
+    done
+    ((${#environment[@]} == 0)) || return 1
+    sleep 0.01
+  done
+  return 1
 }
