@@ -44,6 +44,16 @@ class FamilyRead:
     cells_max: int
     cells_skipped: int
 
+    def leaves_column(self, qualifier: bytes) -> bool:
+        """Whether a filter that has enough of a column is not asked about older versions of it.
+
+        HBase stays in the column without a name, since markers of the whole family may follow there, unless the client
+        names columns; where the order of writing counts it stays in each column that is named.
+
+        Source: HBASE-18471 (ScanQueryMatcher#getKeyForNextColumn), NewVersionBehaviorTracker#getColumnHint.
+        """
+        return bool(qualifier) if self.wanted.columns is None else not self.rules.new_versions
+
 
 def family_read(rules: FamilyRules, asked: Wanted) -> FamilyRead:
     """Take apart what a client asks of a family. Source: ScanQueryMatcher#getTrackers, UserScanQueryMatcher."""

@@ -50,7 +50,10 @@ def open_filtered_scan(
         raise DoNotRetryIOException("Reverse scan with loading CFs on demand is not supported")
     keys = key_range(rows, region.where, region.prefix, region.order)
     moment = moment or region.store.snapshot()
-    to_filter = RowsToFilter(moment, keys, region.prefix, region.order, reads, now_ms, reverse=rows.reverse)
+    has_enough = asked.filter_all_remaining if asked.may_end else None
+    to_filter = RowsToFilter(
+        moment, keys, region.prefix, region.order, reads, now_ms, reverse=rows.reverse, has_enough=has_enough
+    )
     to_filter.leave_for_later(later)
     scan = FilteredScan(to_filter, asked)
     scan.batch = shape.batch

@@ -8,7 +8,7 @@ Source: KeyValueHeap, StoreScanner#seekAsDirection, ReversedRegionScannerImpl.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from regionserver.engine.store import Snapshot
 from regionserver.filters.filter import Place, SeenCell
@@ -29,8 +29,9 @@ class RowsToFilter:
         now_ms: int,
         *,
         reverse: bool,
+        has_enough: Callable[[], bool] | None = None,
     ) -> None:
-        """`keys` from `key_range`; it owns the snapshot."""
+        """`keys` from `key_range`; it owns the snapshot. `has_enough`: of a filter that may have within a row."""
         self.later: dict[bytes, FamilyRead] = {}
         """Families that are read of rows that have passed."""
         self._snapshot = snapshot
@@ -40,6 +41,7 @@ class RowsToFilter:
         self._families = dict(families)
         self._now_ms = now_ms
         self._reverse = reverse
+        self._has_enough = has_enough
         self._at = self._lower
         """Where the cursor begins when a row is asked for."""
         self._cursor: Cursor | None = None
@@ -95,7 +97,7 @@ class RowsToFilter:
     def later_of(self, row: RowToFilter) -> RowToFilter:
         """The cells of a row that were left for later."""
         cursor = Cursor(self._snapshot, row.row_key, after_row(row.row_key))
-        return RowToFilter(cursor, row.row_key, row.row, self.later, self._now_ms, self._ended.__contains__)
+        return RowToFilter(cursor, row.row_key, row.row, self.later, self._now_ms, self._has_ended)
 
     def end_family(self, family: bytes) -> None:
         """Of this family nothing is asked about any more, in no row."""
@@ -122,7 +124,7 @@ class RowsToFilter:
             family = family_of(record[0], len(row_key))
             if family in self._families and not self._is_passed(family):
                 row = row_of(self._place)
-                return RowToFilter(cursor, row_key, row, self._families, self._now_ms, self._is_passed)
+                return RowToFilter(cursor, row_key, row, self._families, self._now_ms, self._is_left_out)
             cursor.seek(after_family(family_key(row_key, family)))
         return None
 
@@ -143,6 +145,16 @@ class RowsToFilter:
             return True
         resume = self._resume.get(family)
         return resume is not None and self._is_before(self._place, resume)
+
+    def _is_left_out(self, family: bytes) -> bool:
+        """Whether nothing of a family is read in the row that was found, which has records of it."""
+        return self._is_passed(family) or self._has_ended(family)
+
+    def _has_ended(self, family: bytes) -> bool:
+        """Whether the filter had enough of it, or has now that it comes to it: be there something to see, or not."""
+        if self._has_enough is not None and self._has_enough():
+            self._ended.add(family)
+        return family in self._ended
 
     def _is_before(self, place: bytes, other: bytes) -> bool:
         return place > other if self._reverse else place < other

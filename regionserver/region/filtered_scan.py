@@ -310,10 +310,7 @@ class FilteredScan:
         assert read is not None
         if read is not self._family:
             self._family, self._column, self._cells_count = read, None, 0
-            if asked.filter_all_remaining():
-                self._end_family(row, cell)
-                return None
-        elif asked.may_end and asked.filter_all_remaining():
+        if asked.may_end and asked.filter_all_remaining():
             self._end_family(row, cell)
             return None
         code = asked.filter_cell(cell)
@@ -341,11 +338,12 @@ class FilteredScan:
 
     def _pass_over(self, row: RowToFilter, cell: SeenCell, code: ReturnCode) -> None:
         """To the next cell to ask about."""
+        assert row.read is not None
         match code:
-            case ReturnCode.INCLUDE | ReturnCode.SKIP:
-                row.next()
-            case ReturnCode.NEXT_COL | ReturnCode.INCLUDE_AND_NEXT_COL:
+            case ReturnCode.NEXT_COL | ReturnCode.INCLUDE_AND_NEXT_COL if row.read.leaves_column(cell.qualifier):
                 row.skip_column()
+            case ReturnCode.INCLUDE | ReturnCode.SKIP | ReturnCode.NEXT_COL | ReturnCode.INCLUDE_AND_NEXT_COL:
+                row.next()
             case ReturnCode.NEXT_ROW | ReturnCode.INCLUDE_AND_SEEK_NEXT_ROW:
                 row.skip_family()
             case ReturnCode.SEEK_NEXT_USING_HINT:

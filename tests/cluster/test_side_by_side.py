@@ -16,6 +16,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -53,6 +54,7 @@ PAST = (1, 2, 3, 5)
 FUTURE = NOW_MS + 10**10
 """In some months: what is of now lies behind it."""
 RECENT = tuple(NOW_MS - 1_000_000 - each for each in (40, 30, 20, 10))
+NAMED = (b"p", b"q", b"r\0")
 EXPIRED = (NOW_MS - 2_000 * TTL_S, NOW_MS - 3_000 * TTL_S)
 # In families that keep what is deleted, a compaction of HBase 2.6.4 jumps from a marker of the column without a name to
 # the key behind it (PrivateCellUtil.createNextOnRowCol). Where a marker of the family has that very key, it looks
@@ -78,7 +80,7 @@ FAMILIES = {
     # HBase fails where a column without a name has markers there, and counts what one change writes as one version.
     b"n": (
         FamilyRules(2, new_versions=True),
-        Times(PAST, (), (b"p", b"q", b"r\0"), in_order=True),
+        Times(PAST, (), NAMED, in_order=True),
         {"VERSIONS": "2", "NEW_VERSION_BEHAVIOR": "true"},
     ),
 }
@@ -93,7 +95,13 @@ CLEANED = [b"n"]
 def of_families(*names: bytes, dense: bool = True) -> st.SearchStrategy[list[Step]]:
     times, raw = {name: TIMES[name] for name in names}, [name for name in RAW if name in names]
     kept, cleaned = (Histories(times, raw, CLEANED, cleaned=each, dense=dense) for each in (False, True))
-    return kept.history() | cleaned.history()
+    named = {name: replace(each, qualifiers=NAMED) for name, each in times.items()}  # so that hints meet markers, too
+    looked_at = [
+        Histories(each, raw, cleaned=is_cleaned, dense=dense, filtered=True).reading()
+        for each in (times, named)
+        for is_cleaned in (False, True)
+    ]
+    return st.one_of(kept.history(), cleaned.history(), *looked_at)
 
 
 HISTORIES = (

@@ -81,8 +81,11 @@ class ModelStore:
         return code
 
     def _go_on(self, cell: SeenCell, code: ReturnCode) -> None:
+        # Markers of the family may follow in the column without a name, so HBase never leaves it (HBASE-18471), but
+        # where columns are named.
+        leaves = cell.qualifier or self._read.wanted.columns is not None
         match code:
-            case ReturnCode.NEXT_COL | ReturnCode.INCLUDE_AND_NEXT_COL:
+            case ReturnCode.NEXT_COL | ReturnCode.INCLUDE_AND_NEXT_COL if leaves:
                 while self.cells and (self.cells[0].row, self.cells[0].qualifier) == (cell.row, cell.qualifier):
                     self.cells.pop(0)
             case ReturnCode.NEXT_ROW | ReturnCode.INCLUDE_AND_SEEK_NEXT_ROW:

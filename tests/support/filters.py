@@ -126,8 +126,16 @@ class Drawn:
     """Of all rows."""
 
     def filters(self, depth: int = 3) -> st.SearchStrategy[Filter_pb2.Filter]:
-        """One, or some within each other."""
-        return _one_of(_Trees(st.recursive(self.single(), self._around, max_leaves=depth * 2)))
+        """One by itself as often as a few side by side, or some within each other."""
+        single = _Trees(self.single())
+        return _one_of((single, single, _Trees(self._pair()), _Trees(self._trees(depth))))
+
+    def _pair(self) -> st.SearchStrategy[Filter_pb2.Filter]:
+        some = st.lists(self.single(), min_size=2, max_size=3)
+        return st.tuples(some, st.booleans()).map(lambda drawn: listed(*drawn[0], one=drawn[1]))
+
+    def _trees(self, depth: int) -> st.SearchStrategy[Filter_pb2.Filter]:
+        return st.recursive(self.single(), self._around, max_leaves=depth * 2)
 
     def _around(self, inner: st.SearchStrategy[Filter_pb2.Filter]) -> st.SearchStrategy[Filter_pb2.Filter]:
         some = st.lists(inner, max_size=4)
@@ -141,7 +149,8 @@ class Drawn:
 
     def single(self) -> st.SearchStrategy[Filter_pb2.Filter]:
         """Each of those that stand by themselves."""
-        return st.one_of(self._of_rows(), self._of_columns(), self._comparing(), self._comparing())
+        kinds = (_Trees(self._of_rows()), _Trees(self._of_columns()), _Trees(self._comparing()))
+        return _one_of((*kinds, *kinds[1:]))
 
     def comparators(self, parts: Sequence[bytes]) -> st.SearchStrategy[Comparator_pb2.Comparator]:
         """Those that can compare any value, and say less, the same and more of some."""
@@ -270,8 +279,9 @@ class _Trees:
 
 
 @st.composite
-def _one_of(draw: st.DrawFn, trees: _Trees) -> Filter_pb2.Filter:
-    return draw(trees.any_of)
+def _one_of(draw: st.DrawFn, some: Sequence[_Trees]) -> Filter_pb2.Filter:
+    """Each as often as the others: `st.one_of` would take what is within them one by one."""
+    return draw(some[draw(st.integers(0, len(some) - 1))].any_of)
 
 
 def _row_range(drawn: tuple[bytes, bytes, bool, bool]) -> Filter_pb2.RowRange:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from itertools import chain, count
 
+from google.protobuf.message import Message
 from hypothesis import strategies as st
 
 from protos.hbase import Client_pb2, Comparator_pb2, Filter_pb2, HBase_pb2
@@ -23,6 +24,14 @@ NONCE_GROUP = time.time_ns()
 NONCES = count(1)
 ENDLESS_DOWNWARDS = (b"filter.PrefixFilter", b"filter.FuzzyRowFilter")
 """With these a real server may be told to go on at the row that it is at, and then it never ends."""
+HINTS_AT_COLUMNS = tuple(
+    b"filter." + name
+    for name in (b"ColumnPrefix", b"MultipleColumnPrefix", b"ColumnRange", b"ColumnPagination", b"Timestamps")
+)
+"""A real server goes on at the place of the hint, and has not seen a marker of the family that lies behind a newer put
+of the column without a name: it shows what is deleted."""
+LEAVES_COLUMNS = tuple(b"filter." + name for name in (b"ColumnCount", b"ColumnPagination", b"ColumnValueFilter"))
+"""Of markers that have not been flushed, and share a time, a raw scan of a real server passes over each second one."""
 FAILS_WHOLE_CALL = (b"filter.SkipFilter", b"filter.MultiRowRangeFilter")
 """Within each other they fail: a real server fails all of a Multi then, ours the action alone."""
 
@@ -79,13 +88,14 @@ class Histories:
         *,
         cleaned: bool = False,
         dense: bool = False,
+        filtered: bool = False,
         is_behind: bool = False,
     ) -> None:
         """`raw_families`: those of which raw scans are the same after a clean-up too.
 
         `cleaned`: with a clean-up in the middle; then no cell will expire on its own, for what it pushes out stays here
         until it has. Behind it nothing is written to those of `kept_as_written`. `dense`: of one row, and more deletes.
-        `is_behind`: they follow a clean-up.
+        `filtered`: most reads have a filter. `is_behind`: they follow a clean-up.
         """
         self._families = families
         self._raw_families = raw_families
@@ -95,6 +105,7 @@ class Histories:
         if cleaned:
             self._behind = Histories(behind, raw_families, dense=dense, is_behind=True) if behind else None
         self._is_behind = is_behind
+        self._filtered_one_in = (0, 0, 1) if filtered else (0, 1, 2)
         self._ttls = (TTL_OVER_MS,) if cleaned else (TTL_OVER_MS, TTL_LONG_MS)
         self._dense = dense
         self._rows = st.just(ROW_NAMES[0]) if dense else ROWS
@@ -124,17 +135,26 @@ class Histories:
         middle = cleaned | cleaned | both if self._cleaned else nothing | nothing | crashed | repeated
         last = read if self._behind is None else read | self._behind.mutates() | self._behind.multis()
         return st.tuples(some, middle, st.lists(last, max_size=3), read).map(
-            lambda parts: self._seen_whole(
-                self._at_most_twice(
-                    [self._apart(step) for step in (*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3])]
-                )
-            )
+            lambda parts: self._agreed((*chain.from_iterable(parts[0]), *parts[1], *parts[2], parts[3]))
         )
+
+    def reading(self) -> st.SearchStrategy[list[Step]]:
+        """Some writes, in some a clean-up, and many reads."""
+        written = st.lists(self.mutates() | self.mutates() | self.multis(), min_size=4, max_size=16)
+        cleaned = st.just(list[Step]([Compact()] if self._cleaned else []))
+        reads = st.lists(self.gets() | self.scans() | self.scans(), min_size=8, max_size=30)
+        return st.tuples(written, cleaned, reads).map(lambda parts: self._agreed(chain.from_iterable(parts)))
+
+    def _agreed(self, steps: Iterable[Step]) -> list[Step]:
+        """What both sides have to answer alike."""
+        agreed = self._seen_whole(self._at_most_twice([self._apart(step) for step in steps]))
+        return _without_hints_over_markers(agreed, sorted(self._families))
 
     def _seen_whole(self, steps: list[Step]) -> list[Step]:
         """Without raw scans where a row may grow until our stores look for dead cells: these see them no longer."""
         calls = [step for step in steps if isinstance(step, Call)]
-        sizes = Counter(chain.from_iterable(_written(call, sorted(self._families)) for call in calls))
+        written = chain.from_iterable(_written(call, sorted(self._families)) for call in calls)
+        sizes = Counter((cell.row, cell.family) for cell in written)
         if max(sizes.values(), default=0) >= min(LOOKED_AT_CELLS, 3 * LOOKED_AT_NEW):
             for request in (call.request for call in calls):
                 if isinstance(request, Client_pb2.ScanRequest):
@@ -327,7 +347,7 @@ class Histories:
             message.attribute.add(name=name, value=VISIBILITY)
 
     def _filtered(self, draw: st.DrawFn, message: Client_pb2.Get | Client_pb2.Scan | Client_pb2.Condition) -> None:
-        if draw(st.integers(0, 2)) == 0:
+        if draw(st.sampled_from(self._filtered_one_in)) == 0:
             asked = draw(self._filters)
             if not all(_names_in(asked, [name]) for name in FAILS_WHOLE_CALL):
                 message.filter.CopyFrom(asked)
@@ -358,6 +378,8 @@ class Histories:
             if (times := draw(self.range_of_times())) is not None:
                 scan.time_range.CopyFrom(times)
             self._filtered(draw, scan)
+            if _names_in(scan.filter, LEAVES_COLUMNS):
+                scan.ClearField("filter")
         else:
             self._shaped(draw, scan)
         if scan.reversed and scan.HasField("filter") and _names_in(scan.filter, ENDLESS_DOWNWARDS):
@@ -382,14 +404,44 @@ def _names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
     return any(name in asked.SerializeToString() for name in names)
 
 
-def _written(call: Call, families: Sequence[bytes]) -> Iterator[tuple[bytes, bytes]]:
-    """Row and family of each cell that it writes."""
-    yield from ((cell.row, cell.family) for cell in call.cells)
+def _without_hints_over_markers(steps: list[Step], families: Sequence[bytes]) -> list[Step]:
+    """See HINTS_AT_COLUMNS."""
+    requests = [step.request for step in steps if isinstance(step, Call)]
+    unnamed = [cell for step in steps if isinstance(step, Call) for cell in _written(step, families)]
+    puts, markers = (
+        {(cell.row, cell.family) for cell in unnamed if not cell.qualifier and (cell.key_type == KeyType.PUT) is puts}
+        for puts in (True, False)
+    )
+    if puts & markers:
+        for each in chain.from_iterable(map(_filtered_parts, requests)):
+            if _names_in(each.filter, HINTS_AT_COLUMNS):
+                each.ClearField("filter")
+    return steps
+
+
+def _filtered_parts(request: Message) -> list[Client_pb2.Get | Client_pb2.Scan | Client_pb2.Condition]:
+    match request:
+        case Client_pb2.ScanRequest():
+            return [request.scan]
+        case Client_pb2.GetRequest():
+            return [request.get]
+        case Client_pb2.MutateRequest():
+            return [request.condition]
+        case Client_pb2.MultiRequest():
+            gets = [action.get for part in request.regionAction for action in part.action if action.HasField("get")]
+            return [*gets, *(part.condition for part in request.regionAction)]
+        case _:
+            return []
+
+
+def _written(call: Call, families: Sequence[bytes]) -> Iterator[Cell]:
+    """The cells of a call, a marker for each family where it deletes a row."""
+    yield from call.cells
     for each in _mutations_of(call):
         if not each.column_value and not each.associated_cell_count:
-            yield from ((each.row, family) for family in families)  # all of the row is deleted
-        for column in each.column_value:
-            yield from ((each.row, column.family) for _ in column.qualifier_value)
+            for family in families:
+                yield Cell(each.row, family, b"", each.timestamp, KeyType.DELETE_FAMILY, b"")
+        yield from _cells_of(each)
 
 
 def _mutations_of(call: Call) -> list[Client_pb2.MutationProto]:
