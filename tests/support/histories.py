@@ -401,7 +401,7 @@ class Histories:
 
 
 def _names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
-    return any(name in asked.SerializeToString() for name in names)
+    return any(name in asked.SerializePartialToString() for name in names)
 
 
 def _without_hints_over_markers(steps: list[Step], families: Sequence[bytes]) -> list[Step]:
