@@ -378,7 +378,7 @@ class Histories:
             if (times := draw(self.range_of_times())) is not None:
                 scan.time_range.CopyFrom(times)
             self._filtered(draw, scan)
-            if _names_in(scan.filter, LEAVES_COLUMNS):
+            if scan.HasField("filter") and _names_in(scan.filter, LEAVES_COLUMNS):
                 scan.ClearField("filter")
         else:
             self._shaped(draw, scan)
@@ -401,7 +401,7 @@ class Histories:
 
 
 def _names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
-    return any(name in asked.SerializePartialToString() for name in names)
+    return any(name in asked.SerializeToString() for name in names)
 
 
 def _without_hints_over_markers(steps: list[Step], families: Sequence[bytes]) -> list[Step]:
@@ -414,7 +414,7 @@ def _without_hints_over_markers(steps: list[Step], families: Sequence[bytes]) ->
     )
     if puts & markers:
         for each in chain.from_iterable(map(_filtered_parts, requests)):
-            if _names_in(each.filter, HINTS_AT_COLUMNS):
+            if each.HasField("filter") and _names_in(each.filter, HINTS_AT_COLUMNS):
                 each.ClearField("filter")
     return steps
 
