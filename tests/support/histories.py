@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, count
 
-from google.protobuf.message import Message
 from hypothesis import strategies as st
 
-from protos.hbase import Client_pb2, Comparator_pb2, Filter_pb2, HBase_pb2
-from regionserver.region.dead import LOOKED_AT_CELLS, LOOKED_AT_NEW
-from registry.wire.cellblock import LATEST_TIMESTAMP, Cell, KeyType, Tag, TagType, encode_tags
+from protos.hbase import Client_pb2, Filter_pb2, HBase_pb2
+from registry.wire.cellblock import LATEST_TIMESTAMP, Tag, TagType, encode_tags
 from tests.support.filters import Drawn
+from tests.support.history_calls import (
+    DELETES,
+    DELTAS,
+    FAMILY_DELETES,
+    NO_REGION,
+    NONCE_GROUP,
+    atomic_call,
+    condition_of,
+    multi_call,
+    mutate_call,
+)
+from tests.support.history_limits import ENDLESS_DOWNWARDS, FAILS_WHOLE_CALL, LEAVES_COLUMNS, agreed, names_in
 from tests.support.history_player import PREFIX, Call, Compact, Crash, Step
 
-FILTERS = "org.apache.hadoop.hbase.filter."
-NONCE_GROUP = time.time_ns()
-"""Of this process, as a client has one."""
 NONCES = count(1)
-ENDLESS_DOWNWARDS = (b"filter.PrefixFilter", b"filter.FuzzyRowFilter")
-"""With these a real server may be told to go on at the row that it is at, and then it never ends."""
-HINTS_AT_COLUMNS = tuple(
-    b"filter." + name
-    for name in (b"ColumnPrefix", b"MultipleColumnPrefix", b"ColumnRange", b"ColumnPagination", b"Timestamps")
-)
-"""A real server goes on at the place of the hint, and has not seen a marker of the family that lies behind a newer put
-of the column without a name: it shows what is deleted."""
-LEAVES_COLUMNS = tuple(b"filter." + name for name in (b"ColumnCount", b"ColumnPagination", b"ColumnValueFilter"))
-"""Of markers that have not been flushed, and share a time, a raw scan of a real server passes over each second one."""
-FAILS_WHOLE_CALL = (b"filter.SkipFilter", b"filter.MultiRowRangeFilter")
-"""Within each other they fail: a real server fails all of a Multi then, ours the action alone."""
 
 
 QUALIFIER_NAMES = (b"", b"p", b"q", b"r\0")
@@ -53,7 +45,6 @@ class Times:
     """No marker deletes the column without a name, and behind a clean-up nothing is written with an older time."""
 
 
-NO_REGION = HBase_pb2.RegionSpecifier(type=HBase_pb2.RegionSpecifier.REGION_NAME, value=b"-")
 ROW_NAMES = (b"a", b"b", b"b\0", b"c")
 ROWS = st.sampled_from(ROW_NAMES)
 QUALIFIERS = st.sampled_from(QUALIFIER_NAMES)
@@ -66,15 +57,6 @@ VISIBILITY = b"\n\x06secret"
 TAGS = st.lists(
     st.sampled_from([Tag(TagType.VISIBILITY, b"v"), Tag(TagType.ACL, b""), Tag(77, b"own")]), min_size=1, max_size=2
 ).map(encode_tags)
-DELTAS = (Client_pb2.MutationProto.INCREMENT, Client_pb2.MutationProto.APPEND)
-PUTS = {Client_pb2.MutationProto.PUT: KeyType.PUT}
-DELETES = {
-    Client_pb2.MutationProto.DELETE_ONE_VERSION: KeyType.DELETE,
-    Client_pb2.MutationProto.DELETE_MULTIPLE_VERSIONS: KeyType.DELETE_COLUMN,
-    Client_pb2.MutationProto.DELETE_FAMILY: KeyType.DELETE_FAMILY,
-    Client_pb2.MutationProto.DELETE_FAMILY_VERSION: KeyType.DELETE_FAMILY_VERSION,
-}
-FAMILY_DELETES = (Client_pb2.MutationProto.DELETE_FAMILY, Client_pb2.MutationProto.DELETE_FAMILY_VERSION)
 
 
 class Histories:
@@ -146,75 +128,12 @@ class Histories:
         return st.tuples(written, cleaned, reads).map(lambda parts: self._agreed(chain.from_iterable(parts)))
 
     def _agreed(self, steps: Iterable[Step]) -> list[Step]:
-        """What both sides have to answer alike."""
-        agreed = self._seen_whole(self._at_most_twice([self._apart(step) for step in steps]))
-        return _without_hints_over_markers(agreed, sorted(self._families))
-
-    def _seen_whole(self, steps: list[Step]) -> list[Step]:
-        """Without raw scans where a row may grow until our stores look for dead cells: these see them no longer."""
-        calls = [step for step in steps if isinstance(step, Call)]
-        written = chain.from_iterable(_written(call, sorted(self._families)) for call in calls)
-        sizes = Counter((cell.row, cell.family) for cell in written)
-        if max(sizes.values(), default=0) >= min(LOOKED_AT_CELLS, 3 * LOOKED_AT_NEW):
-            for request in (call.request for call in calls):
-                if isinstance(request, Client_pb2.ScanRequest):
-                    kept = [each for each in request.scan.attribute if each.name != "_raw_"]
-                    del request.scan.attribute[:]
-                    request.scan.attribute.extend(kept)
-        return steps
-
-    def _apart(self, step: Step) -> Step:
-        """Without a column of these families that one change writes twice: HBase counts both as one version."""
-        if not isinstance(step, Call) or not isinstance(step.request, Client_pb2.MultiRequest):
-            return step
-        names = self._in_order
-        written: set[tuple[bytes, bytes, bytes]] = set()
-        for part in step.request.regionAction:
-            for mutation in (action.mutation for action in part.action if action.HasField("mutation")):
-                for column in mutation.column_value:
-                    if column.family in names and mutation.mutate_type != Client_pb2.MutationProto.DELETE:
-                        for one in column.qualifier_value:
-                            while (key := (mutation.row, column.family, one.qualifier)) in written:
-                                one.qualifier += b"+"
-                            written.add(key)
-        return step
-
-    def _at_most_twice(self, steps: list[Step]) -> list[Step]:
-        """Without a third put of one version in these families: HBase takes it for the one that replaced the first."""
-        counts: Counter[tuple[bytes, bytes, bytes, int]] = Counter()
-
-        def counted(row: bytes, family: bytes, qualifier: bytes, timestamp_ms: int) -> bytes:
-            while counts[row, family, qualifier, timestamp_ms] >= 2:
-                qualifier += b"-"
-            counts[row, family, qualifier, timestamp_ms] += 1
-            return qualifier
-
-        done: list[Step] = []
-        for step in steps:
-            if not isinstance(step, Call):
-                done.append(step)
-                continue
-            call = deepcopy(step)  # what comes again is the same object
-            for mutation in _mutations_of(call):
-                if mutation.mutate_type == Client_pb2.MutationProto.DELETE:
-                    continue
-                for column in mutation.column_value:
-                    if column.family in self._in_order:
-                        for one in column.qualifier_value:
-                            one.qualifier = counted(mutation.row, column.family, one.qualifier, one.timestamp)
-            cells = [
-                cell._replace(qualifier=counted(cell.row, cell.family, cell.qualifier, cell.timestamp_ms))
-                if cell.family in self._in_order and cell.key_type == KeyType.PUT
-                else cell
-                for cell in call.cells
-            ]
-            done.append(replace(call, cells=tuple(cells)))
-        return done
+        return agreed(steps, sorted(self._families), self._in_order)
 
     def _once(self, message: Client_pb2.MutationProto) -> Call:
         """With a nonce in any case."""
         message.nonce = message.nonce or next(NONCES)
-        return _mutate(message, by_cells=False)
+        return mutate_call(message, by_cells=False)
 
     def _times(self, family: bytes) -> st.SearchStrategy[int]:
         times = self._families[family]
@@ -272,7 +191,7 @@ class Histories:
     def mutates(self) -> st.SearchStrategy[Call]:
         """Inline, or by the cell block, with tags or without; what has a nonce may come twice."""
         return st.tuples(self.mutations(), st.booleans(), st.none() | st.none() | TAGS).map(
-            lambda drawn: _mutate(*drawn)
+            lambda drawn: mutate_call(*drawn)
         )
 
     def conditions(self) -> st.SearchStrategy[Call]:
@@ -291,7 +210,7 @@ class Histories:
         ) -> Call:
             mutation, family, qualifier, expected, compare, times, asked = parts
             request = Client_pb2.MutateRequest(region=NO_REGION, mutation=mutation, nonce_group=NONCE_GROUP)
-            request.condition.CopyFrom(_condition(mutation.row, family, qualifier, expected, compare))
+            request.condition.CopyFrom(condition_of(mutation.row, family, qualifier, expected, compare))
             if times is not None:
                 request.condition.time_range.CopyFrom(times)
             if asked is not None:
@@ -308,12 +227,12 @@ class Histories:
     def multis(self) -> st.SearchStrategy[Call]:
         """Actions one by one, and changes of one row together, with a condition or without."""
         proto = Client_pb2.MutationProto
-        some = st.lists(self.mutations() | self._get_messages(), min_size=1, max_size=5).map(_multi)
+        some = st.lists(self.mutations() | self._get_messages(), min_size=1, max_size=5).map(multi_call)
         whole = st.tuples(
             st.lists(self.mutations(proto.PUT, proto.DELETE, proto.INCREMENT), min_size=1, max_size=3),
             self._rows,
             st.none() | st.tuples(self._names, QUALIFIERS, st.none() | VALUES, st.sampled_from(range(6))),
-        ).map(lambda parts: _atomic(*parts))
+        ).map(lambda parts: atomic_call(*parts))
         return some | whole
 
     @st.composite
@@ -349,7 +268,7 @@ class Histories:
     def _filtered(self, draw: st.DrawFn, message: Client_pb2.Get | Client_pb2.Scan | Client_pb2.Condition) -> None:
         if draw(st.sampled_from(self._filtered_one_in)) == 0:
             asked = draw(self._filters)
-            if not all(_names_in(asked, [name]) for name in FAILS_WHOLE_CALL):
+            if not all(names_in(asked, [name]) for name in FAILS_WHOLE_CALL):
                 message.filter.CopyFrom(asked)
 
     def _get_messages(self) -> st.SearchStrategy[Client_pb2.Get]:
@@ -378,11 +297,11 @@ class Histories:
             if (times := draw(self.range_of_times())) is not None:
                 scan.time_range.CopyFrom(times)
             self._filtered(draw, scan)
-            if scan.HasField("filter") and _names_in(scan.filter, LEAVES_COLUMNS):
+            if scan.HasField("filter") and names_in(scan.filter, LEAVES_COLUMNS):
                 scan.ClearField("filter")
         else:
             self._shaped(draw, scan)
-        if scan.reversed and scan.HasField("filter") and _names_in(scan.filter, ENDLESS_DOWNWARDS):
+        if scan.reversed and scan.HasField("filter") and names_in(scan.filter, ENDLESS_DOWNWARDS):
             scan.ClearField("filter")
         if (batch := draw(st.sampled_from([0, 0, 0, 1, 2]))) > 0:
             scan.batch_size = batch
@@ -398,146 +317,3 @@ class Histories:
     def scans(self) -> st.SearchStrategy[Call]:
         """To the end, with every option."""
         return self._one_scan(self)
-
-
-def _names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
-    return any(name in asked.SerializeToString() for name in names)
-
-
-def _without_hints_over_markers(steps: list[Step], families: Sequence[bytes]) -> list[Step]:
-    """See HINTS_AT_COLUMNS."""
-    requests = [step.request for step in steps if isinstance(step, Call)]
-    unnamed = [cell for step in steps if isinstance(step, Call) for cell in _written(step, families)]
-    puts, markers = (
-        {(cell.row, cell.family) for cell in unnamed if not cell.qualifier and (cell.key_type == KeyType.PUT) is puts}
-        for puts in (True, False)
-    )
-    if puts & markers:
-        for each in chain.from_iterable(map(_filtered_parts, requests)):
-            if each.HasField("filter") and _names_in(each.filter, HINTS_AT_COLUMNS):
-                each.ClearField("filter")
-    return steps
-
-
-def _filtered_parts(request: Message) -> list[Client_pb2.Get | Client_pb2.Scan | Client_pb2.Condition]:
-    match request:
-        case Client_pb2.ScanRequest():
-            return [request.scan]
-        case Client_pb2.GetRequest():
-            return [request.get]
-        case Client_pb2.MutateRequest():
-            return [request.condition]
-        case Client_pb2.MultiRequest():
-            gets = [action.get for part in request.regionAction for action in part.action if action.HasField("get")]
-            return [*gets, *(part.condition for part in request.regionAction)]
-        case _:
-            return []
-
-
-def _written(call: Call, families: Sequence[bytes]) -> Iterator[Cell]:
-    """The cells of a call, a marker for each family where it deletes a row."""
-    yield from call.cells
-    for each in _mutations_of(call):
-        if not each.column_value and not each.associated_cell_count:
-            for family in families:
-                yield Cell(each.row, family, b"", each.timestamp, KeyType.DELETE_FAMILY, b"")
-        yield from _cells_of(each)
-
-
-def _mutations_of(call: Call) -> list[Client_pb2.MutationProto]:
-    if isinstance(call.request, Client_pb2.MutateRequest):
-        return [call.request.mutation]
-    if isinstance(call.request, Client_pb2.MultiRequest):
-        actions = chain.from_iterable(part.action for part in call.request.regionAction)
-        return [action.mutation for action in actions if action.HasField("mutation")]
-    return []
-
-
-def _mutate(message: Client_pb2.MutationProto, by_cells: bool, tags: bytes | None = None) -> Call:
-    request = Client_pb2.MutateRequest(region=NO_REGION, mutation=message, nonce_group=NONCE_GROUP)
-    if not by_cells or not message.column_value:
-        return Call("Mutate", request)
-    cells = tuple(cell._replace(tags=tags or b"") for cell in _cells_of(message))
-    del request.mutation.column_value[:]
-    request.mutation.associated_cell_count = len(cells)
-    return Call("Mutate", request, cells, with_tags=tags is not None)
-
-
-def _cells_of(message: Client_pb2.MutationProto) -> tuple[Cell, ...]:
-    deletes = message.mutate_type == Client_pb2.MutationProto.DELETE
-    made: list[Cell] = []
-    for column in message.column_value:
-        for one in column.qualifier_value:
-            key_type = DELETES[one.delete_type] if deletes else KeyType.PUT
-            qualifier = b"" if key_type in (KeyType.DELETE_FAMILY, KeyType.DELETE_FAMILY_VERSION) else one.qualifier
-            timestamp_ms = one.timestamp if one.HasField("timestamp") else LATEST_TIMESTAMP
-            value = b"" if deletes else one.value
-            made.append(Cell(message.row, column.family, qualifier, timestamp_ms, key_type, value))
-    return tuple(made)
-
-
-def _condition(
-    row: bytes, family: bytes, qualifier: bytes, expected: bytes | None, compare: int
-) -> Client_pb2.Condition:
-    message = Client_pb2.Condition(row=row, family=family, qualifier=qualifier, compare_type=compare)  # type: ignore[arg-type]
-    if expected is None:
-        message.comparator.name = FILTERS + "NullComparator"
-    else:
-        message.comparator.name = FILTERS + "BinaryComparator"
-        comparable = Comparator_pb2.ByteArrayComparable(value=expected)
-        message.comparator.serialized_comparator = Comparator_pb2.BinaryComparator(
-            comparable=comparable
-        ).SerializeToString()
-    return message
-
-
-def _multi(actions: list[Client_pb2.MutationProto | Client_pb2.Get]) -> Call:
-    request = Client_pb2.MultiRequest(nonceGroup=NONCE_GROUP)
-    part = request.regionAction.add(region=NO_REGION)
-    rows: set[bytes] = set()
-    for index, each in enumerate(actions):
-        if each.row in rows:
-            continue  # a real server does puts after everything else
-        rows.add(each.row)
-        if isinstance(each, Client_pb2.Get):
-            part.action.add(index=index, get=each)
-        else:
-            part.action.add(index=index, mutation=each)
-    return Call("Multi", request)
-
-
-def _atomic(
-    mutations: list[Client_pb2.MutationProto], row: bytes, condition: tuple[bytes, bytes, bytes | None, int] | None
-) -> Call:
-    for mutation in mutations:  # behind a put of its time in the same change HBase 2.6.4 shows the put all the same
-        if mutation.mutate_type == Client_pb2.MutationProto.INCREMENT:
-            for column in mutation.column_value:
-                for one in column.qualifier_value:
-                    one.ClearField("timestamp")
-    request = Client_pb2.MultiRequest(nonceGroup=NONCE_GROUP)
-    part = request.regionAction.add(region=NO_REGION, atomic=True)
-    nonce = next((each.nonce for each in mutations if each.nonce), 0)  # one operation has one
-    # Of one that comes again HBase adds nothing, but writes and deletes again what else is in it; here nothing is.
-    is_known_again = all(each.mutate_type in DELTAS for each in mutations)
-    for index, each in enumerate(mutations):
-        mutation = part.action.add(index=index, mutation=each).mutation
-        mutation.row = row
-        if each.HasField("nonce"):
-            mutation.nonce = nonce
-            if not is_known_again:
-                mutation.ClearField("nonce")
-    if condition is not None:
-        part.condition.CopyFrom(_condition(row, *condition))
-        for action in part.action:
-            _with_time_of_family_versions(action.mutation)
-    return Call("Multi", request)
-
-
-def _with_time_of_family_versions(mutation: Client_pb2.MutationProto) -> None:
-    """Under a condition HBase 2.6.4 looks at its clock for puts, and once more for deletes: in the next millisecond the
-    marker of that very time hides none of them."""
-    if mutation.mutate_type == Client_pb2.MutationProto.DELETE:
-        for column in mutation.column_value:
-            for one in column.qualifier_value:
-                if one.delete_type == Client_pb2.MutationProto.DELETE_FAMILY_VERSION and not one.HasField("timestamp"):
-                    one.timestamp = 5
