@@ -22,7 +22,14 @@ from tests.support.history_calls import (
     multi_call,
     mutate_call,
 )
-from tests.support.history_limits import ENDLESS_DOWNWARDS, FAILS_WHOLE_CALL, LEAVES_COLUMNS, agreed, names_in
+from tests.support.history_limits import (
+    ENDLESS_DOWNWARDS,
+    FAILS_WHOLE_CALL,
+    LEAVES_COLUMNS,
+    READS_PAST_ROWS,
+    agreed,
+    names_in,
+)
 from tests.support.history_player import PREFIX, Call, Compact, Crash, Step
 
 NONCES = count(1)
@@ -303,6 +310,8 @@ class Histories:
             self._shaped(draw, scan)
         if scan.reversed and scan.HasField("filter") and names_in(scan.filter, ENDLESS_DOWNWARDS):
             scan.ClearField("filter")
+        if scan.HasField("filter") and names_in(scan.filter, READS_PAST_ROWS):
+            scan.start_row = scan.start_row or ROW_NAMES[0]
         if (batch := draw(st.sampled_from([0, 0, 0, 1, 2]))) > 0:
             scan.batch_size = batch
         request = Client_pb2.ScanRequest(region=NO_REGION, scan=scan, client_handles_heartbeats=True)
