@@ -24,6 +24,7 @@ from tests.support.history_calls import (
 )
 from tests.support.history_limits import (
     ENDLESS_DOWNWARDS,
+    ENDS_FAMILIES,
     FAILS_WHOLE_CALL,
     LEAVES_COLUMNS,
     READS_PAST_ROWS,
@@ -94,6 +95,7 @@ class Histories:
         if cleaned:
             self._behind = Histories(behind, raw_families, dense=dense, is_behind=True) if behind else None
         self._is_behind = is_behind
+        self._keeps_other_markers = cleaned and any(times.keeps_deleted for times in families.values())
         self._filtered_one_in = (0, 0, 1) if filtered else (0, 1, 2)
         self._ttls = (TTL_OVER_MS,) if cleaned else (TTL_OVER_MS, TTL_LONG_MS)
         self._dense = dense
@@ -309,6 +311,8 @@ class Histories:
         else:
             self._shaped(draw, scan)
         if scan.reversed and scan.HasField("filter") and names_in(scan.filter, ENDLESS_DOWNWARDS):
+            scan.ClearField("filter")
+        if self._keeps_other_markers and scan.HasField("filter") and names_in(scan.filter, ENDS_FAMILIES):
             scan.ClearField("filter")
         if scan.HasField("filter") and names_in(scan.filter, READS_PAST_ROWS):
             scan.start_row = scan.start_row or ROW_NAMES[0]

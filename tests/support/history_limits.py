@@ -18,6 +18,9 @@ from tests.support.history_player import Call, Step
 
 ENDLESS_DOWNWARDS = (b"filter.PrefixFilter", b"filter.FuzzyRowFilter")
 """With these a real server may be told to go on at the row that it is at, and then it never ends."""
+ENDS_FAMILIES = (b"filter.ColumnCountGetFilter",)
+"""Where it had enough each family ends of which there is a cell in that row, and be it a marker: of those that hide
+nothing any more a real server keeps some longer."""
 READS_PAST_ROWS = (b"filter.PrefixFilter",)
 """A real server may ask about the row that the scan begins with though it is not there, and fails where that is shorter
 than the prefix; then the scanner stays open, and clean-ups keep what it could see, until its lease is over."""
