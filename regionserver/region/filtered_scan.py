@@ -162,11 +162,13 @@ class FilteredScan:
                     return _Step.RESULT
                 page.rows_empty += 1
                 self._end_row(page)
-            if (stop := self._behind_row(limits)) is not None:
+            if (stop := self._behind_row(page, limits)) is not None:
                 return stop
 
-    def _behind_row(self, limits: PageLimits) -> _Step | None:
-        """Of a row nothing is given; what ends the reading here: the next row may be judged at once again."""
+    def _behind_row(self, page: Page, limits: PageLimits) -> _Step | None:
+        """Of a row nothing more is given; what ends the reading here: the next row may be judged at once again."""
+        if page.rows_done >= limits.rows_max:  # parts of it were given before
+            return _Step.ROW_END
         return self._look(limits) or (None if self.plain is None else _Step.ROW_END)
 
     def _take_plain(self, page: Page, limits: PageLimits) -> _Step | None:

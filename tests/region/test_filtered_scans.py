@@ -309,6 +309,18 @@ def test_a_family_ends_where_the_filter_had_enough_though_nothing_of_it_is_seen(
     assert [[cell.qualifier for cell in decode_cells(b"".join(each), with_tags=True)] for each in found] == [[b"p"]]
 
 
+def test_a_row_of_which_parts_were_given_counts_where_nothing_more_of_it_passes():
+    """Histories beside HBase found it: with a limit of one row a batch of the next row was given, too."""
+    region = region_of([*put(b"a", b"p", b"q", b"r"), *put(b"b", b"p", b"q")])
+    first = made(f.envelope(Filter_pb2.FirstKeyValueMatchingQualifiersFilter(qualifiers=[b"p"])))
+    scan = open_filtered_scan(region, ScanRange(), ScanShape({b"f": Wanted()}, 1), first, NOW_MS)
+    limits = PageLimits(results_max=1, rows_max=1)
+    assert [cell.row for cell in decode_cells(b"".join(scan.page(limits).blocks))] == [b"a"]
+    behind = scan.page(limits)
+    assert (behind.counts, behind.rows_done) == ([], 1)
+    scan.close()
+
+
 class Counting(MemoryStore):
     """Counts what is read."""
 
