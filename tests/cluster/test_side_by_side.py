@@ -64,7 +64,7 @@ FAMILIES = {
     b"g": (FamilyRules(3), Times((*PAST, FUTURE), ()), {"VERSIONS": "3"}),
     b"k": (
         FamilyRules(3, keep_deleted=KeepDeleted.TRUE),
-        Times(PAST, (), keeps_deleted=True),
+        Times(PAST, (), keeps_deleted=3),
         {"VERSIONS": "3", "KEEP_DELETED_CELLS": "TRUE"},
     ),
     b"t": (
@@ -74,7 +74,7 @@ FAMILIES = {
     ),
     b"u": (
         FamilyRules(2, 0, TTL_S * 1000, KeepDeleted.TTL),
-        Times(RECENT, EXPIRED, keeps_deleted=True),
+        Times(RECENT, EXPIRED, keeps_deleted=2),
         {"VERSIONS": "2", "TTL": str(TTL_S), "KEEP_DELETED_CELLS": "TTL"},
     ),
     # HBase fails where a column without a name has markers there, and counts what one change writes as one version.

@@ -49,8 +49,12 @@ class Times:
     """Of what is written."""
     in_order: bool = False
     """The order of writing counts: no change writes a column twice, and no version is written more than twice."""
-    keeps_deleted: bool = False
-    """No marker deletes the column without a name, and behind a clean-up nothing is written with an older time."""
+    keeps_deleted: int = 0
+    """Number of versions, where deleted cells are kept.
+
+    No marker deletes the column without a name, and behind a clean-up nothing is written with an older time; before one
+    no column has more puts: where HBase cleans up deleted ones count as versions, and older ones go that were seen.
+    """
 
 
 ROW_NAMES = (b"a", b"b", b"b\0", b"c")
@@ -95,7 +99,9 @@ class Histories:
         if cleaned:
             self._behind = Histories(behind, raw_families, dense=dense, is_behind=True) if behind else None
         self._is_behind = is_behind
-        self._keeps_other_markers = cleaned and any(times.keeps_deleted for times in families.values())
+        self._puts_max = {
+            name: times.keeps_deleted for name, times in families.items() if cleaned and times.keeps_deleted
+        }
         self._filtered_one_in = (0, 0, 1) if filtered else (0, 1, 2)
         self._ttls = (TTL_OVER_MS,) if cleaned else (TTL_OVER_MS, TTL_LONG_MS)
         self._dense = dense
@@ -137,7 +143,7 @@ class Histories:
         return st.tuples(written, cleaned, reads).map(lambda parts: self._agreed(chain.from_iterable(parts)))
 
     def _agreed(self, steps: Iterable[Step]) -> list[Step]:
-        return agreed(steps, sorted(self._families), self._in_order)
+        return agreed(steps, sorted(self._families), self._in_order, self._puts_max)
 
     def _once(self, message: Client_pb2.MutationProto) -> Call:
         """With a nonce in any case."""
@@ -312,7 +318,7 @@ class Histories:
             self._shaped(draw, scan)
         if scan.reversed and scan.HasField("filter") and names_in(scan.filter, ENDLESS_DOWNWARDS):
             scan.ClearField("filter")
-        if self._keeps_other_markers and scan.HasField("filter") and names_in(scan.filter, ENDS_FAMILIES):
+        if self._puts_max and scan.HasField("filter") and names_in(scan.filter, ENDS_FAMILIES):
             scan.ClearField("filter")
         if scan.HasField("filter") and names_in(scan.filter, READS_PAST_ROWS):
             scan.start_row = scan.start_row or ROW_NAMES[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from itertools import chain
@@ -36,10 +36,17 @@ FAILS_WHOLE_CALL = (b"filter.SkipFilter", b"filter.MultiRowRangeFilter")
 """Within each other they fail: a real server fails all of a Multi then, ours the action alone."""
 
 
-def agreed(steps: Iterable[Step], families: Sequence[bytes], in_order: Collection[bytes]) -> list[Step]:
-    """The steps as they can be played; `in_order`: families in which the order of writing counts."""
+def agreed(
+    steps: Iterable[Step], families: Sequence[bytes], in_order: Collection[bytes], puts_max: Mapping[bytes, int]
+) -> list[Step]:
+    """The steps as they can be played.
+
+    `in_order`: families in which the order of writing counts: a third put of one version is taken for the one that
+    replaced the first there. `puts_max`: of one column, by family.
+    """
     apart = [_apart(step, in_order) for step in steps]
-    return _without_hints_over_markers(_seen_whole(_at_most_twice(apart, in_order), families), families)
+    few = _at_most(_at_most(apart, dict.fromkeys(in_order, 2), of_version=True), puts_max, of_version=False)
+    return _without_hints_over_markers(_seen_whole(few, families), families)
 
 
 def _seen_whole(steps: list[Step], families: Sequence[bytes]) -> list[Step]:
@@ -72,14 +79,15 @@ def _apart(step: Step, names: Collection[bytes]) -> Step:
     return step
 
 
-def _at_most_twice(steps: list[Step], names: Collection[bytes]) -> list[Step]:
-    """Without a third put of one version in these families: HBase takes it for the one that replaced the first."""
+def _at_most(steps: list[Step], puts_max: Mapping[bytes, int], *, of_version: bool) -> list[Step]:
+    """Without more puts of a column of these families, or of a version of it: they are of another column."""
     counts: Counter[tuple[bytes, bytes, bytes, int]] = Counter()
 
     def counted(row: bytes, family: bytes, qualifier: bytes, timestamp_ms: int) -> bytes:
-        while counts[row, family, qualifier, timestamp_ms] >= 2:
+        version = timestamp_ms if of_version else 0
+        while counts[row, family, qualifier, version] >= puts_max[family]:
             qualifier += b"-"
-        counts[row, family, qualifier, timestamp_ms] += 1
+        counts[row, family, qualifier, version] += 1
         return qualifier
 
     done: list[Step] = []
@@ -92,12 +100,12 @@ def _at_most_twice(steps: list[Step], names: Collection[bytes]) -> list[Step]:
             if mutation.mutate_type == Client_pb2.MutationProto.DELETE:
                 continue
             for column in mutation.column_value:
-                if column.family in names:
+                if column.family in puts_max:
                     for one in column.qualifier_value:
                         one.qualifier = counted(mutation.row, column.family, one.qualifier, one.timestamp)
         cells = [
             cell._replace(qualifier=counted(cell.row, cell.family, cell.qualifier, cell.timestamp_ms))
-            if cell.family in names and cell.key_type == KeyType.PUT
+            if cell.family in puts_max and cell.key_type == KeyType.PUT
             else cell
             for cell in call.cells
         ]
