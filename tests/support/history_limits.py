@@ -121,9 +121,9 @@ def names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
 def _without_hints_over_markers(steps: list[Step], families: Sequence[bytes]) -> list[Step]:
     """See HINTS_AT_COLUMNS."""
     requests = [step.request for step in steps if isinstance(step, Call)]
-    unnamed = [cell for step in steps if isinstance(step, Call) for cell in _written(step, families)]
+    written = [cell for step in steps if isinstance(step, Call) for cell in _written(step, families)]
     puts, markers = (
-        {(cell.row, cell.family) for cell in unnamed if not cell.qualifier and (cell.key_type == KeyType.PUT) is puts}
+        {(cell.row, cell.family) for cell in written if not cell.qualifier and (cell.key_type == KeyType.PUT) is puts}
         for puts in (True, False)
     )
     if puts & markers:

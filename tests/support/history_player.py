@@ -133,9 +133,14 @@ class Player:
                 told += [(result, *flag) for result, *flag in zip(results, partial, strict=True)]
             if not response.more_results or not response.more_results_in_region:
                 # Which page finds the end depends on what a server has looked at, and so does the end of a row's parts;
-                # and then whether the last row is counted before the region ends.
-                depends = message.scan.batch_size or (message.scan.max_result_size and message.limit_of_rows)
-                return told if depends else [*told, response.more_results]
+                # and then whether the last row is counted before the region ends. A time range may leave out all files
+                # of a real server, whose filter hears then of no row that it could end with.
+                scan = message.scan
+                has_times = scan.HasField("time_range") or bool(scan.cf_time_range)
+                depends = scan.batch_size or (scan.max_result_size and message.limit_of_rows)
+                if depends or (has_times and scan.HasField("filter")):
+                    return told
+                return [*told, response.more_results]
             asked = Client_pb2.ScanRequest(
                 scanner_id=response.scanner_id,
                 next_call_seq=seq,
