@@ -125,6 +125,9 @@ class Drawn:
     times_ms: Sequence[int]
     prefix: bytes = b""
     """Of all rows."""
+    ranges_apart: bool = False
+    """Three ranges of rows are merged, as Java's client sends them: where more than two overlap a real server may take
+    the end of the last for one that is inside."""
 
     def filters(self, depth: int = 3) -> st.SearchStrategy[Filter_pb2.Filter]:
         """One by itself as often as a few side by side, or some within each other."""
@@ -223,12 +226,28 @@ class Drawn:
             st.integers(0, 4).map(lambda each: envelope(Filter_pb2.PageFilter(page_size=each))),
             st.sampled_from([-1.0, 2.0]).map(lambda each: envelope(Filter_pb2.RandomRowFilter(chance=each))),
             st.lists(ranges, min_size=1, max_size=3).map(
-                lambda each: envelope(Filter_pb2.MultiRowRangeFilter(row_range_list=_merged(each)))
+                lambda each: envelope(Filter_pb2.MultiRowRangeFilter(row_range_list=self._ranges(each)))
             ),
             st.tuples(st.lists(row.flatmap(self._fuzzy_pair), min_size=1, max_size=3), st.booleans()).map(
                 lambda drawn: envelope(Filter_pb2.FuzzyRowFilter(fuzzy_keys_data=drawn[0], is_mask_v2=drawn[1]))
             ),
         )
+
+    def _ranges(self, ranges: list[Filter_pb2.RowRange]) -> list[Filter_pb2.RowRange]:
+        if not self.ranges_apart or len(ranges) < 3:
+            return ranges
+        return [
+            Filter_pb2.RowRange(
+                start_row=each.start,
+                start_row_inclusive=each.start_inclusive,
+                stop_row=each.stop,
+                stop_row_inclusive=each.stop_inclusive,
+            )
+            for each in merged(
+                RowRange(each.start_row, each.stop_row, each.start_row_inclusive, each.stop_row_inclusive)
+                for each in ranges
+            )
+        ]
 
     def _fuzzy_pair(self, row: bytes) -> st.SearchStrategy[HBase_pb2.BytesBytesPair]:
         length = len(row) - len(self.prefix)
@@ -283,25 +302,6 @@ class _Trees:
 def _one_of(draw: st.DrawFn, some: Sequence[_Trees]) -> Filter_pb2.Filter:
     """Each as often as the others: `st.one_of` would take what is within them one by one."""
     return draw(some[draw(st.integers(0, len(some) - 1))].any_of)
-
-
-def _merged(ranges: list[Filter_pb2.RowRange]) -> list[Filter_pb2.RowRange]:
-    """Three apart from each other, as Java's client sends them: where more than two overlap a real server may take the
-    end of the last for one that is inside."""
-    if len(ranges) < 3:
-        return ranges
-    known = [
-        RowRange(each.start_row, each.stop_row, each.start_row_inclusive, each.stop_row_inclusive) for each in ranges
-    ]
-    return [
-        Filter_pb2.RowRange(
-            start_row=each.start,
-            start_row_inclusive=each.start_inclusive,
-            stop_row=each.stop,
-            stop_row_inclusive=each.stop_inclusive,
-        )
-        for each in merged(known)
-    ]
 
 
 def _row_range(drawn: tuple[bytes, bytes, bool, bool]) -> Filter_pb2.RowRange:

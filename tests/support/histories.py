@@ -29,13 +29,12 @@ from tests.support.history_limits import (
     LEAVES_COLUMNS,
     READS_PAST_ROWS,
     agreed,
+    is_filtered_by,
     names_in,
 )
 from tests.support.history_player import PREFIX, Call, Compact, Crash, Step
 
 NONCES = count(1)
-
-
 QUALIFIER_NAMES = (b"", b"p", b"q", b"r\0")
 
 
@@ -110,7 +109,8 @@ class Histories:
         self._in_order = {name for name, times in families.items() if times.in_order}
         self._usual = sorted({time for times in families.values() for time in times.usual})
         rows, values = [PREFIX + row for row in ROW_NAMES], [b"", b"1", b"value", b"\xff", (5).to_bytes(8, "big")]
-        self._filters = Drawn(rows, sorted(families), QUALIFIER_NAMES, values, self._usual, PREFIX).filters()
+        names = sorted(families)
+        self._filters = Drawn(rows, names, QUALIFIER_NAMES, values, self._usual, PREFIX, ranges_apart=True).filters()
 
     def history(self) -> st.SearchStrategy[list[Step]]:
         """Writes and reads; in the middle of some a clean-up, or a crash, perhaps before an answer has come."""
@@ -312,15 +312,15 @@ class Histories:
             if (times := draw(self.range_of_times())) is not None:
                 scan.time_range.CopyFrom(times)
             self._filtered(draw, scan)
-            if scan.HasField("filter") and names_in(scan.filter, LEAVES_COLUMNS):
-                scan.ClearField("filter")
+            left_out = LEAVES_COLUMNS
         else:
             self._shaped(draw, scan)
-        if scan.reversed and scan.HasField("filter") and names_in(scan.filter, ENDLESS_DOWNWARDS):
+            left_out = ()
+        left_out += ENDLESS_DOWNWARDS if scan.reversed else ()
+        left_out += ENDS_FAMILIES if self._puts_max else ()
+        if is_filtered_by(scan, left_out):
             scan.ClearField("filter")
-        if self._puts_max and scan.HasField("filter") and names_in(scan.filter, ENDS_FAMILIES):
-            scan.ClearField("filter")
-        if scan.HasField("filter") and names_in(scan.filter, READS_PAST_ROWS):
+        if is_filtered_by(scan, READS_PAST_ROWS):
             scan.start_row = scan.start_row or ROW_NAMES[0]
         if (batch := draw(st.sampled_from([0, 0, 0, 1, 2]))) > 0:
             scan.batch_size = batch

@@ -16,6 +16,7 @@ from registry.wire.cellblock import Cell, KeyType
 from tests.support.history_calls import cells_of
 from tests.support.history_player import Call, Step
 
+Filtered = Client_pb2.Get | Client_pb2.Scan | Client_pb2.Condition
 ENDLESS_DOWNWARDS = (b"filter.PrefixFilter", b"filter.FuzzyRowFilter")
 """With these a real server may be told to go on at the row that it is at, and then it never ends."""
 ENDS_FAMILIES = (b"filter.ColumnCountGetFilter",)
@@ -113,9 +114,14 @@ def _at_most(steps: list[Step], puts_max: Mapping[bytes, int], *, of_version: bo
     return done
 
 
-def names_in(asked: Filter_pb2.Filter, names: Sequence[bytes]) -> bool:
+def names_in(asked: Filter_pb2.Filter, names: Iterable[bytes]) -> bool:
     """Whether one of these classes is in it, at any depth."""
     return any(name in asked.SerializeToString() for name in names)
+
+
+def is_filtered_by(message: Filtered, names: Iterable[bytes]) -> bool:
+    """Whether it has a filter with one of these classes in it."""
+    return message.HasField("filter") and names_in(message.filter, names)
 
 
 def _without_hints_over_markers(steps: list[Step], families: Sequence[bytes]) -> list[Step]:
@@ -128,12 +134,12 @@ def _without_hints_over_markers(steps: list[Step], families: Sequence[bytes]) ->
     )
     if puts & markers:
         for each in chain.from_iterable(map(_filtered_parts, requests)):
-            if each.HasField("filter") and names_in(each.filter, HINTS_AT_COLUMNS):
+            if is_filtered_by(each, HINTS_AT_COLUMNS):
                 each.ClearField("filter")
     return steps
 
 
-def _filtered_parts(request: Message) -> list[Client_pb2.Get | Client_pb2.Scan | Client_pb2.Condition]:
+def _filtered_parts(request: Message) -> list[Filtered]:
     match request:
         case Client_pb2.ScanRequest():
             return [request.scan]

@@ -153,22 +153,21 @@ def test_help_names_every_variable_that_the_scripts_read(script: str) -> None:
     assert all(name in done.stdout for name in read), read
 
 
-@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the scripts are for Linux")
 def test_a_server_whose_program_is_being_replaced_is_not_taken_for_one_that_has_ended(tmp_path: Path) -> None:
     """While exec is under way /proc tells no environment; once a busy machine's start said "coordinator has ended"."""
     replaced = tmp_path / "replaced"
     replaced.write_text('#!/bin/sh\nexec "$0"\n')
     replaced.chmod(0o755)
     pid_file = tmp_path / "it.pid"
-    process = subprocess.Popen([replaced], env={"DISTRIBUTED_CLUSTER_PID_FILE": str(pid_file), "PATH": os.defpath})
-    try:
+    environment = {"DISTRIBUTED_CLUSTER_PID_FILE": str(pid_file), "PATH": os.defpath}
+    with subprocess.Popen([replaced], env=environment) as process:
         pid_file.write_text(f"{process.pid}\n")
-        asks = "for ((n = 0; n < 300; n++)); do pid_of it >/dev/null || exit 1; done"
-        assert _shared_part(asks, tmp_path) == 0
-    finally:
-        process.kill()
-    assert _shared_part("pid_of it", tmp_path) == 1, "a zombie"
-    process.wait()
+        try:
+            asks = "for ((n = 0; n < 300; n++)); do pid_of it >/dev/null || exit 1; done"
+            assert _shared_part(asks, tmp_path) == 0
+        finally:
+            process.kill()
+        assert _shared_part("pid_of it", tmp_path) == 1, "a zombie"
     assert _shared_part("pid_of it", tmp_path) == 1, "nobody"
     pid_file.write_text(f"{os.getpid()}\n")
     assert _shared_part("pid_of it", tmp_path) == 1, "another's number"
