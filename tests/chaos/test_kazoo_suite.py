@@ -42,10 +42,12 @@ LEAST = 470
 """How many tests kazoo 2.11 has less those: a package without its tests must not pass for a success."""
 SHARDS = 5
 """Runs beside each other, each with a server of its own: the tests mostly wait."""
-RUN_S_MAX = 300
-"""They take half a minute."""
+TEST_S_MAX = 60
+STILL_S_MAX = 90
+"""A run of which no test ends for so long hangs in one of them."""
 AGAIN_MAX = 5
-"""So few run once more, alone: their limits of time are another's, for an idle machine. A bug fails twice."""
+"""So few that fail or hang run once more, alone: their limits of time are another's, for an idle machine. A bug fails
+twice."""
 SLOW_S = {
     "test_partitioner.py::KazooPartitionerTests": 21,
     "test_watchers.py::KazooChildrenWatcherTests": 15,
@@ -79,19 +81,25 @@ def _pytest(directory: Path, words: list[str], environment: dict[str, str]) -> s
     )
 
 
-def _output(run: subprocess.Popen[str]) -> str:
-    """All that it says. One that does not end is ended, with its coordinator; what it has noted until then counts.
+def _output(directory: Path, run: subprocess.Popen[str]) -> tuple[str, bool]:
+    """All that it says, and whether it hung.
 
-    A lock test that fails leaves a thread for which its own tearDown waits without end.
+    One that hangs is ended, with its coordinator; what it has noted until then counts. A lock test that fails leaves a
+    thread for which its own tearDown waits without end.
     """
-    try:
-        return run.communicate(timeout=RUN_S_MAX)[0]
-    except subprocess.TimeoutExpired:
+    ended = -1
+    while True:
+        try:
+            return run.communicate(timeout=STILL_S_MAX)[0], False
+        except subprocess.TimeoutExpired:
+            before, ended = ended, len(_noted(directory))
+            if ended > before:
+                continue
         tasks = Path(f"/proc/{run.pid}/task").iterdir()
         children = [int(pid) for task in tasks for pid in (task / "children").read_text().split()]
         for pid in (run.pid, *children):
             os.kill(pid, signal.SIGKILL)
-        return run.communicate()[0]
+        return run.communicate()[0], True
 
 
 def _run(directory: Path, wanted: list[str]) -> subprocess.Popen[str]:
@@ -100,7 +108,7 @@ def _run(directory: Path, wanted: list[str]) -> subprocess.Popen[str]:
     listed.write_text("\n".join(wanted))
     return _pytest(
         directory,
-        ["--timeout", "60"],
+        ["--timeout", str(TEST_S_MAX)],
         {
             "HBEACON_KAZOO_TESTS": str(listed),
             "HBEACON_KAZOO_OUTCOMES": str(directory / "outcomes"),
@@ -140,14 +148,18 @@ def outcomes(names: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict
         directory = base / str(number)
         runs.append((directory, _run(directory, [name for name in names if name.rpartition("::")[0] in shard])))
     seen: dict[str, dict[str, Any]] = {}
+    hung = 0
     for directory, run in runs:
-        text = _output(run)
+        text, hangs = _output(directory, run)
+        hung += hangs
         assert (directory / "outcomes").exists(), text[-4000:]
         seen |= _noted(directory)
-    late = [name for name in names if name not in LEFT_OUT and seen.get(name, {}).get("outcome") != "passed"]
-    if 0 < len(late) <= AGAIN_MAX:
-        print("once more:", *late)
-        _output(_run(base / "again", late))
+    failed = [name for name in seen if name not in LEFT_OUT and seen[name]["outcome"] != "passed"]
+    # one that hangs, and those behind it, which had no chance yet
+    lost = [name for name in names if name not in seen]
+    if (failed or lost) and len(failed) + hung <= AGAIN_MAX:
+        print("once more:", *failed, *lost)
+        _output(base / "again", _run(base / "again", failed + lost))
         seen |= _noted(base / "again")
     return seen
 
