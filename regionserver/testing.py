@@ -21,6 +21,7 @@ from regionserver.engine.store import Batch, Durability, Store
 from regionserver.hosting.committing import all_before, commit
 from regionserver.hosting.ranges import LIFE_BYTES, Range, range_of
 from regionserver.process import GC_THRESHOLDS, with_own_defaults
+from regionserver.region.newest_cell import NewestCell
 from regionserver.server import RegionServer
 from registry.clock import Clock
 from registry.config.settings import Settings
@@ -58,6 +59,7 @@ class RowsDoor(TestDoor):
     def __init__(self, server: RegionServer, path: Path) -> None:
         super().__init__(server, path)
         self._stores = server.stores
+        self._regions = server.regions
         self.handlers |= {"save": self._save, "put back": self._put_back}
 
     async def _save(self, request: Mapping[str, Any]) -> object:
@@ -87,6 +89,8 @@ class RowsDoor(TestDoor):
             batch = await _difference(store, rows, saved)
             if batch:
                 await commit(store, batch, Durability.PROCESS)
+                if (hosted := self._regions.get(rows.region)) is not None:
+                    hosted.region.newest = NewestCell()
             done.append(rows.region)
         return done
 

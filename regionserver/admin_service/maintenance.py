@@ -1,11 +1,11 @@
 """Flushes and compactions, asked for or due, beside the calls of clients.
 
-A flush writes what is only in the log of a region's store into its files; all regions of that store have it. A
-compaction drops a region's dead cells, in slices of the loop, and then gives back their space, in a thread. Compactions
-wait for one another in a queue, as HBase's do. Those of one store give back space when all of them have dropped what is
-dead, for its newest files have cells of every region: they are written anew once then, with nothing dead in them. Each
-region has one every hbase.hregion.majorcompaction, sooner or later by up to half of that, so that not all come at once;
-the store remembers when, whoever serves it.
+A flush writes what is only in the log of a region's store into its files; all regions of that store have it, and of
+those in which everything has expired nothing is written. A compaction drops a region's dead cells, in slices of the
+loop, and then gives back their space, in a thread. Compactions wait for one another in a queue, as HBase's do. Those of
+one store give back space when all of them have dropped what is dead, for its newest files have cells of every region:
+they are written anew once then, with nothing dead in them. Each region has one every hbase.hregion.majorcompaction,
+sooner or later by up to half of that, so that not all come at once; the store remembers when, whoever serves it.
 
 Source: HRegionServer#getCompactSplitThread, CompactSplit; SortedCompactionPolicy#getNextMajorCompactTime.
 """
@@ -23,7 +23,7 @@ from regionserver.engine.store import Batch, Durability, Store, StoreError
 from regionserver.hosting.committing import all_before, commit
 from regionserver.hosting.hosted import Hosted, HostedRegions
 from regionserver.hosting.reserved import compacted_ms, note_compacted
-from regionserver.region.cleaning import RegionCleaning
+from regionserver.region.cleaning import RegionCleaning, clear_expired
 from regionserver.region.scan import ScanRange, key_range
 from registry.clock import Clock
 
@@ -115,6 +115,9 @@ class Maintenance:
             await asyncio.wait([before])
         now_ms = int(self._clock.wall_ms())
         try:
+            for hosted in self._regions.online():
+                if hosted.store_id == store_id and self.compactions_enabled and hosted.region.rules.is_compacted:
+                    clear_expired(hosted.region, now_ms)
             await all_before(store)
             await asyncio.to_thread(store.flush)
             self.flushed_ms[store_id] = now_ms
@@ -221,6 +224,9 @@ class Maintenance:
             noted = Batch()
             note_compacted(noted, hosted.info.encoded_name, cleaned.began_ms)
             await commit(region.store, noted, Durability.LATER)
+        if cleaned.cleaning.cleared_whole:
+            _log.info("%s is compacted: every cell had expired", hosted.info)
+            return
         _log.info(
             "%s is compacted: %d records read, %d cells dropped",
             hosted.info,

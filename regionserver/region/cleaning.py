@@ -2,7 +2,8 @@
 
 It is what a major compaction is in HBase: markers that hide nothing any more go too. Scans that are open read the
 moment at which they were opened and lose nothing. A slice reads and writes without anybody in between; where it cannot
-be written because the store is busy, nothing of it is done, and the next pass comes to it again.
+be written because the store is busy, nothing of it is done, and the next pass comes to it again. A region whose newest
+cell has expired, as far as is known, is cleared without reading it.
 
 A family that is larger than FAMILY_BYTES_WHOLE is cleaned chunk by chunk. What is known of a column there is what
 one slice has read of it, so markers go only with columns that lie in one chunk, and those of the whole family stay.
@@ -22,12 +23,13 @@ from regionserver.region.dead import every_marker, living, may_have_dead
 from regionserver.region.family import put_family
 from regionserver.region.keys import family_of, row_key_of
 from regionserver.region.newest_alike import NewestOf
+from regionserver.region.newest_cell import NEVER_MS
 from regionserver.region.pieces import Record
 from regionserver.region.record import Entry, Mark, encode_record, head_of
 from regionserver.region.records_ahead import RecordsAhead
 from regionserver.region.region import Region
 from regionserver.region.scan import ScanRange, key_range
-from regionserver.region.visible import FamilyRules
+from regionserver.region.visible import FOR_EVER_MS, FamilyRules
 from regionserver.region.written_order import entries_of, with_cells
 from registry.wire.cellblock import KeyType
 
@@ -58,7 +60,12 @@ class RegionCleaning:
         self._ranges_count = 0
         """Of records that went together."""
         self._newest_of = NewestOf()
+        self._has_begun = False
+        self._left_ms = NEVER_MS
+        """The newest cell of what stays, and of what was looked into."""
         self.done = False
+        self.cleared_whole = False
+        """Everything had expired; nobody has counted it."""
         self.records_read_count = 0
         self.cells_dropped_count = 0
         self.slices_refused_count = 0
@@ -67,6 +74,12 @@ class RegionCleaning:
         """Clean a little; whether more is left. Raises StoreError where the store can be read no longer."""
         if self.done:
             return False
+        if not self._has_begun:
+            self._has_begun = True
+            if clear_expired(self._region, now_ms):
+                self.done = self.cleared_whole = True
+                return False
+            self._region.newest.cleaning_begins()
         self._begun = []
         batch = Batch()
         together_count = min(TOGETHER_MAX, 1 + slice_bytes // LOOKED_INTO_BYTES)
@@ -76,8 +89,11 @@ class RegionCleaning:
             self.records_read_count += records.count
             self.done = records.peek is None
             self._at = records.peek[0] if records.peek is not None else self._end
+            self._left_ms = max(self._left_ms, records.newest_ms)
         if batch:
             self._commit(batch, dropped_count)
+        if self.done and not self.slices_refused_count:
+            self._region.newest.cleaning_ended(self._left_ms)
         return not self.done
 
     def _judge(self, records: RecordsAhead, batch: Batch, now_ms: int, slice_bytes: int) -> int:
@@ -94,6 +110,7 @@ class RegionCleaning:
             spent_bytes += records.read_bytes - before_bytes + LOOKED_INTO_BYTES
         by_head.end(batch)
         self._ranges_count = by_head.ranges_count
+        self._left_ms = max(self._left_ms, by_head.left_ms)
         return dropped_count + by_head.dropped_count
 
     def _look_into(self, records: RecordsAhead, batch: Batch, now_ms: int) -> int:
@@ -104,7 +121,8 @@ class RegionCleaning:
         family = family_of(record[0], len(row_key))
         rules = self._region.families.get(family)
         if rules is None:
-            next(records)
+            records.pass_over(1)
+            self._left_ms = FOR_EVER_MS  # whoever knows the family may see it for ever
             return 0
         family_key = record[0][: len(row_key) + len(family) + 1]
         if rules.new_versions:
@@ -157,6 +175,23 @@ class RegionCleaning:
         else:
             batch.delete(key)
         return dropped_count
+
+
+def clear_expired(region: Region, now_ms: int) -> bool:
+    """Take all cells of a region out of its store, where all have expired; whether that was done."""
+    if not region.newest.has_expired(region.families.values(), now_ms):
+        return False
+    batch = Batch()
+    batch.clear(*key_range(ScanRange(), region.where, region.prefix, region.order))
+    errors: list[StoreError | None] = []
+    try:
+        region.store.commit(batch, Durability.LATER, errors.append)
+    except StoreBusy:
+        return False
+    if errors != [None]:
+        return False
+    region.newest.cleared()
+    return True
 
 
 def _record(record: Record, batch: Batch, rules: FamilyRules, now_ms: int) -> int:

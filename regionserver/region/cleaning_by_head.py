@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from regionserver.engine.store import Batch
 from regionserver.region.newest_alike import NewestOf
+from regionserver.region.newest_cell import NEVER_MS
 from regionserver.region.pieces import Record
 from regionserver.region.record import FORMAT, HEAD, Mark
 from regionserver.region.visible import FOR_EVER_MS, FamilyRules
@@ -33,8 +34,6 @@ _EXPIRES_WHOLE = int(Mark.MARKERS | Mark.VERSIONS)
 """Marks of records that are dead when their newest cell is: further chunks are not known, tags may say otherwise."""
 _VERSIONS = int(Mark.VERSIONS)
 _END = b"\0"
-_NEVER_MS = -FOR_EVER_MS - 2
-"""Before all times."""
 
 
 class _Family(NamedTuple):
@@ -65,6 +64,8 @@ class ByHead:
         """What changes took, as if so much had been looked into."""
         self.dropped_count = 0
         """Cells."""
+        self.left_ms = NEVER_MS
+        """The newest cell of records that stay."""
 
     def judge(self, records: Sequence[Record], batch: Batch) -> int:
         """How many of the first records are done with.
@@ -73,8 +74,9 @@ class ByHead:
         """
         family_of, head_of, dead, older = self._families.get, HEAD.unpack_from, self._dead, self._older
         count = dropped_count = changed_bytes = 0
+        left_ms = self.left_ms
         end: bytes | None = None
-        dead_before_ms = living_from_ms = _NEVER_MS
+        dead_before_ms = living_from_ms = NEVER_MS
         keeps_newest = False
         for key, record in records:
             # A first record's key ends with its family between two zero bytes, and that of a further chunk with none.
@@ -95,12 +97,15 @@ class ByHead:
             else:
                 if dead:
                     self._clear(batch)
+                if newest_ms > left_ms:
+                    left_ms = newest_ms
                 if marks:
                     older.append((key, record, cells_count))
                     changed_bytes += len(record) // NEWEST_SHARE + NEWEST_BYTES
             count += 1
         self.dropped_count += dropped_count
         self.changed_bytes += changed_bytes
+        self.left_ms = left_ms
         return count
 
     def end(self, batch: Batch) -> None:
@@ -128,6 +133,6 @@ class ByHead:
 def _family(rules: FamilyRules, now_ms: int) -> _Family:
     keeps_newest = rules.versions_max == 1 and not rules.new_versions
     if rules.ttl_ms == FOR_EVER_MS:
-        return _Family(_NEVER_MS, _NEVER_MS, keeps_newest)
+        return _Family(NEVER_MS, NEVER_MS, keeps_newest)
     oldest_ms = now_ms - rules.ttl_ms
-    return _Family(oldest_ms if rules.versions_min <= 0 else _NEVER_MS, oldest_ms, keeps_newest)
+    return _Family(oldest_ms if rules.versions_min <= 0 else NEVER_MS, oldest_ms, keeps_newest)

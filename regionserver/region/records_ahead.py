@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 
 from regionserver.engine.store import Snapshot
 from regionserver.region.keys import after_family
+from regionserver.region.newest_cell import NEVER_MS
 from regionserver.region.pieces import Record
+from regionserver.region.record import head_of
 
 
 class RecordsAhead(Iterator[Record]):
@@ -21,6 +23,8 @@ class RecordsAhead(Iterator[Record]):
         self.read_bytes = 0
         """Of those that were taken."""
         self.count = 0
+        self.newest_ms = NEVER_MS
+        """Of the cells of those that were taken one by one, or by family."""
 
     @property
     def peek(self) -> Record | None:
@@ -36,6 +40,7 @@ class RecordsAhead(Iterator[Record]):
         record = self.peek
         if record is None:
             raise StopIteration
+        self.newest_ms = max(self.newest_ms, head_of(record[1]).newest_ms)
         self._pass(1, len(record[0]) + len(record[1]))
         return record
 

@@ -28,6 +28,7 @@ from regionserver.region.mutations import (
     delta_entries,
     put_entries,
 )
+from regionserver.region.newest_cell import NewestCell
 from regionserver.region.plain_puts import PlainPut, fresh_record
 from regionserver.region.record import HEAD_BYTES, Entry, Mark, head_of, newest_of, plain_count, plain_record
 from regionserver.region.rules import USUAL, TableRules
@@ -122,6 +123,7 @@ class Region:
         self.order = order
         self.rules = rules
         self.counts = RequestCounts()
+        self.newest = NewestCell()
         self.is_plain = False
         """Whether clients see it as it is, and their calls go straight to it; said by who answers them."""
         self._lower = order(where.start_key) if where.start_key else b""
@@ -256,6 +258,7 @@ class Region:
         if self.rules.future_ms_max is not None:
             for entry in entries:
                 self._check_time(entry, now_ms)
+        self.newest.written(entries)
         old = view.get(key)
         if old is None and (made := fresh_record(entries)) is not None:
             batch.put(key, made)
@@ -265,6 +268,8 @@ class Region:
     def _put_shaped(self, put: Shaped, view: View, batch: Batch, key: bytes, now_ms: int) -> None:
         shape, rules = put.shape, self.families[put.family]
         cells, timestamp_ms = put.cells(now_ms)
+        if timestamp_ms > self.newest.written_ms:
+            self.newest.written_ms = timestamp_ms
         old = view.get(key)
         if old is None:
             batch.put(key, plain_record(cells, shape.count, timestamp_ms))
@@ -383,6 +388,7 @@ class Region:
             made.append(left)
         for family, entries in by_family.items():
             if entries:
+                self.newest.written(entries)
                 write_cells(view, batch, family_key(row_key, family), entries, self.families[family], now_ms)
         return made
 
