@@ -211,7 +211,7 @@ class RegionStates:
                 store=held.to_store,
                 leftover=leftover,
             )
-            held.hand_over, held.problem, held.failures = "", "", 0
+            held.problem, held.failures = "", 0
             held.avoid.clear()
             if held.destination == server:
                 held.destination = None
@@ -345,7 +345,9 @@ class RegionStates:
     def _end_move(self, held: Held, why: str) -> None:
         if held.destination is not None:
             held.move_problem = why
-        held.destination, held.hand_over = None, ""
+        held.destination = None
+        if held.row.state is not RegionState.OPENING:  # one that opens has its rows by it, whatever is wanted by now
+            held.hand_over = ""
 
     # --- rows and orders ----------------------------------------------------------------------------------------
 
@@ -425,6 +427,8 @@ class RegionStates:
             self.outbox.drop(row.sn, name)
         if not keeps_order:
             held.order_id = 0
+        if row.state is RegionState.OPENING:
+            held.hand_over = ""
         held.row = RegionRow(
             row.info,
             row.life,

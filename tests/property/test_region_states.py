@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -297,6 +298,34 @@ class Cluster(RuleBasedStateMachine):
             assert not held.problem.startswith(NOT_REACHABLE), held
             assert held.is_settled, held
             assert (held.row.state is RegionState.OPEN) == any(name in server.serving for server in self.servers)
+
+
+@pytest.mark.parametrize("rounds", range(4))
+@pytest.mark.parametrize("steps", range(4))
+@pytest.mark.parametrize("then", ["close", "move", "the destination of another move dies"])
+def test_what_is_wanted_of_a_region_that_is_on_its_way_to_another_store(rounds: int, steps: int, then: str):
+    """It opened there without its rows where it was to be closed before its order had left."""
+    cluster = Cluster()
+    cluster.come()
+    name = NAMES[0]
+    here = next(index for index, server in enumerate(cluster.servers) if name in server.serving)
+    there, elsewhere = (index for index in range(3) if index != here)
+    cluster.want(name, "move", there)
+    cluster.all_goes_well(rounds)
+    for step in [cluster.advance, cluster.begin_to_write, lambda: cluster.write(is_answered=True)][:steps]:
+        step()
+    if then == "close":
+        cluster.want(name, "close", 0)
+    else:
+        cluster.states.want_move(name, cluster.servers[elsewhere].name)
+        if then != "move":
+            cluster.die(elsewhere)
+    cluster.one_serves_and_meta_knows_the_store()
+    cluster.teardown()
+    cluster.states.want_open([name])
+    cluster.teardown()
+    cluster.one_serves_and_meta_knows_the_store()
+    assert any(name in server.serving for server in cluster.servers)
 
 
 Cluster.TestCase.settings = settings(max_examples=examples(30), stateful_step_count=50, deadline=None)
