@@ -4,7 +4,8 @@ The load comes first, with a flush and a major compaction of the whole table in 
 expires has expired, the same is done once more and alone, until a raw scan of all versions finds none but living cells.
 Clients write what the side lets them, and who takes more rows has more dead cells then: so it is told how long it takes
 until they are gone, and how many are gone in a second, and the processor time of all and of each. Then all rows are
-written some times on both sides, and it is told how long it takes until as many dead cells are gone.
+written some times on both sides, and it is told how long it takes until as many dead cells are gone. So it is for rows
+that expire among others that live, too: where everything in a region has expired nobody has to look at any of it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ CELLS = 5
 """Of a row; rows of eight and more have no dead versions here, since those go when a row is written."""
 VALUE_BYTES = 100
 CONNECTIONS = 4
-TTL_S = 2
+TTL_S, TTL_AMONG_S = 2, 4
+"""The second is long enough for a clean-up within it: those that live meanwhile are counted behind it."""
 GONE_S_MAX = 120.0
 AGAIN = 3
 """So many times all rows are written once more for as many dead cells on both sides."""
@@ -40,7 +42,15 @@ class Dying:
     table: str
     attributes: Mapping[bytes, bytes]
     """Of the family."""
-    expires: bool = False
+    ttl_s: int = 0
+    """0: it is not for that."""
+    living_every: int = 0
+    """Each so-many-th row is written once more when all have expired, and there is no load; 0: none is."""
+
+    @property
+    def expires(self) -> bool:
+        """Whether they were living once, all of them."""
+        return self.ttl_s > 0
 
     @property
     def writes(self) -> str:
@@ -64,8 +74,11 @@ class Dying:
 
 
 VERSIONS = Dying("old versions", "versions", {})
-EXPIRED = Dying("cells that expire", "expired", {b"TTL": b"%d" % TTL_S}, expires=True)
-KINDS = (VERSIONS, EXPIRED)
+EXPIRED = Dying("cells that expire", "expired", {b"TTL": b"%d" % TTL_S}, TTL_S)
+AMONG = Dying(
+    "cells that expire among rows that live", "among", {b"TTL": b"%d" % TTL_AMONG_S}, TTL_AMONG_S, living_every=10
+)
+KINDS = (VERSIONS, EXPIRED, AMONG)
 
 
 def measure(
@@ -76,7 +89,7 @@ def measure(
     samples: Samples,
     tick: Callable[[str], None],
 ) -> None:
-    """Both kinds in every round, A B then B A; a first round is not counted."""
+    """All kinds in every round, A B then B A; a first round is not counted."""
     for kind in KINDS:
         for side in sides:
             tick(f"{kind.table}, {side.name}")
@@ -86,16 +99,16 @@ def measure(
         for kind in KINDS:
             for side in sides if number % 2 == 0 else reversed(sides):
                 tick(f"{kind.name}, {side.name}")
-                written, read = _under_load(program, side, kind, rows, effort)
-                gone = _until_gone(program, side, kind, rows)
+                found: dict[str, Sample] = {}
+                if not kind.living_every:
+                    found[kind.writes], found[kind.reads] = _under_load(program, side, kind, rows, effort)
+                    found[kind.gone] = _until_gone(program, side, kind, rows)
                 for _ in range(AGAIN):
                     load.job(program, "load", side.masters[0], _words(kind, rows))
-                as_many = _until_gone(program, side, kind, rows)
+                found[kind.as_many] = _until_gone(program, side, kind, rows)
                 if number >= 0:
-                    samples.add(kind.writes, side.name, written)
-                    samples.add(kind.reads, side.name, read)
-                    samples.add(kind.gone, side.name, gone)
-                    samples.add(kind.as_many, side.name, as_many)
+                    for measure, sample in found.items():
+                        samples.add(measure, side.name, sample)
 
 
 def _words(kind: Dying, rows: int) -> tuple[str, ...]:
@@ -127,10 +140,13 @@ def _under_load(program: Path, side: Side, kind: Dying, rows: int, effort: Effor
 
 
 def _until_gone(program: Path, side: Side, kind: Dying, rows: int) -> Sample:
-    if kind.expires:
-        time.sleep(TTL_S + 0.1)
     words, living = _words(kind, rows), 0 if kind.expires else rows * CELLS
+    time.sleep(kind.ttl_s + 0.1 if kind.expires else 0)
     before = load.job(program, "filtered", side.masters[0], (*words, "-raw", "-d", "0s", "-w", "0s"))["cells"]
+    if kind.living_every:
+        load.job(program, "load", side.masters[0], (*words, "-every", str(kind.living_every)))
+        living = len(range(0, rows, kind.living_every)) * CELLS
+        before += living
     began_s, spent_s = time.perf_counter(), usage(side.pids()).cpu_s
     while True:
         done = load.job(program, "cleanup", side.masters[0], words, limit_s=GONE_S_MAX)

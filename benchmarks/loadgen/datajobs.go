@@ -70,10 +70,11 @@ func (d *dataConn) puts(spec []byte, rows [][]byte, cellsOf int, block []byte) e
 func loadRows(o options, s *shape, found *regions) (map[string]any, error) {
 	began := time.Now()
 	err := eachRegion(found, func(conn *dataConn, r *region) error {
-		for from := r.first; from < r.last; from += loadBatch {
+		first := (r.first + o.every - 1) / o.every * o.every
+		for from := first; from < r.last; from += loadBatch * o.every {
 			var rows [][]byte
 			var block []byte
-			for n := from; n < atMost(from+loadBatch, r.last); n++ {
+			for n := from; n < atMost(from+loadBatch*o.every, r.last); n += o.every {
 				row := appendRow(nil, n)
 				rows, block = append(rows, row), s.appendCells(block, row, n)
 			}

@@ -68,6 +68,7 @@ type options struct {
 	filter      []byte // of filtered
 	raw         bool
 	mayBeGone   bool // rows of get
+	every       int  // of load: only each so-many-th row
 	rowsPerCall int  // of the call that is measured; 0 for those that move no rows
 }
 
@@ -93,6 +94,7 @@ func main() {
 	filter := set.String("filter", "", "of filtered: a serialized Filter, in hexadecimal digits")
 	set.BoolVar(&o.raw, "raw", false, "filtered reads all that is there, dead or not")
 	set.BoolVar(&o.mayBeGone, "gone", false, "a row of get may be gone, as a whole")
+	set.IntVar(&o.every, "every", 1, "load writes only each so-many-th row")
 	procs := set.Int("procs", 0, "processors for this program; 0: all")
 	set.Parse(os.Args[2:])
 	o.targets = strings.Split(*addr, ",")
@@ -106,6 +108,10 @@ func main() {
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "hbload: -filter:", err)
+		os.Exit(2)
+	}
+	if o.every < 1 {
+		fmt.Fprintln(os.Stderr, "hbload: -every: at least 1")
 		os.Exit(2)
 	}
 	if o.op == "put" {

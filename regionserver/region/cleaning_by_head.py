@@ -1,6 +1,7 @@
 """Clean-up of records whose heads say what is to be done, many of them at once: that is most of all.
 
-They stay as they are, have expired as a whole, or have older versions of which none is kept. Records that have expired
+They stay as they are, have expired as a whole, or have older versions of which none is kept, and those may have expired
+or not. Records that have expired
 lie side by side, for rows are written in their order, or not any more: many of them go as one range. A store writes
 that in no time, and who reads beside it passes over it at once, where deletes of single records are passed one by one.
 
@@ -19,7 +20,7 @@ from regionserver.engine.store import Batch
 from regionserver.region.newest_alike import NewestOf
 from regionserver.region.newest_cell import NEVER_MS
 from regionserver.region.pieces import Record
-from regionserver.region.record import FORMAT, HEAD, Mark
+from regionserver.region.record import FORMAT, HEAD, Mark, puts_since
 from regionserver.region.visible import FOR_EVER_MS, FamilyRules
 
 CLEARED_TOGETHER = 16
@@ -41,8 +42,8 @@ class _Family(NamedTuple):
     """Of the newest cell of a record that has expired as a whole."""
     living_from_ms: int
     """Of the oldest cell of a record of which nothing has expired."""
-    keeps_newest: bool
-    """Of puts that have not expired the newest of each column, and no other."""
+    newest_from_ms: int
+    """Of the oldest cell of a record of puts of which the newest of each column stay, if they have not expired."""
 
 
 class ByHead:
@@ -56,8 +57,9 @@ class ByHead:
         """By what the keys of their first records end with."""
         self._dead: list[bytes] = []
         """Keys of records between which none stays."""
-        self._older: list[tuple[bytes, bytes, int]] = []
-        """Records of which older versions go, and how many cells they have: many of them at once."""
+        self._older: list[tuple[bytes, bytes, int, int]] = []
+        """Records of which older versions go, how many cells they have, and since when those must be that stay, where
+        some are not: many of them at once."""
         self._newest_of = newest_of
         self.ranges_count = ranges_count
         self.changed_bytes = 0
@@ -77,7 +79,7 @@ class ByHead:
         left_ms = self.left_ms
         end: bytes | None = None
         dead_before_ms = living_from_ms = NEVER_MS
-        keeps_newest = False
+        newest_from_ms = FOR_EVER_MS
         for key, record in records:
             # A first record's key ends with its family between two zero bytes, and that of a further chunk with none.
             if end is None or not key.endswith(end):
@@ -85,14 +87,14 @@ class ByHead:
                 family = family_of(end)
                 if family is None:
                     break
-                dead_before_ms, living_from_ms, keeps_newest = family
+                dead_before_ms, living_from_ms, newest_from_ms = family
             known, marks, cells_count, newest_ms, oldest_ms = head_of(record)
             if known != FORMAT:
                 break
             if newest_ms < dead_before_ms and not marks & ~_EXPIRES_WHOLE:
                 dead.append(key)
                 dropped_count += cells_count
-            elif oldest_ms < living_from_ms or (marks and not (marks == _VERSIONS and keeps_newest)):
+            elif (oldest_ms < newest_from_ms or marks != _VERSIONS) and (oldest_ms < living_from_ms or marks):
                 break
             else:
                 if dead:
@@ -100,7 +102,8 @@ class ByHead:
                 if newest_ms > left_ms:
                     left_ms = newest_ms
                 if marks:
-                    older.append((key, record, cells_count))
+                    from_ms = living_from_ms if oldest_ms < living_from_ms else NEVER_MS
+                    older.append((key, record, cells_count, from_ms))
                     changed_bytes += len(record) // NEWEST_SHARE + NEWEST_BYTES
             count += 1
         self.dropped_count += dropped_count
@@ -112,9 +115,14 @@ class ByHead:
         """What follows is not known: remove what was found until here."""
         self._clear(batch)
         if self._older:
-            made = self._newest_of([record for _, record, _ in self._older])
-            for (key, _, cells_count), (newest, columns_count) in zip(self._older, made, strict=True):
-                batch.put(key, newest)
+            made = self._newest_of([record for _, record, _, _ in self._older])
+            for (key, _, cells_count, from_ms), (newest, columns_count) in zip(self._older, made, strict=True):
+                if from_ms > NEVER_MS:
+                    newest, columns_count = puts_since(newest, from_ms)
+                if columns_count:
+                    batch.put(key, newest)
+                else:
+                    batch.delete(key)
                 self.dropped_count += cells_count - columns_count
             self._older.clear()
 
@@ -131,8 +139,8 @@ class ByHead:
 
 
 def _family(rules: FamilyRules, now_ms: int) -> _Family:
-    keeps_newest = rules.versions_max == 1 and not rules.new_versions
-    if rules.ttl_ms == FOR_EVER_MS:
-        return _Family(NEVER_MS, NEVER_MS, keeps_newest)
-    oldest_ms = now_ms - rules.ttl_ms
-    return _Family(oldest_ms if rules.versions_min <= 0 else NEVER_MS, oldest_ms, keeps_newest)
+    oldest_ms = NEVER_MS if rules.ttl_ms == FOR_EVER_MS else now_ms - rules.ttl_ms
+    dead_before_ms, newest_from_ms = (oldest_ms, NEVER_MS) if rules.versions_min <= 0 else (NEVER_MS, oldest_ms)
+    if rules.versions_max != 1 or rules.new_versions:
+        newest_from_ms = FOR_EVER_MS
+    return _Family(dead_before_ms, oldest_ms, newest_from_ms)

@@ -329,6 +329,22 @@ def only_newest(record: bytes) -> tuple[bytes, int]:
     return HEAD.pack(FORMAT, marks & ~Mark.VERSIONS, count, newest_ms, oldest_ms) + cells, count
 
 
+def puts_since(record: bytes, from_ms: int) -> tuple[bytes, int]:
+    """The record with the cells since then alone, and how many they are; it has puts without tags, each column once."""
+    times: list[int] = []
+    cells: list[bytes] = []
+    at = HEAD_BYTES
+    while at < len(record):
+        cell_bytes, key_bytes, _, _ = CELL_LENGTHS.unpack_from(record, at)
+        begin, at = at, at + 4 + cell_bytes
+        time_ms, _ = TIMESTAMP_TYPE.unpack_from(record, begin + 12 + key_bytes - TIMESTAMP_TYPE.size)
+        if time_ms >= from_ms:
+            times.append(time_ms)
+            cells.append(record[begin:at])
+    newest_ms, oldest_ms = (max(times), min(times)) if times else (0, 0)
+    return HEAD.pack(FORMAT, 0, len(cells), newest_ms, oldest_ms) + b"".join(cells), len(cells)
+
+
 def _marks_of(entry: Entry, before: bytes | None, behind: bytes | None) -> int:
     """Of one cell between two qualifiers."""
     marks = 0 if entry[2] == _PUT else int(Mark.MARKERS)

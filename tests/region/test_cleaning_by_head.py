@@ -22,7 +22,7 @@ from regionserver.region.keys import family_key
 from regionserver.region.mutations import Change, Mutation, MutationKind
 from regionserver.region.newest_alike import NewestOf
 from regionserver.region.newest_cell import NewestCell
-from regionserver.region.record import Entry, encode_record, head_of, read_entries
+from regionserver.region.record import HEAD, Entry, encode_record, head_of, read_entries
 from regionserver.region.region import Region, RegionRange
 from regionserver.region.scan import PageLimits, ScanRange, ScanShape, open_scan
 from regionserver.region.visible import FamilyRules, KeepDeleted, Wanted
@@ -219,6 +219,49 @@ def test_older_versions_go_where_nothing_has_expired():
     assert [[-entry[1] for entry in stored(where, number, b"once")] for number in range(50)] == [[LIVING_MS + 1]] * 50
     by_head = ByHead(where.families, NOW_MS + 1, 0, NewestOf())
     assert by_head.judge([(key, value) for key, value in batch.changes if value is not None], Batch()) == 0
+
+
+def test_older_versions_go_with_all_that_has_expired():
+    """Rows that are written again live among what has expired of them; they are not looked at again afterwards."""
+    told = Told()
+    where = region_on(told, {b"once": RULES[b"once"]})
+    for number in range(50):
+        for timestamp_ms in (EXPIRED_MS - 1, EXPIRED_MS):
+            for qualifier in (b"p", b"q", b"r"):
+                put(where, number, timestamp_ms, b"once", qualifier)
+        for qualifier in (b"p", b"r"):
+            put(where, number, LIVING_MS, b"once", qualifier)
+    by_head = ByHead(where.families, NOW_MS, 0, NewestOf())
+    batch = Batch()
+    assert by_head.judge(list(told.scan(PREFIX, PREFIX + b"\xff")), batch) == 50
+    by_head.end(batch)
+    assert (by_head.dropped_count, len(batch.changes), by_head.left_ms) == (50 * 6, 50, LIVING_MS)
+    clean(where)
+    for number in range(50):
+        assert [(entry[0], -entry[1]) for entry in stored(where, number, b"once")] == [
+            (b"p", LIVING_MS),
+            (b"r", LIVING_MS),
+        ]
+    told.batches.clear()
+    assert clean(where).records_read_count == 50
+    assert not told.batches
+    by_head = ByHead(where.families, NOW_MS, 0, NewestOf())
+    assert by_head.judge(list(told.scan(PREFIX, PREFIX + b"\xff")), batch) == 50
+
+
+def test_a_record_whose_head_says_more_than_its_cells():
+    """It is as old as its cells, all of which have expired."""
+    where = region_on(MemoryStore(), {b"once": RULES[b"once"]})
+    for timestamp_ms in (EXPIRED_MS - 1, EXPIRED_MS):
+        put(where, 0, timestamp_ms, b"once")
+    key = family_key(where.row_key(row(0)), b"once")
+    record = where.store.get(key)
+    assert record is not None
+    known, marks, count, _, oldest_ms = HEAD.unpack_from(record)
+    made = HEAD.pack(known, marks, count, LIVING_MS, oldest_ms) + record[HEAD.size :]
+    where.store.commit(Batch([(key, made)]), Durability.PROCESS, ended)
+    assert clean(where).cells_dropped_count == 2
+    assert rows_left(where) == []
 
 
 def test_ranges_have_to_be_longer_where_there_are_many():
