@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from protos.hbase import Admin_pb2
@@ -45,6 +45,8 @@ IDLE_SHARE = 0.05
 """Where all that had come took less than this share, nobody is kept waiting, and the next slice begins at once."""
 REGIONS_TOGETHER = 16
 """Of one store: the space of the first is not given back before dead cells of so many are gone."""
+TOGETHER_BYTES_MAX = 64 << 20
+"""In files, of regions whose space is given back at once; whoever wants to end that waits for all of it."""
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +68,14 @@ class _Cleaned:
     cleaning: RegionCleaning
     began_ms: int
     """Since 1970."""
+    lower: bytes
+    upper: bytes
+    """Of its keys."""
+
+    @property
+    def store(self) -> Store:
+        """Where they are."""
+        return self.hosted.region.store
 
 
 class Maintenance:
@@ -189,14 +199,15 @@ class Maintenance:
             while len(self._running) < REGIONS_TOGETHER and (name := self._first_of(store_id)) is not None:
                 hosted = self._queue.pop(name)
                 self._running.add(name)
-                each = _Cleaned(name, hosted, RegionCleaning(hosted.region), int(self._clock.wall_ms()))
+                region = hosted.region
+                keys = key_range(ScanRange(), region.where, region.prefix, region.order)
+                each = _Cleaned(name, hosted, RegionCleaning(region), int(self._clock.wall_ms()), *keys)
                 with _told(hosted):
                     await self._clean(hosted, each.cleaning)
                     cleaned.append(each)
-            for each in cleaned:
-                with _told(each.hosted):
-                    await self._give_back(each)
-                self._running.discard(each.name)
+            for group in _side_by_side(cleaned):
+                await self._give_back(group)
+                self._running.difference_update([each.name for each in group])
         finally:
             self._running.clear()
 
@@ -214,12 +225,24 @@ class Maintenance:
             if self._clock.monotonic_ms() - ended_ms > took_ms * IDLE_SHARE:
                 await asyncio.sleep(took_ms * PAUSE_SHARE / 1000)
 
-    async def _give_back(self, cleaned: _Cleaned) -> None:
+    async def _give_back(self, group: Sequence[_Cleaned]) -> None:
+        """Their space, at once; where that fails, of each by itself, so that one damaged file is one region's."""
+        together = [each for each in group if self._may_go_on(each.hosted)]
+        if len(together) > 1:
+            try:
+                await asyncio.to_thread(together[0].store.compact, together[0].lower, together[-1].upper)
+            except StoreError:
+                for each in together:
+                    await self._give_back([each])
+                return
+        for each in together:
+            with _told(each.hosted):
+                if len(together) == 1:
+                    await asyncio.to_thread(each.store.compact, each.lower, each.upper)
+                await self._note(each)
+
+    async def _note(self, cleaned: _Cleaned) -> None:
         hosted, region = cleaned.hosted, cleaned.hosted.region
-        if not self._may_go_on(hosted):
-            return
-        lower, upper = key_range(ScanRange(), region.where, region.prefix, region.order)
-        await asyncio.to_thread(region.store.compact, lower, upper)
         if self._may_go_on(hosted):
             noted = Batch()
             note_compacted(noted, hosted.info.encoded_name, cleaned.began_ms)
@@ -237,6 +260,29 @@ class Maintenance:
     def _may_go_on(self, hosted: Hosted) -> bool:
         """A region that was closed is another server's to change."""
         return self.compactions_enabled and self._regions.get(hosted.info.encoded_name) is hosted
+
+
+def _side_by_side(cleaned: Sequence[_Cleaned]) -> list[list[_Cleaned]]:
+    """Small regions of one store between which nothing else lies: they share files, which are written anew once then.
+
+    Regions of other servers may lie between them in their table.
+    """
+    groups: list[list[_Cleaned]] = []
+    for each in sorted(cleaned, key=lambda each: each.lower):
+        if groups and _belongs(groups[-1], each):
+            groups[-1].append(each)
+        else:
+            groups.append([each])
+    return groups
+
+
+def _belongs(group: Sequence[_Cleaned], following: _Cleaned) -> bool:
+    store, lower, upper = following.store, group[0].lower, following.upper
+    try:
+        nothing_between = next(store.scan(group[-1].upper, following.lower), None) is None
+        return nothing_between and store.size_bytes(lower, upper) <= TOGETHER_BYTES_MAX
+    except StoreError:
+        return False
 
 
 @contextlib.contextmanager

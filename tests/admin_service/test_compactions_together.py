@@ -61,7 +61,12 @@ def told(desk: Desk, regions: list[RegionInfo], monkeypatch: pytest.MonkeyPatch)
     return done
 
 
-async def test_files_are_written_anew_when_nothing_of_the_store_is_dead(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("bytes_max", "files"), [(module.TOGETHER_BYTES_MAX, ["f0"]), (-1, ["f0", "f1", "f2"])])
+async def test_files_are_written_anew_when_nothing_of_the_store_is_dead(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, bytes_max: int, files: list[str]
+):
+    """Once, where the regions are small."""
+    monkeypatch.setattr(module, "TOGETHER_BYTES_MAX", bytes_max)
     regions = infos(4)[1:]
     await desk.open(*regions)
     maintenance = Maintenance(desk.regions, SystemClock())
@@ -73,11 +78,26 @@ async def test_files_are_written_anew_when_nothing_of_the_store_is_dead(desk: De
     states = [maintenance.compaction_state(info.encoded_name) for info in regions]
     assert states == [MAJOR, MAJOR, MAJOR], "the space of the first is not given back yet"
     await ended(maintenance, *regions)
-    assert done == ["c0", "c1", "c2", "f0", "f1", "f2"]
+    assert done == ["c0", "c1", "c2", *files]
     assert all(compacted_ms(desk.region(info).store, info.encoded_name) > 0 for info in regions)
 
 
+async def test_what_lies_between_two_regions_is_not_written_anew_with_them(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Whether it is a region that nobody compacts, or one of another server, of which nothing is here."""
+    regions = infos(6)[1:]
+    await desk.open(*regions)
+    await desk.put(regions[1], regions[1].start_key, b"value")
+    maintenance = Maintenance(desk.regions, SystemClock())
+    done = told(desk, regions, monkeypatch)
+    asked = [regions[0], regions[2], regions[4]]
+    for info in asked:
+        maintenance.compact(hosted_of(desk, info), major=True)
+    await ended(maintenance, *asked)
+    assert done == ["c0", "c2", "c4", "f0", "f2"]
+
+
 async def test_not_all_of_a_large_table_wait_for_its_end(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "TOGETHER_BYTES_MAX", -1)
     regions = infos(REGIONS_TOGETHER + 3)[1:]
     await desk.open(*regions)
     maintenance = Maintenance(desk.regions, SystemClock())
@@ -90,6 +110,7 @@ async def test_not_all_of_a_large_table_wait_for_its_end(desk: Desk, monkeypatch
 
 
 async def test_one_whose_files_cannot_be_written_keeps_no_other_from_it(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Not those that its files were to be written anew with, either."""
     regions = infos(4)[1:]
     await desk.open(*regions)
     maintenance = Maintenance(desk.regions, SystemClock())
