@@ -1,11 +1,12 @@
 """Dead cells under load: rows are written again and again, or expire soon, while others are read and regions compacted.
 
-The load comes first, with a flush and a major compaction of the whole table in its middle; when it has ended, and what
-expires has expired, the same is done once more and alone, until a raw scan of all versions finds none but living cells.
-Clients write what the side lets them, and who takes more rows has more dead cells then: so it is told how long it takes
-until they are gone, and how many are gone in a second, and the processor time of all and of each. Then all rows are
-written some times on both sides, and it is told how long it takes until as many dead cells are gone. So it is for rows
-that expire among others that live, too: where everything in a region has expired nobody has to look at any of it.
+The load comes first, with a flush and a major compaction of the whole table in its middle, whose time is told; when it
+has ended, and what expires has expired, the same is done once more and alone, until a raw scan of all versions finds
+none but living cells. Clients write what the side lets them, and who takes more rows has more dead cells then: so it is
+told how long it takes until they are gone, and how many are gone in a second, and the processor time of all and of
+each. Then all rows are written some times on both sides, and it is told how long it takes until as many dead cells are
+gone. So it is for rows that expire among others that live, too: where everything in a region has expired nobody has to
+look at any of it.
 """
 
 from __future__ import annotations
@@ -63,6 +64,11 @@ class Dying:
         return f"rows read, {self.name}"
 
     @property
+    def cleaned(self) -> str:
+        """The same of the clean-up meanwhile."""
+        return f"clean-up under load, {self.name}"
+
+    @property
     def gone(self) -> str:
         """And of the end of all dead cells."""
         return f"dead cells gone, {self.name}"
@@ -101,7 +107,7 @@ def measure(
                 tick(f"{kind.name}, {side.name}")
                 found: dict[str, Sample] = {}
                 if not kind.living_every:
-                    found[kind.writes], found[kind.reads] = _under_load(program, side, kind, rows, effort)
+                    found |= _under_load(program, side, kind, rows, effort)
                     found[kind.gone] = _until_gone(program, side, kind, rows)
                 for _ in range(AGAIN):
                     load.job(program, "load", side.masters[0], _words(kind, rows))
@@ -115,8 +121,8 @@ def _words(kind: Dying, rows: int) -> tuple[str, ...]:
     return ("-table", kind.table, "-rows", str(rows), "-cells", str(CELLS), "-vlen", str(VALUE_BYTES))
 
 
-def _under_load(program: Path, side: Side, kind: Dying, rows: int, effort: Effort) -> tuple[Sample, Sample]:
-    """Writes and reads at once."""
+def _under_load(program: Path, side: Side, kind: Dying, rows: int, effort: Effort) -> dict[str, Sample]:
+    """Writes and reads at once, and a clean-up beside them."""
     words = _words(kind, rows)
 
     def run(op: str, more: Sequence[str] = ()) -> Sample:
@@ -135,8 +141,12 @@ def _under_load(program: Path, side: Side, kind: Dying, rows: int, effort: Effor
         written = both.submit(run, "put")
         read = both.submit(run, "get", ["-gone"] if kind.expires else [])
         time.sleep((effort.warm_up_ms + effort.measured_ms / 3) / 1000)
-        load.job(program, "cleanup", side.masters[0], words, limit_s=GONE_S_MAX)
-        return written.result(), read.result()
+        done = load.job(program, "cleanup", side.masters[0], words, limit_s=GONE_S_MAX)
+        return {
+            kind.writes: written.result(),
+            kind.reads: read.result(),
+            kind.cleaned: {"ms": done["ms"], "flush_ms": done["flush_ms"]},
+        }
 
 
 def _until_gone(program: Path, side: Side, kind: Dying, rows: int) -> Sample:

@@ -127,6 +127,7 @@ class DataPathTable:
             for measure in (kind.writes, kind.reads):
                 self._row(f"{measure}, rate", self._both(measure, "per_s"), _rate, at_least=1)
                 self._row(f"{measure}, p99", self._both(measure, "p99_us"), _us, at_most=1)
+            self._row(kind.cleaned, self._both(kind.cleaned, "ms"), _ms, at_most=1)
             for measure, name in ((kind.gone, kind.name), (kind.as_many, f"as many, {kind.name}")):
                 dead = self._both(measure, "dead") or (0, 0)
                 counts = " and ".join([f"{each:.0f}" for each in dict.fromkeys(dead)])

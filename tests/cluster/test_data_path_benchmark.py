@@ -20,7 +20,11 @@ OF_BOTH = (
     *(ycsb.measure_of(workload) for workload in ycsb.WORKLOADS),
     loads.WIDE_SCAN,
     *(each.measure for each in filters.FILTERS),
-    *(measure for kind in (cleanup.VERSIONS, cleanup.EXPIRED) for measure in (kind.writes, kind.reads, kind.gone)),
+    *(
+        measure
+        for kind in (cleanup.VERSIONS, cleanup.EXPIRED)
+        for measure in (kind.writes, kind.reads, kind.cleaned, kind.gone)
+    ),
     *(kind.as_many for kind in cleanup.KINDS),
     MEMORY,
     regions.CREATE,

@@ -76,6 +76,9 @@ def test_scans_with_filters_and_the_end_of_dead_cells() -> None:
         "as many dead cells gone, cells that expire, 300 of them": HELD,
         "of it processor time, as many, cells that expire": LOST,
     }
+    for ms, verdict in ((100.0, HELD), (101.0, LOST)):
+        cleaned = both(kind.cleaned, {"ms": ms}, {"ms": 100.0})
+        assert verdicts(cleaned) == {"clean-up under load, cells that expire": verdict}
     written = both(kind.writes, rate(1001, p99_us=2000.0), rate(1000, p99_us=1999.0))
     assert list(verdicts(written).values()) == [HELD, LOST]
 
