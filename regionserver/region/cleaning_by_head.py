@@ -1,9 +1,10 @@
 """Clean-up of records whose heads say what is to be done, many of them at once: that is most of all.
 
 They stay as they are, have expired as a whole, or have older versions of which none is kept, and those may have expired
-or not. Records that have expired
-lie side by side, for rows are written in their order, or not any more: many of them go as one range. A store writes
-that in no time, and who reads beside it passes over it at once, where deletes of single records are passed one by one.
+or not. Records that have expired lie side by side, for rows are written in their order, or not any more: many of them
+go as one range. A store writes that in no time, and who reads beside it passes over it at once, where deletes of single
+records are passed one by one. What lies between them and is written anew, without its older versions, does not end a
+range: it comes back by the same batch.
 
 RocksDB sorts all ranges that are not in files yet anew for who reads first behind one that came: so the more there
 are, the longer has a range to be.
@@ -56,7 +57,7 @@ class ByHead:
         self._families = {_END + name + _END: _family(rules, now_ms) for name, rules in families.items()}
         """By what the keys of their first records end with."""
         self._dead: list[bytes] = []
-        """Keys of records between which none stays."""
+        """Keys of records between which none stays as it is."""
         self._older: list[tuple[bytes, bytes, int, int]] = []
         """Records of which older versions go, how many cells they have, and since when those must be that stay, where
         some are not: many of them at once."""
@@ -97,11 +98,12 @@ class ByHead:
             elif (oldest_ms < newest_from_ms or marks != _VERSIONS) and (oldest_ms < living_from_ms or marks):
                 break
             else:
-                if dead:
-                    self._clear(batch)
                 if newest_ms > left_ms:
                     left_ms = newest_ms
-                if marks:
+                if not marks:
+                    if dead:
+                        self._clear(batch)
+                else:
                     from_ms = living_from_ms if oldest_ms < living_from_ms else NEVER_MS
                     older.append((key, record, cells_count, from_ms))
                     changed_bytes += len(record) // NEWEST_SHARE + NEWEST_BYTES

@@ -249,6 +249,25 @@ def test_older_versions_go_with_all_that_has_expired():
     assert by_head.judge(list(told.scan(PREFIX, PREFIX + b"\xff")), batch) == 50
 
 
+def test_what_is_written_anew_ends_no_range(store: Store):
+    """It is put back by the batch that clears what lies around it."""
+    where = region_on(store, {b"once": RULES[b"once"]})
+    for number in range(100):
+        put(where, number, EXPIRED_MS, b"once")
+        if number % 5 == 0:
+            put(where, number, LIVING_MS, b"once")
+    by_head = ByHead(where.families, NOW_MS, 0, NewestOf())
+    batch = Batch()
+    assert by_head.judge(list(store.scan(PREFIX, PREFIX + b"\xff")), batch) == 100
+    by_head.end(batch)
+    keys = [family_key(where.row_key(row(each)), b"once") for each in range(100)]
+    assert batch.cleared == [(keys[1], keys[99] + b"\0")]
+    assert [key for key, _ in batch.changes] == keys[::5]
+    clean(where)
+    assert rows_left(where) == list(range(0, 100, 5))
+    assert all([-entry[1] for entry in stored(where, number, b"once")] == [LIVING_MS] for number in range(0, 100, 5))
+
+
 def test_a_record_whose_head_says_more_than_its_cells():
     """It is as old as its cells, all of which have expired."""
     where = region_on(MemoryStore(), {b"once": RULES[b"once"]})
