@@ -7,8 +7,8 @@ Source: org.apache.hadoop.hbase.filter.FuzzyRowFilter, HBASE-15676 (is_mask_v2).
 
 from __future__ import annotations
 
-from bisect import insort
-from collections.abc import Iterable
+from bisect import bisect, insort
+from collections.abc import Iterable, Sequence
 
 from regionserver.filters.filter import Filter, Place, ReturnCode, SeenCell, first_on_row
 from regionserver.filters.rows import behind_prefix
@@ -28,6 +28,8 @@ class FuzzyKey:
         is_kept = all(each in (FIXED, any_byte) for each in mask)
         self.fixed = [each == FIXED or (each == 0 and not is_kept) for each in mask]
         self.key = bytes([byte if fixed else 0 for byte, fixed in zip(key, self.fixed, strict=True)])
+        self.reach = max([index + 1 for index, fixed in enumerate(self.fixed) if fixed], default=0)
+        """Rows that have the same so many bytes match all or not at all."""
         self._mask = int.from_bytes(bytes([FIXED * fixed for fixed in self.fixed]), "big")
         self._bits = int.from_bytes(self.key, "big")
 
@@ -63,8 +65,7 @@ class FuzzyKey:
         for index, is_fixed in enumerate(fixed):
             if is_fixed:
                 made[index] = key[index]
-        end = max([index for index, is_fixed in enumerate(fixed) if is_fixed], default=-1)
-        found = bytes(made[: max(end, stepped_at) + 1])
+        found = bytes(made[: max(self.reach, stepped_at + 1)])
         return (behind_prefix(found) or row) if downwards else found
 
 
@@ -136,7 +137,19 @@ class FuzzyRowFilter(Filter):
 
     def plan(self) -> Plan | None:
         """See Filter."""
-        return Plan(of_row=(OfRow(self._passes),))
+        return Plan(of_row=(OfRow(self._passes, self._passes_between, self._passing_first),))
+
+    def _passes_between(self, first: bytes, last: bytes) -> bool:
+        """Where both begin alike, as far as anything is fixed, so do all between them."""
+        reach = self._last.reach
+        return first[:reach] == last[:reach] and reach <= len(first) and self._last.matches(first)
+
+    def _passing_first(self, rows: Sequence[bytes]) -> int:
+        reach = self._last.reach
+        begin = rows[0][:reach]
+        if reach > len(begin) or not self._last.matches(begin):
+            return 0
+        return bisect(rows, False, key=lambda row: row[:reach] != begin)
 
     def _passes(self, row: bytes) -> Passes:
         return True if self._matches(row) else GoOn(self._next_row(row))
