@@ -82,6 +82,7 @@ class Found(NamedTuple):
 
 
 _NOTHING = Found(b"", 0, tagged=False)
+_TAGS = int(Mark.TAGS)
 
 
 @dataclass(slots=True)
@@ -463,7 +464,7 @@ def _told(cell: bytes) -> str:
 def _written_over(shape: Shape, cells: bytes, timestamp_ms: int, old: bytes, rules: FamilyRules) -> bytes | None:
     """What `write_cells` would make of a record of the same columns; None where it is another."""
     old_ms = shape.time_of(old)
-    if old_ms is None or rules.new_versions:
+    if old_ms is None or rules.new_versions or old[1] & _TAGS:  # the mark stays when cells with tags are replaced
         return None
     count = shape.count
     if old_ms == timestamp_ms or (old_ms < timestamp_ms and go_at_once(count, rules)):

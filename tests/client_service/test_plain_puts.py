@@ -182,6 +182,19 @@ def test_messages_that_all_differ_are_not_learned_for_long():
     assert 0 < learned_count < 200
 
 
+def test_a_row_whose_cells_once_had_tags():
+    """Its record is marked so; what a put of the same shape left of it was not what another way left."""
+    both = Both()
+    names = [b"q%02d" % number for number in range(12)]
+    for number, (tags, time_ms) in enumerate([(b"\0\2\1v", 100), (b"", 100), (b"", None), (b"", None)]):
+        message = put(b"row", (b"f", dict.fromkeys(names, b"%04d" % number)))
+        if time_ms is not None:
+            message.timestamp = time_ms
+        for each in message.column_value[0].qualifier_value if tags else ():
+            each.tags = tags
+        both.put(message, 101 + number)
+
+
 QUALIFIERS = st.sampled_from([b"", *(b"q%d" % number for number in range(12))])
 TIMES = st.sampled_from([None, None, None, LATEST_TIMESTAMP, 0, 95, 100, 104, 1 << 40])
 
