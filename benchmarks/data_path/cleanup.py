@@ -44,13 +44,13 @@ class Dying:
     attributes: Mapping[bytes, bytes]
     """Of the family."""
     ttl_s: int = 0
-    """0: it is not for that."""
+    """Of the family; 0: it has none, and they die of newer ones."""
     living_every: int = 0
     """Each so-many-th row is written once more when all have expired, and there is no load; 0: none is."""
 
     @property
     def expires(self) -> bool:
-        """Whether they were living once, all of them."""
+        """Whether they do by their age."""
         return self.ttl_s > 0
 
     @property
@@ -150,8 +150,9 @@ def _under_load(program: Path, side: Side, kind: Dying, rows: int, effort: Effor
 
 
 def _until_gone(program: Path, side: Side, kind: Dying, rows: int) -> Sample:
+    if kind.expires:
+        time.sleep(kind.ttl_s + 0.1)
     words, living = _words(kind, rows), 0 if kind.expires else rows * CELLS
-    time.sleep(kind.ttl_s + 0.1 if kind.expires else 0)
     before = load.job(program, "filtered", side.masters[0], (*words, "-raw", "-d", "0s", "-w", "0s"))["cells"]
     if kind.living_every:
         load.job(program, "load", side.masters[0], (*words, "-every", str(kind.living_every)))

@@ -4,8 +4,8 @@ A table of sessions that nobody uses any more, or the older regions of rows that
 has been written since the region was opened says it for that alone, so it is known when a clean-up has gone through
 what was there: each notes what the newest of all that it left is. A bound may be too high, and is never too low.
 
-What was written before a clean-up began is held against it until the next one begins, though it has been gone through:
-nobody has to show that a change was to be read the moment it was made.
+What was written before a clean-up began counts until the next one has ended, though it has been gone through: nobody
+has to show that a change was to be read the moment it was made.
 
 Source: TimeRangeTracker, which each of HBase's files has; HStore#removeUnneededFiles, SortedCompactionPolicy.
 """

@@ -427,7 +427,7 @@ class RegionStates:
             self.outbox.drop(row.sn, name)
         if not keeps_order:
             held.order_id = 0
-        if row.state is RegionState.OPENING:
+        if row.state is RegionState.OPENING:  # by which the rows came is told, or they did not come
             held.hand_over = ""
         held.row = RegionRow(
             row.info,

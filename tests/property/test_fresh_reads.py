@@ -188,9 +188,8 @@ class FreshReads(RuleBasedStateMachine):
         if wants.max_staleness_ms is not None:
             moment_ms = question.asked_at_ms - wants.max_staleness_ms
             heard = min(follower.zxid_at(moment_ms) for follower in self.ensemble.followers)
-            ours = max(
-                (at for at in self.masters if at <= heard), default=0
-            )  # of what lies elsewhere no answer has to tell
+            # of what lies elsewhere no answer has to tell
+            ours = max((at for at in self.masters if at <= heard), default=0)
             assert zxid >= ours, f"{zxid}, and all servers had heard of {ours}"
 
     @invariant()
